@@ -1,0 +1,100 @@
+"""The closed set of changes: each is one intended write, safe to repeat, with its inverse or none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from meshup.model.objects import Object, Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """POST of a new object. body: whole object; run, step and epoch annotations are added when it is sent."""
+
+    on: Ref
+    body: Object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apply:
+    """Server-side apply of the fields meshup means to own.
+
+    before: the same fields as they were (the body of the inverse), None when the object was absent: then the inverse
+    is a Delete. uid: of the object that is there, "" when absent. force: field paths that the plan takes from another
+    manager, in dotted form.
+    """
+
+    on: Ref
+    body: Object
+    before: Object | None = None
+    uid: str = ""
+    force: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """Server-side apply of labels or annotations at one place of one object.
+
+    at: path of the map, e.g. ("spec", "template", "metadata", "labels"); such a path restarts the workload's pods.
+    set: key -> value wanted, None = absent. before: the same keys as they were, None = absent.
+    """
+
+    on: Ref
+    at: tuple[str, ...]
+    set: Mapping[str, str | None]
+    before: Mapping[str, str | None]
+    uid: str = ""
+    force: tuple[str, ...] = ()
+
+    @property
+    def restarts(self) -> bool:
+        """Tell whether the write rolls the pods of the workload."""
+        return "template" in self.at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restart:
+    """A rolling restart by the template annotation `meshup.dev/restart` = value (run id and step: deterministic)."""
+
+    on: Ref
+    value: str
+    before: str | None = None
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evict:
+    """Eviction of one pod, respecting disruption budgets. No way back is needed: its owner makes a new one."""
+
+    on: Ref
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Removal of one object of ours, with UID precondition and inventory entry. before: to create it again."""
+
+    on: Ref
+    uid: str
+    before: Object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handoff:
+    """A write that somebody else does; meshup shows it and waits until `until` holds.
+
+    to: who (a team, a Git repository, a DNS zone). what: one sentence. body: the patch or diff to hand over.
+    until: ref and the field values (dotted path -> value) that show that it is so. back: the sentence for the way back.
+    """
+
+    on: Ref
+    to: str
+    what: str
+    until: Mapping[str, str]
+    back: str
+    body: Object = field(default_factory=dict)
+
+
+Change: TypeAlias = Create | Apply | Label | Restart | Evict | Delete | Handoff

@@ -1,0 +1,120 @@
+"""Entries of a run's journal: a closed set, appended before the act; status and resume are folds over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from meshup.model.verdict import Judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The run begins. plan: its digest. epoch: of the lock at that time. kind: Plan.kind. at: RFC 3339 UTC (all)."""
+
+    at: str
+    run: str
+    plan: str
+    plan_kind: str
+    user: str
+    epoch: int
+    cluster_uid: str
+    host: str = ""
+    on_behalf_of: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A change may have happened from here on. inverse: in wire form, None = none. uid: of the object, "" = absent."""
+
+    at: str
+    change: str
+    object: str
+    epoch: int
+    uid: str = ""
+    precondition: Mapping[str, Any] = field(default_factory=dict)
+    inverse: Mapping[str, Any] | None = None
+    service: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A change has happened. wrote: false when nothing had to be sent."""
+
+    at: str
+    change: str
+    uid: str = ""
+    resource_version: str = ""
+    wrote: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A change was refused; nothing of it took effect."""
+
+    at: str
+    change: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A gate answered. place: "STAGE[/WAVE]"."""
+
+    at: str
+    place: str
+    judged: Judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """A wave or stage ended well (how=done), was undone (how=undone), or began its undo (how=undoing)."""
+
+    at: str
+    place: str
+    how: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """A person let a stage begin. plan: digest it is for. until: when the approval ends."""
+
+    at: str
+    place: str
+    user: str
+    plan: str
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenOver:
+    """Another process went on with the run."""
+
+    at: str
+    epoch: int
+    user: str
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """The run stopped here. exit: the code. next: the command to go on."""
+
+    at: str
+    exit: int
+    why: str
+    next: str
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """Everything that was asked for is done. through: the --through it was asked for, "" = all."""
+
+    at: str
+    through: str = ""
+
+
+Entry: TypeAlias = Started | Intent | Done | Failed | Judgement | Reached | Approved | TakenOver | Stopped | Finished

@@ -1,0 +1,134 @@
+"""A plan: ordered changes and gates, computed from runbook and snapshot; what apply performs and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from meshup.model.change import Change
+from meshup.model.objects import Ref
+from meshup.model.problem import Problem
+from meshup.model.verdict import Patience
+
+Risk = Literal["none", "low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedChange:
+    """One change in its place.
+
+    id: "STAGE[/WAVE]/NUMBER", stable between runs of the planner on equal input. step: kind of the step it came from.
+    service: id of the service it is for, "" = none. known: "server" (dry run), "after:STAGE" (the server can't say
+    yet), "not checked" (no right to ask). inverse: derived at plan time, None with one_way "" means nothing to undo.
+    one_way: name of the door, "" when there is a way back. fields: dotted paths it means to own, for drift.
+    summary: one line for people. batch: changes of one service form a unit; they may overlap with other services.
+    """
+
+    id: str
+    step: str
+    change: Change
+    inverse: Change | None
+    known: str
+    summary: str
+    risk: Risk = "low"
+    service: str = ""
+    one_way: str = ""
+    fields: tuple[str, ...] = ()
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedGate:
+    """One gate in its place. params: as in the runbook, checked. services: ids it judges. waived: reason or ""."""
+
+    id: str
+    kind: str
+    title: str
+    params: Mapping[str, Any]
+    patience: Patience
+    services: tuple[str, ...] = ()
+    waived: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedWave:
+    """The unit that is performed and undone together. name: "" in a stage without waves."""
+
+    name: str
+    changes: tuple[PlannedChange, ...]
+    gates: tuple[PlannedGate, ...]
+    services: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStage:
+    """One stage. on_fail: undo (the wave goes back) or hold."""
+
+    name: str
+    waves: tuple[PlannedWave, ...]
+    on_fail: str = "undo"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a planned field looked like. uid: "" = the object was absent. fields: dotted path -> value, None = absent.
+
+    managers: dotted path -> field manager that held it.
+    """
+
+    on: Ref
+    uid: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    managers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The whole plan.
+
+    id: first 8 hex digits of the digest over everything but id and taken_at. kind: apply, rollback-service,
+    rollback-stage, rollback-run. basis: of every object it touches. blocked: findings that keep a stage from starting.
+    unjudged: services without evidence, with the reason. permissions: "verb group/resource namespace" it needs.
+    pin: body of the MeshPin that is written before the act, for rollback-service.
+    """
+
+    id: str
+    kind: str
+    runbook: str
+    runbook_digest: str
+    lock_digest: str
+    cluster_uid: str
+    context: str
+    user: str
+    driver: str
+    release: str
+    revision: str
+    taken_at: str
+    stages: tuple[PlannedStage, ...]
+    basis: tuple[Basis, ...]
+    pacing_in_flight: int = 4
+    new_connections_per_s: float = 0.0
+    blocked: tuple[Problem, ...] = ()
+    unjudged: tuple[tuple[str, str], ...] = ()
+    permissions: tuple[str, ...] = ()
+    one_way: tuple[str, ...] = ()
+    accepted_one_way: tuple[str, ...] = ()
+    cost: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    pin: Mapping[str, Any] | None = None
+    digest: str = ""
+
+    def changes(self) -> Iterator[PlannedChange]:
+        """Yield every change in order."""
+        for stage in self.stages:
+            for wave in stage.waves:
+                yield from wave.changes
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether performing it would write anything to what the runbook is about."""
+        return next(self.changes(), None) is not None
