@@ -9,6 +9,7 @@ from typing import Any, Literal
 from meshup.model.change import Change
 from meshup.model.objects import Ref
 from meshup.model.problem import Problem
+from meshup.model.runbook import Runbook
 from meshup.model.verdict import Patience
 
 Risk = Literal["none", "low", "medium", "high"]
@@ -54,13 +55,26 @@ class PlannedGate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedWave:
-    """The unit that is performed and undone together. name: "" in a stage without waves."""
+    """The unit that is performed and undone together: opening, before, changes, gates, closing, in that order.
+
+    name: "" in a stage without waves; phases of one step (strict per workload, namespace, mesh) are waves too.
+    opening: changes made first, such as arming the guard. before: gates that must hold before `changes` begin.
+    gates: must hold after them. closing: changes made once they hold, and when the wave is undone (disarming).
+    services: ids that move; membership is frozen here. waiting: ids left out because they are not opted in.
+    guard: the Lease that is beaten while the wave is between opening and closing. settle: patience of each service's
+    own rollout inside the wave.
+    """
 
     name: str
     changes: tuple[PlannedChange, ...]
     gates: tuple[PlannedGate, ...]
+    opening: tuple[PlannedChange, ...] = ()
+    before: tuple[PlannedGate, ...] = ()
+    closing: tuple[PlannedChange, ...] = ()
     services: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    guard: Ref | None = None
+    settle: Patience = Patience(limit_s=300.0, every_s=2.0, in_a_row=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +104,8 @@ class Basis:
 class Plan:
     """The whole plan.
 
-    id: first 8 hex digits of the digest over everything but id and taken_at. kind: apply, rollback-service,
+    id: first 8 hex digits of the digest over everything but id, digest and taken_at. book: the whole runbook, so that
+    whoever resumes needs nothing but a kubeconfig. kind: apply, rollback-service,
     rollback-stage, rollback-run. basis: of every object it touches. blocked: findings that keep a stage from starting.
     unjudged: services without evidence, with the reason. permissions: "verb group/resource namespace" it needs.
     pin: body of the MeshPin that is written before the act, for rollback-service.
@@ -110,8 +125,7 @@ class Plan:
     taken_at: str
     stages: tuple[PlannedStage, ...]
     basis: tuple[Basis, ...]
-    pacing_in_flight: int = 4
-    new_connections_per_s: float = 0.0
+    book: Runbook
     blocked: tuple[Problem, ...] = ()
     unjudged: tuple[tuple[str, str], ...] = ()
     permissions: tuple[str, ...] = ()
@@ -126,7 +140,7 @@ class Plan:
         """Yield every change in order."""
         for stage in self.stages:
             for wave in stage.waves:
-                yield from wave.changes
+                yield from (*wave.opening, *wave.changes, *wave.closing)
 
     @property
     def changed(self) -> bool:

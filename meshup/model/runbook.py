@@ -154,11 +154,15 @@ class GateSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A stage: steps, then gates; per wave when it names waves. approval: needs `meshup approve` before it begins."""
+    """A stage: gates that must hold before it, its steps, gates that must hold after; per wave when it names waves.
+
+    on_fail: what happens to the wave when a gate says fail: it is undone, or held as it is.
+    """
 
     name: str
     steps: tuple[StepSpec, ...]
     gates: tuple[GateSpec, ...]
+    before: tuple[GateSpec, ...] = ()
     waves: tuple[str, ...] = ()
     on_fail: Literal["undo", "hold"] = "undo"
     at: Where | None = None

@@ -1,0 +1,1 @@
+"""One file per gate: observe reads the cluster, judge only thinks; unknown never advances."""

@@ -1,0 +1,218 @@
+"""What a driver of one mesh must be able to say; everything above asks through this and names no mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol
+
+from meshup.model.objects import Object, Ref
+from meshup.model.runbook import Host, Ingress, Manifests, Mesh, Service
+from meshup.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """The proxy found in one pod. release: read from the running container's image, "" when it can't be told."""
+
+    release: str
+    revision: str
+    container: str
+    ready: bool
+    native: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """What makes the pods of one workload join at a revision, or why that can't be done.
+
+    at: path of the label map. set: labels wanted there. blocked: reason in one line, "" when it can be done.
+    right: the workload already carries it. before: the same keys now. revision_before: what its template asks for now.
+    """
+
+    at: tuple[str, ...] = ()
+    set: Mapping[str, str | None] = field(default_factory=dict)
+    before: Mapping[str, str | None] = field(default_factory=dict)
+    blocked: str = ""
+    right: bool = False
+    revision_before: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the API server's pod proxy reaches a pod's counters. path: with query, below the proxy."""
+
+    port: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """What one proxy counted on one direction of one cluster of endpoints, since the proxy started.
+
+    name: the mesh's own cluster name. peer: "namespace/name" of the service called, "" for inbound.
+    buckets: upper bound in ms -> cumulative count; empty when not exposed.
+    """
+
+    name: str
+    direction: Literal["inbound", "outbound"]
+    peer: str
+    requests: int = 0
+    failed: int = 0
+    connections: int = 0
+    connect_failures: int = 0
+    active_connections: int = 0
+    buckets: Mapping[float, int] = field(default_factory=dict)
+    latency_sum_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyCounters:
+    """Counters of one proxy at one moment. rejected: refused configurations. connected: xDS link up, None unknown.
+
+    inbound_connections, inbound_tls: on ports that accept both; their difference is plaintext. refused_plaintext:
+    connections a strict port turned away. handshakes: mutual TLS handshakes completed inbound.
+    """
+
+    edges: tuple[Edge, ...] = ()
+    rejected: int = 0
+    connected: bool | None = None
+    inbound_connections: int | None = None
+    inbound_tls: int | None = None
+    active_plaintext: int | None = None
+    refused_plaintext: int | None = None
+    handshakes: int | None = None
+    started: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One inbound request from an access log. address: the caller's IP, without port. tls: None when not logged."""
+
+    at: str
+    address: str
+    status: int
+    path: str
+    tls: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translated:
+    """Existing ingress objects read as hosts. dropped: what can't be said, one line each with object and field."""
+
+    hosts: tuple[Host, ...]
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One mTLS policy to be applied. level: how wide. covers: service ids."""
+
+    level: Literal["workload", "namespace", "mesh"]
+    mode: Literal["permissive", "strict"]
+    body: Object
+    covers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unused:
+    """One component that nothing uses, with the proof and what removing it gives back."""
+
+    ref: Ref
+    why: str
+    cpu_m: int = 0
+    memory_mib: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """Manifests of a control plane, in the order they must be applied. digest: sha256 over the canonical bytes.
+
+    ready: workloads to wait for. origin: program and version, or directory, for people.
+    """
+
+    objects: tuple[Object, ...]
+    digest: str
+    origin: str
+    ready: tuple[Ref, ...]
+
+
+class Driver(Protocol):
+    """One mesh. Pure but for `render`, which may run the mesh's own program offline; no effects on any cluster."""
+
+    name: ClassVar[str]
+    capabilities: ClassVar[frozenset[str]]
+
+    def render(self, mesh: Mesh) -> Rendered:
+        """Give the control plane's objects for this release and revision. Raises MeshupError with code MU4xxx."""
+        ...
+
+    def default_manifests(self) -> Manifests:
+        """Give the source that fits this machine best."""
+        ...
+
+    def conflicts(self, snapshot: Snapshot, mesh: Mesh) -> tuple[str, ...]:
+        """Name other meshes, or other owners of the mesh's shared definitions, one line each."""
+        ...
+
+    def installed(self, snapshot: Snapshot) -> Mapping[str, str]:
+        """Give revision -> release of every control plane that is there; release "" when it can't be told."""
+        ...
+
+    def gateway(self, ingress: Ingress, mesh: Mesh) -> tuple[Object, ...]:
+        """Give the ingress gateway and its routes, in the order they must be applied."""
+        ...
+
+    def gateway_service(self, ingress: Ingress) -> Ref:
+        """Name the Service that the gateway answers at."""
+        ...
+
+    def translate(self, ingresses: Sequence[Object]) -> Translated:
+        """Read Ingress objects as hosts and paths; what can't be said is listed, never guessed."""
+        ...
+
+    def enrolment(self, workload: Object, snapshot: Snapshot, revision: str | None) -> Enrolment:
+        """Say what puts this workload on a revision (None = out of the mesh), by the cluster's own selectors."""
+        ...
+
+    def proxy(self, pod: Object) -> Proxy | None:
+        """Find the proxy in a pod, ordinary or native; None when the pod is bare."""
+        ...
+
+    def policies(
+        self, services: Sequence[Service], snapshot: Snapshot, mesh: Mesh, *, level: str, mode: str
+    ) -> tuple[Policy, ...]:
+        """Give the policies of one level that put these services in a mode; foreign policies are not touched."""
+        ...
+
+    def policy_conflicts(self, services: Sequence[Service], snapshot: Snapshot, *, level: str) -> tuple[str, ...]:
+        """Name policies and rules of others that select the same workloads or defeat mutual TLS, one line each."""
+        ...
+
+    def is_strict(self, service: Service, snapshot: Snapshot) -> bool:
+        """Tell whether policies in force refuse plaintext to this service."""
+        ...
+
+    def counters(self) -> Source:
+        """Say where a pod's proxy counters are."""
+        ...
+
+    def read_counters(self, text: str) -> ProxyCounters:
+        """Parse what `counters` answered. Raises ValueError when it is not that format."""
+        ...
+
+    def read_calls(self, log: str) -> tuple[Call, ...]:
+        """Parse a proxy's access log; lines that are not access log lines are passed over."""
+        ...
+
+    def queries(self) -> Mapping[str, str]:
+        """Give PromQL templates by meaning (success-rate, latency, plaintext, ...), with ${...} placeholders."""
+        ...
+
+    def unused(self, snapshot: Snapshot, mesh: Mesh, *, keep: Sequence[str]) -> tuple[Unused, ...]:
+        """Name components and revisions that nothing uses; one that a pod, gateway or pin uses is never named."""
+        ...
+
+    def sidecar_requests(self, snapshot: Snapshot, mesh: Mesh) -> tuple[int, int]:
+        """Give (cpu in millicores, memory in MiB) that one proxy asks for."""
+        ...
