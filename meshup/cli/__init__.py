@@ -1,0 +1,1 @@
+"""One file per command: parse, call, show, exit. Only here is anything printed."""

@@ -1,0 +1,141 @@
+"""The one place where endings meet: errors of ours, of the command line, of the system, and bugs."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from meshup.cli.commands import COMMANDS
+from meshup.model.problem import Exit, MeshupError, UsageError
+
+SIGPIPE_CODE = 0
+
+
+def bounded(action: Callable[[], int], arguments: Sequence[str]) -> int:
+    """Run an action and give its exit code; whatever ends it is shown as one error. Never raises."""
+    import click
+
+    try:
+        return action()
+    except MeshupError as stopped:
+        return show(stopped, arguments)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as wrong:
+        return show(_usage(wrong), arguments)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _write_err("stopped   interrupted before anything was changed" + " " * 20 + "exit 130")
+        return int(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        return stdout_gone(SIGPIPE_CODE)
+    except OSError as failed:
+        return show(_system(failed), arguments)
+    except RecursionError as failed:
+        return _bug(failed, arguments)
+    except Exception as failed:  # noqa: BLE001 - the boundary: a bug becomes one line and a report file
+        return _bug(failed, arguments)
+
+
+def show(stopped: MeshupError, arguments: Sequence[str]) -> int:
+    """Write an error where it belongs (stdout carries it only for -o json) and give its exit code."""
+    from meshup.views.problem import error, error_document
+
+    if _wants_json(arguments):
+        import json
+
+        text = json.dumps(error_document(stopped), ensure_ascii=False)
+        try:
+            sys.stdout.write(text + "\n")
+        except OSError:
+            _write_err(error(stopped))
+    else:
+        _write_err(error(stopped))
+    plain_errors = "--detailed-exitcode" in arguments
+    return int(Exit.UNEXPECTED) if plain_errors else int(stopped.exit)
+
+
+def stdout_gone(code: int) -> int:
+    """Close a stdout that nobody reads, without a second complaint at exit, and keep the code of the command.
+
+    A full disk is an error of its own: the answer was lost, so 0 becomes 1.
+    """
+    kind = sys.exc_info()[1]
+    with contextlib.suppress(OSError):
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+    if isinstance(kind, OSError) and kind.errno != errno.EPIPE:
+        _write_err(f"error[MU1006] stdout could not be written: {kind.strerror}\nfix       free some room or redirect to another place")
+        return code or int(Exit.UNEXPECTED)
+    return code
+
+
+def no_such_command(name: str, rest: Sequence[str], prog: str) -> NoReturn:
+    """Refuse a command that does not exist, with the nearest that does."""
+    if not name:
+        raise UsageError(
+            f"no command was given beside {' '.join(rest)}", code="MU1001", fix=f"{prog} --help", cluster="not contacted"
+        )
+    near = difflib.get_close_matches(name, [each for each, command in COMMANDS.items() if not command.hidden], n=1)
+    raise UsageError(
+        f'there is no command "{printable(name)}"',
+        code="MU1001",
+        fix=f"{prog} {near[0]} --help" if near else f"{prog} --help",
+        why=f'did you mean "{near[0]}"?' if near else "",
+        cluster="not contacted",
+    )
+
+
+def printable(text: str) -> str:
+    """Give text without control characters, for words that came from the command line."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)[:200]
+
+
+def _usage(wrong: Exception) -> UsageError:
+    import click
+
+    message = wrong.format_message() if isinstance(wrong, click.ClickException) else str(wrong)
+    context = getattr(wrong, "ctx", None)
+    command = context.command_path if context is not None else "meshup"
+    return UsageError(printable(message.rstrip(".")), code="MU1001", fix=f"{command} --help", cluster="not contacted")
+
+
+def _system(failed: OSError) -> MeshupError:
+    where = f" {printable(str(failed.filename))}" if failed.filename else ""
+    why = failed.strerror or str(failed)
+    if failed.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UsageError(f"the disk is full:{where or ' a file'} could not be written", code="MU1006", why=why,
+                          fix="free some room, then run the same command again")
+    return UsageError(f"the file{where} could not be used: {why}", code="MU1005", fix="correct the path or its permissions")
+
+
+def _bug(failed: BaseException, arguments: Sequence[str]) -> int:
+    from meshup.cli.bundle import write
+
+    path = write(failed, arguments)
+    _write_err(
+        f"error[MU9001] unexpected {type(failed).__name__}: {printable(str(failed))}\n"
+        f"why       this is a bug of meshup; what happened is in {path}\n"
+        "cluster   what was journalled is safe; meshup status shows it" + " " * 16 + "exit 1\n"
+        "fix       send that file with a report; meshup apply --resume goes on if a run was under way"
+    )
+    return int(Exit.UNEXPECTED)
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    for number, each in enumerate(arguments):
+        if each in ("-o", "--output"):
+            return arguments[number + 1 : number + 2] in (["json"], ["events"], ("json",), ("events",))
+        if each in ("-ojson", "-oevents", "-o=json", "-o=events", "--output=json", "--output=events"):
+            return True
+    return False
+
+
+def _write_err(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()

@@ -1,0 +1,22 @@
+"""What the codes of the command line mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CODES: Mapping[str, str] = {
+    "MU1001": "The command line is not understood: an unknown command or flag, a missing or a superfluous argument. "
+    "Nothing was contacted. `meshup COMMAND --help` shows what the command takes.",
+    "MU1002": "A write was asked for without a terminal and without --yes. A forgotten flag must not look neutral in CI, "
+    "so this is exit 2. Read `meshup plan`, then add --yes.",
+    "MU1003": "The answer to the question was not yes, so nothing was done.",
+    "MU1004": "A file that the command should write is there already and would be overwritten. Move it or give --force.",
+    "MU1005": "A file could not be read or written: it is not there, is a folder, or its permissions forbid it.",
+    "MU1006": "There is no room left on the disk, or what reads stdout is gone. Nothing in the cluster depends on that "
+    "file; run the same command again when there is room.",
+    "MU1007": "The word after `explain` is no command, stage, step, gate, check, error code or exit code that meshup knows.",
+    "MU1008": "The output format is not one that this command has.",
+    "MU1009": "A one-way change must be accepted by its name with --accept-one-way NAME; --yes does not accept it.",
+    "MU9001": "meshup met something its authors did not foresee. The journal is written before every act, so a run that "
+    "was under way can be resumed; the file that is named holds a scrubbed trace for a report.",
+}

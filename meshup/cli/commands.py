@@ -1,0 +1,38 @@
+"""Which commands there are, in the order people meet them; only the one that is called is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """module: below meshup.cli, with a Typer callable `command` or a Typer app `app`. does: one line for the list."""
+
+    module: str
+    does: str
+    hidden: bool = False
+
+
+COMMANDS: Mapping[str, Command] = {
+    "init": Command("init", "look at the cluster, read-only, and write a runbook that plans without an edit"),
+    "lint": Command("lint", "check a runbook without a cluster; every problem at once"),
+    "plan": Command("plan", "show every change, wait and risk, and the way back"),
+    "show": Command("show", "show a saved plan again, in any format"),
+    "apply": Command("apply", "perform a runbook or a saved plan, step by step, gate by gate"),
+    "approve": Command("approve", "let a stage that waits for approval begin; recorded with your name"),
+    "rollback": Command("rollback", "take a service, a stage or a run back; recorded with who, why and until when"),
+    "status": Command("status", "where the run, the waves and the proxies stand"),
+    "pins": Command("pins", "who is pinned to which release, since when, why, until when"),
+    "report": Command("report", "who runs or rolled back to what, per release"),
+    "rehearse": Command("rehearse", "play a runbook on a cluster in memory, faults included"),
+    "simulator": Command("simulator", "start, stop and look at that cluster behind a kubeconfig"),
+    "explain": Command("explain", "what a stage, step, gate, error code or exit code means; offline"),
+    "schema": Command("schema", "print the JSON Schema of the runbook or of a machine-readable output"),
+    "completion": Command("completion", "print the completion script for a shell"),
+    "config": Command("config", "show each setting with its origin"),
+    "guard": Command("guard", "the program of the guard Job: puts strict mode back when nobody beats", hidden=True),
+    "probe": Command("probe", "the program of the probe Job: asks the ingress for every host and path", hidden=True),
+}
+
+FIRST_FIVE = ("init", "lint", "rehearse", "plan", "apply")

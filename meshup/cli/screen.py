@@ -1,0 +1,82 @@
+"""Where text goes and how it looks: stdout carries the answer, stderr the story."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from meshup.model.problem import UsageError
+
+WIDE = 160
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """How this call's text looks. width: columns to fold to. interactive: somebody can be asked. ascii: --plain."""
+
+    color: bool
+    width: int
+    interactive: bool
+    ascii: bool = False
+
+    def out(self, text: str) -> None:
+        """Write the answer to stdout. Raises OSError when nobody can read it."""
+        _put(sys.stdout, self._dressed(text))
+
+    def err(self, text: str) -> None:
+        """Write the story to stderr."""
+        _put(sys.stderr, self._dressed(text))
+
+    def ask(self, question: str) -> bool:
+        """Ask a yes-or-no question on the terminal; no is the default."""
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def ask_text(self, question: str) -> str:
+        """Ask for a line of text on the terminal."""
+        sys.stderr.write(f"{question} ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip()
+
+    def _dressed(self, text: str) -> str:
+        if self.ascii:
+            text = text.encode("ascii", "replace").decode()
+        if not self.color:
+            return text
+        from meshup.cli.paint import painted
+
+        return painted(text)
+
+
+def _put(stream: object, text: str) -> None:
+    write = getattr(stream, "write")  # noqa: B009 - sys.stdout may be replaced by any text stream
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    write(text.encode(encoding, "replace").decode(encoding, "replace") + "\n")
+    getattr(stream, "flush")()  # noqa: B009
+
+
+def wants_color(choice: str, environ: Mapping[str, str], *, terminal: bool) -> bool:
+    """Decide on colour: flag > NO_COLOR > FORCE_COLOR, CLICOLOR_FORCE > TERM=dumb > is it a terminal."""
+    if choice not in ("auto", "always", "never"):
+        raise UsageError(f'--color takes auto, always or never, not "{choice}"', code="MU1001", fix="correct --color")
+    if choice != "auto":
+        return choice == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR", "0") not in ("", "0") or environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
+        return True
+    return terminal and environ.get("TERM") != "dumb"
+
+
+def screen(*, color: str = "auto", plain: bool = False) -> Screen:
+    """Look at this process's terminal and environment and decide how text looks."""
+    terminal = sys.stdout.isatty()
+    in_ci = os.environ.get("CI", "").lower() in ("1", "true")
+    interactive = sys.stdin.isatty() and sys.stderr.isatty() and not in_ci
+    width = shutil.get_terminal_size((WIDE, 40)).columns if terminal else WIDE
+    return Screen(color=not plain and wants_color(color, os.environ, terminal=terminal), width=min(width, WIDE),
+                  interactive=interactive, ascii=plain)

@@ -1,0 +1,300 @@
+"""A plan on one screen, as a document, and as Markdown for a review."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from meshup.model.change import Create, Delete, Handoff, Label, Restart
+from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
+from meshup.model.wire import dump
+from meshup.views.spans import span
+from meshup.views.table import amount, columns
+
+RISK_WORDS = {"none": "none", "low": "low", "medium": "med", "high": "HIGH"}
+RISK_ORDER = ("none", "low", "medium", "high")
+MARKDOWN_LIMIT = 60_000
+
+
+def kind_of(change: PlannedChange) -> str:
+    """Sort a change into add, change, delete, or handoff, as the total line counts them."""
+    match change.change:
+        case Create():
+            return "add"
+        case Delete():
+            return "delete"
+        case Handoff():
+            return "handoff"
+        case _ if getattr(change.change, "uid", "") == "":
+            return "add"
+        case _:
+            return "change"
+
+
+def restarts(change: PlannedChange) -> bool:
+    """Tell whether a change rolls the pods of a workload."""
+    return isinstance(change.change, Restart) or (isinstance(change.change, Label) and change.change.restarts)
+
+
+def totals(plan: Plan) -> Counter[str]:
+    """Count changes by kind, and restarts."""
+    found: Counter[str] = Counter(kind_of(each) for each in plan.changes())
+    found["restart"] = sum(restarts(each) for each in plan.changes())
+    return found
+
+
+def _all(wave: PlannedWave) -> tuple[PlannedChange, ...]:
+    return (*wave.opening, *wave.changes, *wave.closing)
+
+
+def _changes_cell(wave: PlannedWave) -> str:
+    count = Counter(kind_of(each) for each in _all(wave))
+    parts = []
+    if wave.services:
+        waiting = f" ({len(wave.waiting)} waiting for opt-in)" if wave.waiting else ""
+        parts.append(amount(len(wave.services), "service") + waiting)
+    moving = sum(restarts(each) for each in wave.changes)
+    if moving:
+        parts.append(amount(moving, "restart"))
+    words = {"add": "new", "change": "edit", "delete": "delete", "handoff": "handoff"}
+    parts += [f"{number} {words[kind]}" for kind, number in sorted(count.items()) if not (wave.services and moving and kind == "change")]
+    return ", ".join(parts) or ("nothing to change" if not wave.before and not wave.gates else "checks only")
+
+
+def gate_cell(gate: PlannedGate) -> str:
+    """Say what one gate waits for, with its patience, in a few words."""
+    if gate.waived:
+        return f"{gate.kind} (waived: {gate.waived})"
+    bounds = ", ".join(f"{key} {value}" for key, value in gate.params.items() if value not in ("", None, ()) and key != "query")
+    return f"{gate.kind}{' ' + bounds if bounds else ''} within {span(gate.patience.limit_s)}"
+
+
+def _way_back(wave: PlannedWave) -> str:
+    doors = [each.one_way for each in _all(wave) if each.one_way]
+    if doors:
+        return "ONE-WAY " + ", ".join(dict.fromkeys(doors))
+    if not _all(wave):
+        return "-"
+    again = sum(restarts(each) for each in wave.changes)
+    return f"yes, {amount(again, 'restart')}" if again else "yes, no restart"
+
+
+def _risk(wave: PlannedWave) -> str:
+    worst = max((RISK_ORDER.index(each.risk) for each in _all(wave)), default=0)
+    return RISK_WORDS[RISK_ORDER[worst]]
+
+
+def _rows(plan: Plan) -> Iterator[tuple[str, str, str, str, str]]:
+    for number, stage in enumerate(plan.stages, 1):
+        if not stage.waves:
+            yield f"{number} {stage.name}", "nothing to change", "-", "none", "-"
+        elif len(stage.waves) > 1 or stage.waves[0].name:
+            yield f"{number} {stage.name}", "", "", "", ""
+        for wave in stage.waves:
+            name = f"   {wave.name}" if wave.name else f"{number} {stage.name}"
+            held = [*wave.before, *wave.gates]
+            waits = "; ".join(gate.kind for gate in held) or "-"
+            later = {each.known.removeprefix("after:") for each in _all(wave) if each.known.startswith("after:")}
+            if later:
+                waits += f"; known after stage {', '.join(sorted(later))}"
+            yield name, _changes_cell(wave), waits, _risk(wave), _way_back(wave)
+
+
+def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False) -> str:
+    """Show a plan. saved: the file it was written to, "" = none. details: every change on a line of its own."""
+    lines = [
+        f"plan      {plan.id}  {plan.kind} of {plan.runbook} on {plan.context or 'the cluster'} "
+        f"(id {plan.cluster_uid[:8]}...) as {plan.user}; {plan.driver} {plan.release}, revision {plan.revision}"
+    ]
+    lines.append(columns(list(_rows(plan)), header=("stage", "changes", "waits for", "risk", "way back"), width=width))
+    lines += _blocked(plan)
+    count = totals(plan)
+    handed = f", {count['handoff']} handed off" if count["handoff"] else ""
+    cost = _cost(plan)
+    lines.append(
+        f"total     {count['add']} add, {count['change']} change, {count['delete']} delete{handed}; "
+        f"{amount(count['restart'], 'restart')}{'    ' + cost if cost else ''}"
+    )
+    if plan.one_way:
+        open_doors = [door for door in plan.one_way if door not in plan.accepted_one_way]
+        lines.append(f"one-way   {', '.join(plan.one_way)}" + (f"; accept with --accept-one-way {open_doors[0]}" if open_doors else ""))
+    lines += [f"unjudged  {service}: {why}" for service, why in plan.unjudged]
+    lines += [f"note      {note}" for note in (*plan.notes, *(each for stage in plan.stages for each in stage.notes))]
+    if details:
+        lines += ["", change_list(plan, width=width)]
+    if saved:
+        lines.append(f"saved     {saved} (plan {plan.id}; refused if one of its {len(plan.basis)} objects moves)")
+    lines.append(_next(plan, saved))
+    return "\n".join(lines)
+
+
+def _blocked(plan: Plan) -> list[str]:
+    lines = []
+    for problem in plan.blocked:
+        where = f" {problem.at}" if problem.at else ""
+        lines.append(f"blocked   [{problem.code}]{where} {problem.what}")
+        lines.append(f"          fix: {problem.fix}")
+    return lines
+
+
+def _cost(plan: Plan) -> str:
+    parts = []
+    if plan.cost.get("memory_mib"):
+        parts.append(f"+{plan.cost['memory_mib']:.0f} MiB memory")
+    if plan.cost.get("cpu_m"):
+        parts.append(f"+{plan.cost['cpu_m']:.0f}m CPU")
+    return "cost " + ", ".join(parts) if parts else ""
+
+
+def _next(plan: Plan, saved: str) -> str:
+    if not plan.changed:
+        return "Next      nothing to do: the cluster is as the runbook says"
+    if plan.blocked:
+        return "Next      mend what is blocked, then: meshup plan"
+    return f"Next      meshup apply {saved}" if saved else "Next      meshup plan --out release.plan.json, or meshup apply"
+
+
+def change_list(plan: Plan, *, width: int = 160) -> str:
+    """List every change with what the server knows of it."""
+    rows = [(each.id, each.summary, each.known, RISK_WORDS[each.risk], each.one_way or ("yes" if each.inverse else "-")) for each in plan.changes()]
+    return columns(rows, header=("change", "what", "known", "risk", "way back"), width=width)
+
+
+def gate_list(plan: Plan, *, width: int = 160) -> str:
+    """List every gate with its bounds and patience."""
+    rows = []
+    for stage in plan.stages:
+        for wave in stage.waves:
+            rows += [(gate.id, gate.title, gate_cell(gate)) for gate in (*wave.before, *wave.gates)]
+    return columns(rows, header=("gate", "holds when", "patience"), width=width)
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """Give a plan as one JSON document."""
+    count = totals(plan)
+    return {
+        "schema": "meshup.dev/plan-view/v1",
+        "id": plan.id,
+        "kind": plan.kind,
+        "digest": plan.digest,
+        "runbook": {"name": plan.runbook, "digest": plan.runbook_digest},
+        "cluster": {"uid": plan.cluster_uid, "context": plan.context},
+        "user": plan.user,
+        "mesh": {"driver": plan.driver, "release": plan.release, "revision": plan.revision},
+        "summary": {kind: count[kind] for kind in ("add", "change", "delete", "handoff", "restart")} | {"changed": plan.changed},
+        "stages": [_stage_document(stage) for stage in plan.stages],
+        "blocked": [{"code": p.code, "what": p.what, "object": str(p.at) if p.at else "", "fix": p.fix} for p in plan.blocked],
+        "unjudged": [{"service": service, "why": why} for service, why in plan.unjudged],
+        "permissions": list(plan.permissions),
+        "one_way": list(plan.one_way),
+        "accepted_one_way": list(plan.accepted_one_way),
+        "cost": dict(plan.cost),
+        "notes": list(plan.notes),
+        "pin": dict(plan.pin) if plan.pin else None,
+    }
+
+
+def _stage_document(stage: PlannedStage) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "on_fail": stage.on_fail,
+        "notes": list(stage.notes),
+        "waves": [
+            {
+                "name": wave.name,
+                "services": list(wave.services),
+                "waiting": list(wave.waiting),
+                "risk": _risk(wave),
+                "way_back": _way_back(wave),
+                "changes": [_change_document(each, place) for place, several in _placed(wave) for each in several],
+                "gates": [_gate_document(each, "before") for each in wave.before] + [_gate_document(each, "after") for each in wave.gates],
+            }
+            for wave in stage.waves
+        ],
+    }
+
+
+def _placed(wave: PlannedWave) -> tuple[tuple[str, tuple[PlannedChange, ...]], ...]:
+    return (("opening", wave.opening), ("main", wave.changes), ("closing", wave.closing))
+
+
+def _change_document(each: PlannedChange, place: str) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "place": place,
+        "op": type(each.change).__name__.lower(),
+        "object": str(each.change.on),
+        "service": each.service,
+        "step": each.step,
+        "summary": each.summary,
+        "known": each.known,
+        "risk": each.risk,
+        "restarts": restarts(each),
+        "one_way": each.one_way or None,
+        "inverse": dump(each.inverse),
+        "fields": list(each.fields),
+        "line": each.line,
+    }
+
+
+def _gate_document(gate: PlannedGate, when: str) -> dict[str, Any]:
+    patience = gate.patience
+    return {
+        "id": gate.id,
+        "kind": gate.kind,
+        "when": when,
+        "title": gate.title,
+        "params": dict(gate.params),
+        "services": list(gate.services),
+        "waived": gate.waived or None,
+        "limit_s": patience.limit_s,
+        "every_s": patience.every_s,
+        "in_a_row": patience.in_a_row,
+        "least": patience.least,
+        "window_s": patience.window_s,
+        "line": gate.line,
+    }
+
+
+def markdown(plan: Plan) -> str:
+    """Show a plan for a pull request: tables, folded details, cut below 60 KB with a note of what was cut."""
+    rows = ["| stage | changes | waits for | risk | way back |", "|---|---|---|---|---|"]
+    rows += ["| " + " | ".join(cell.strip().replace("|", "\\|") for cell in row) + " |" for row in _rows(plan)]
+    count = totals(plan)
+    head = [f"### meshup plan `{plan.id}` of {plan.runbook}", "", *rows, ""]
+    head.append(f"{count['add']} add, {count['change']} change, {count['delete']} delete, {count['restart']} restart")
+    head += [f"- **blocked** {problem.what}" for problem in plan.blocked]
+    body = ["", "<details><summary>every change</summary>", "", "| change | what | known |", "|---|---|---|"]
+    size = sum(map(len, head)) + 2_000
+    changes = list(plan.changes())
+    for number, each in enumerate(changes):
+        row = f"| {each.id} | {each.summary.replace('|', chr(92) + '|')} | {each.known} |"
+        size += len(row.encode()) + 1
+        if size > MARKDOWN_LIMIT:
+            body.append(f"| | {len(changes) - number} more changes were cut; `meshup show` has them | |")
+            break
+        body.append(row)
+    return "\n".join([*head, *body, "", "</details>"])
+
+
+def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
+    """Show an owner what happens to theirs, and nothing else. service: id "namespace/name"."""
+    lines = [f"service   {service} in plan {plan.id} of {plan.runbook}"]
+    rows = []
+    for stage in plan.stages:
+        for wave in stage.waves:
+            place = f"{stage.name}/{wave.name}" if wave.name else stage.name
+            rows += [(place, each.summary, "restart" if restarts(each) else "no restart", RISK_WORDS[each.risk],
+                      "yes" if each.inverse else each.one_way or "-") for each in _all(wave) if each.service == service]
+            rows += [(place, f"waits until {gate.title}", "-", "none", "-") for gate in (*wave.before, *wave.gates)
+                     if service in gate.services and service in wave.services]
+            if service in wave.waiting:
+                rows.append((place, "left out: its owner did not opt in", "-", "none", "-"))
+    if not rows:
+        return "\n".join([*lines, "nothing of this plan touches it"])
+    lines.append(columns(rows, header=("place", "what happens", "pods", "risk", "way back"), width=width))
+    lines += [f"unjudged  {why}" for each, why in plan.unjudged if each == service]
+    lines.append(f"Next      to step back afterwards: meshup rollback {service.partition('/')[2]} -n {service.partition('/')[0]} "
+                 "--to none --reason TEXT --until 7d")
+    return "\n".join(lines)
