@@ -1,0 +1,40 @@
+"""Strings that came from a cluster or a file, made safe for a person's screen."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\ufeff\u2028\u2029")
+
+
+def clean(text: object, *, limit: int = 0, lines: bool = False) -> str:
+    """Give text without anything that a terminal obeys.
+
+    C0, C1, ESC and lone surrogates become U+FFFD; marks that change the direction of writing, and invisible ones,
+    are written out as <U+202E>, so that nothing can look like something else. lines: keep line ends and tabs, else
+    they become a space. limit: most characters, cut with an ellipsis; 0 = no limit. Never raises.
+    """
+    given = text if isinstance(text, str) else str(text)
+    if given.isascii() and given.isprintable():
+        shown = given
+    else:
+        shown = "".join(_shown(each, lines) for each in given.replace("\r\n", "\n"))
+    return shown[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}" if limit and len(shown) > limit else shown
+
+
+def is_clean(text: str) -> bool:
+    """Tell whether `clean` would leave a single line as it is."""
+    return clean(text) == text
+
+
+def _shown(char: str, lines: bool) -> str:
+    if char in "\n\t":
+        return char if lines else " "
+    if char in _BIDI or char in _INVISIBLE:
+        return f"<U+{ord(char):04X}>"
+    if unicodedata.category(char) in ("Cc", "Cs", "Cn", "Co"):
+        return "\N{REPLACEMENT CHARACTER}"
+    if unicodedata.category(char) == "Cf":
+        return f"<U+{ord(char):04X}>"
+    return char
