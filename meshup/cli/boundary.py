@@ -69,7 +69,9 @@ def stdout_gone(code: int) -> int:
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())
     if isinstance(kind, OSError) and kind.errno != errno.EPIPE:
-        _write_err(f"error[MU1006] stdout could not be written: {kind.strerror}\nfix       free some room or redirect to another place")
+        _write_err(
+            f"error[MU1006] stdout could not be written: {kind.strerror}\nfix       free some room or redirect to another place"
+        )
         return code or int(Exit.UNEXPECTED)
     return code
 
@@ -78,7 +80,10 @@ def no_such_command(name: str, rest: Sequence[str], prog: str) -> NoReturn:
     """Refuse a command that does not exist, with the nearest that does."""
     if not name:
         raise UsageError(
-            f"no command was given beside {' '.join(rest)}", code="MU1001", fix=f"{prog} --help", cluster="not contacted"
+            f"no command was given beside {' '.join(rest)}",
+            code="MU1001",
+            fix=f"{prog} --help",
+            cluster="not contacted",
         )
     near = difflib.get_close_matches(name, [each for each, command in COMMANDS.items() if not command.hidden], n=1)
     raise UsageError(
@@ -108,9 +113,15 @@ def _system(failed: OSError) -> MeshupError:
     where = f" {printable(str(failed.filename))}" if failed.filename else ""
     why = failed.strerror or str(failed)
     if failed.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UsageError(f"the disk is full:{where or ' a file'} could not be written", code="MU1006", why=why,
-                          fix="free some room, then run the same command again")
-    return UsageError(f"the file{where} could not be used: {why}", code="MU1005", fix="correct the path or its permissions")
+        return UsageError(
+            f"the disk is full:{where or ' a file'} could not be written",
+            code="MU1006",
+            why=why,
+            fix="free some room, then run the same command again",
+        )
+    return UsageError(
+        f"the file{where} could not be used: {why}", code="MU1005", fix="correct the path or its permissions"
+    )
 
 
 def _bug(failed: BaseException, arguments: Sequence[str]) -> int:

@@ -10,9 +10,7 @@ from meshup.cli.commands import COMMANDS
 from meshup.cli.screen import screen
 from meshup.model.problem import UsageError
 
-FLAGS = (
-    "--filename --context --kubeconfig --namespace --as --as-group --output --report --yes --timeout --color --plain --help"
-)
+FLAGS = "--filename --context --kubeconfig --namespace --as --as-group --output --report --yes --timeout --color --plain --help"
 
 
 def script(shell: str) -> str:
@@ -36,7 +34,9 @@ def script(shell: str) -> str:
                 ]
             )
         case "zsh":
-            listed = " ".join(f"'{name}:{COMMANDS[name].does.replace(chr(39), '')}'".replace(": ", " - ") for name in names)
+            listed = " ".join(
+                f"'{name}:{COMMANDS[name].does.replace(chr(39), '')}'".replace(": ", " - ") for name in names
+            )
             return "\n".join(
                 [
                     "#compdef meshup",
@@ -54,7 +54,9 @@ def script(shell: str) -> str:
             )
         case "fish":
             lines = ["complete -c meshup -n __fish_use_subcommand -f"]
-            lines += [f"complete -c meshup -n __fish_use_subcommand -a {name} -d '{COMMANDS[name].does}'" for name in names]
+            lines += [
+                f"complete -c meshup -n __fish_use_subcommand -a {name} -d '{COMMANDS[name].does}'" for name in names
+            ]
             lines += [f"complete -c meshup -l {flag[2:]}" for flag in FLAGS.split()]
             return "\n".join(lines)
         case "powershell":
@@ -63,14 +65,17 @@ def script(shell: str) -> str:
                 [
                     "Register-ArgumentCompleter -Native -CommandName meshup -ScriptBlock {",
                     "  param($wordToComplete, $commandAst, $cursorPosition)",
-                    f"  @({quoted}) | Where-Object {{ $_ -like \"$wordToComplete*\" }} |",
+                    f'  @({quoted}) | Where-Object {{ $_ -like "$wordToComplete*" }} |',
                     "    ForEach-Object { [System.Management.Automation.CompletionResult]::new($_) }",
                     "}",
                 ]
             )
         case _:
             raise UsageError(
-                f'no completion for "{shell}"', code="MU1001", why="known: bash, zsh, fish, powershell", fix="meshup completion bash"
+                f'no completion for "{shell}"',
+                code="MU1001",
+                why="known: bash, zsh, fish, powershell",
+                fix="meshup completion bash",
             )
 
 

@@ -13,12 +13,14 @@ from meshup.model.problem import UsageError
 
 
 def command(
-    word: Annotated[str, typer.Argument(help="a stage, step, gate, check, idea, error code or exit code; none lists all")] = "",
+    word: Annotated[
+        str, typer.Argument(help="a stage, step, gate, check, idea, error code or exit code; none lists all")
+    ] = "",
     output: options.Output = "text",
     color: options.Color = "auto",
     plain: options.Plain = False,
 ) -> int:
-    """What a stage, step, gate, check, error code or exit code means; offline.
+    """Explain a stage, step, gate, check, error code or exit code; offline.
 
     Example: meshup explain plaintext-callers
     """
@@ -30,7 +32,11 @@ def command(
     known = words()
     look = screen(color=color, plain=plain)
     asked = _asked(word)
-    chosen = [entry for name, entry in known.items() if not asked or name == asked or (asked == "exit-codes" and entry.sort == "exit code")]
+    chosen = [
+        entry
+        for name, entry in known.items()
+        if not asked or name == asked or (asked == "exit-codes" and entry.sort == "exit code")
+    ]
     if not chosen and asked.startswith("gate "):
         chosen = [entry for entry in known.values() if f"gate {entry.name}" == asked]
     if not chosen:
@@ -43,12 +49,17 @@ def command(
             cluster="not contacted",
         )
     if output == "json":
-        document = {"schema": "meshup.dev/explain/v1", "words": [{"name": e.name, "sort": e.sort, "text": list(e.lines)} for e in chosen]}
+        document = {
+            "schema": "meshup.dev/explain/v1",
+            "words": [{"name": e.name, "sort": e.sort, "text": list(e.lines)} for e in chosen],
+        }
         look.out(json.dumps(document, ensure_ascii=False, indent=2))
     elif word:
         look.out("\n\n".join("\n".join([f"{entry.sort} {entry.name}", *entry.lines]) for entry in chosen))
     else:
-        look.out(columns([(entry.name, entry.sort, entry.lines[0]) for entry in chosen], header=("word", "sort", "meaning")))
+        look.out(
+            columns([(entry.name, entry.sort, entry.lines[0]) for entry in chosen], header=("word", "sort", "meaning"))
+        )
     return 0
 
 

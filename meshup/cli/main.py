@@ -91,7 +91,9 @@ def _dispatch(name: str, rest: list[str], prog: str) -> int:
     if hasattr(module, "app"):
         app: typer.Typer = module.app
     else:
-        app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+        app = typer.Typer(
+            add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+        )
         app.command(help=module.command.__doc__)(module.command)
     result = typer.main.get_command(app).main(rest, prog_name=f"{prog} {name}", standalone_mode=False)
     return result if isinstance(result, int) else 0

@@ -8,14 +8,20 @@ import typer
 
 Filename = Annotated[str, typer.Option("-f", "--filename", envvar="MESHUP_FILENAME", help="the runbook")]
 Context = Annotated[str, typer.Option("--context", envvar="MESHUP_CONTEXT", help="context of the kubeconfig")]
-Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="path of the kubeconfig; else KUBECONFIG, ~/.kube/config, in-cluster")]
-Namespace = Annotated[str, typer.Option("-n", "--namespace", envvar="MESHUP_NAMESPACE", help="namespace of the service")]
+Kubeconfig = Annotated[
+    str, typer.Option("--kubeconfig", help="path of the kubeconfig; else KUBECONFIG, ~/.kube/config, in-cluster")
+]
+Namespace = Annotated[
+    str, typer.Option("-n", "--namespace", envvar="MESHUP_NAMESPACE", help="namespace of the service")
+]
 AsUser = Annotated[str, typer.Option("--as", help="user to impersonate")]
 AsGroup = Annotated[list[str], typer.Option("--as-group", help="group to impersonate; repeatable")]
 Output = Annotated[str, typer.Option("-o", "--output", envvar="MESHUP_OUTPUT", help="format on stdout")]
 Report = Annotated[list[str], typer.Option("--report", help="FORMAT=FILE: the result in a further file; repeatable")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="perform what plan shows, without a question")]
-Timeout = Annotated[str, typer.Option("--timeout", envvar="MESHUP_TIMEOUT", help="how long the caller wants to wait, such as 30m")]
+Timeout = Annotated[
+    str, typer.Option("--timeout", envvar="MESHUP_TIMEOUT", help="how long the caller wants to wait, such as 30m")
+]
 Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="say more; requests are counted")]
 Color = Annotated[str, typer.Option("--color", envvar="MESHUP_COLOR", help="auto, always or never")]
 Plain = Annotated[bool, typer.Option("--plain", help="ASCII, one record a line")]

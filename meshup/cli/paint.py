@@ -16,5 +16,5 @@ WORDS = (
 def painted(text: str) -> str:
     """Add colour codes to known words; the text without them is what a pipe would get."""
     for words, code in WORDS:
-        text = words.sub(lambda found: f"\x1b[{code}m{found[0]}\x1b[0m", text)
+        text = words.sub(f"\x1b[{code}m\\g<0>\x1b[0m", text)
     return text

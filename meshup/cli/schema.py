@@ -11,7 +11,9 @@ from meshup.model.problem import UsageError
 
 
 def command(
-    name: Annotated[str, typer.Argument(help="runbook, or the name of an output such as plan or apply; none lists them")] = "",
+    name: Annotated[
+        str, typer.Argument(help="runbook, or the name of an output such as plan or apply; none lists them")
+    ] = "",
 ) -> int:
     """Print the JSON Schema (draft 7) of the runbook or of a machine-readable output.
 
@@ -32,6 +34,9 @@ def command(
         look.out(json.dumps(schema_of(name), indent=2))
     else:
         raise UsageError(
-            f'there is no schema "{name}"', code="MU1007", fix="meshup schema", why=f"known: runbook, {', '.join(sorted(SCHEMAS))}"
+            f'there is no schema "{name}"',
+            code="MU1007",
+            fix="meshup schema",
+            why=f"known: runbook, {', '.join(sorted(SCHEMAS))}",
         )
     return 0

@@ -78,5 +78,9 @@ def screen(*, color: str = "auto", plain: bool = False) -> Screen:
     in_ci = os.environ.get("CI", "").lower() in ("1", "true")
     interactive = sys.stdin.isatty() and sys.stderr.isatty() and not in_ci
     width = shutil.get_terminal_size((WIDE, 40)).columns if terminal else WIDE
-    return Screen(color=not plain and wants_color(color, os.environ, terminal=terminal), width=min(width, WIDE),
-                  interactive=interactive, ascii=plain)
+    return Screen(
+        color=not plain and wants_color(color, os.environ, terminal=terminal),
+        width=min(width, WIDE),
+        interactive=interactive,
+        ascii=plain,
+    )

@@ -105,7 +105,9 @@ class Noted:
     text: str
 
 
-Event: TypeAlias = RunStarted | PlaceStarted | ChangeStarted | ChangeEnded | Waits | GateAnswered | PlaceEnded | Retried | Noted
+Event: TypeAlias = (
+    RunStarted | PlaceStarted | ChangeStarted | ChangeEnded | Waits | GateAnswered | PlaceEnded | Retried | Noted
+)
 
 
 class Watcher(Protocol):

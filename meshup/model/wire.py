@@ -46,7 +46,7 @@ def load(kind: type[T] | Any, raw: Any) -> T:
     Unknown fields are ignored: a newer minor version only adds. Raises ValueError, naming the field, when the form
     does not fit.
     """
-    return typing.cast(T, _load(kind, raw, "$"))
+    return typing.cast("T", _load(kind, raw, "$"))
 
 
 @cache
@@ -74,7 +74,7 @@ def _load(kind: Any, raw: Any, at: str) -> Any:
         of = typing.get_args(kind)[1]
         return {key: _load(of, item, f"{at}.{key}") for key, item in raw.items()}
     if dataclasses.is_dataclass(kind):
-        return _load_dataclass(typing.cast(type, kind), raw, at)
+        return _load_dataclass(typing.cast("type", kind), raw, at)
     return _load_scalar(kind, raw, at)
 
 
@@ -106,8 +106,11 @@ def _load_dataclass(kind: type, raw: Any, at: str) -> Any:
     if not isinstance(raw, Mapping):
         raise ValueError(f"{at}: expected a mapping for {kind.__name__}")
     hints = _hints(kind)
-    known = {each.name: _load(hints[each.name], raw[each.name], f"{at}.{each.name}")
-             for each in dataclasses.fields(kind) if each.name in raw}
+    known = {
+        each.name: _load(hints[each.name], raw[each.name], f"{at}.{each.name}")
+        for each in dataclasses.fields(kind)
+        if each.name in raw
+    }
     try:
         return kind(**known)
     except TypeError as error:

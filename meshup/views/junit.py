@@ -17,7 +17,9 @@ def junit(judgements: Sequence[Judgement], *, name: str) -> str:
     for place, several in places.items():
         bad = sum(each.judged.verdict.answer.word in ("fail", "unknown") for each in several)
         skipped = sum(each.judged.verdict.answer.word == "skipped" for each in several)
-        lines.append(f'  <testsuite name={quoteattr(place)} tests="{len(several)}" failures="{bad}" skipped="{skipped}">')
+        lines.append(
+            f'  <testsuite name={quoteattr(place)} tests="{len(several)}" failures="{bad}" skipped="{skipped}">'
+        )
         for each in several:
             lines += _case(each)
         lines.append("  </testsuite>")
@@ -27,7 +29,9 @@ def junit(judgements: Sequence[Judgement], *, name: str) -> str:
 def _case(each: Judgement) -> list[str]:
     judged = each.judged
     because = judged.verdict.because
-    head = f'    <testcase name={quoteattr(judged.gate)} classname={quoteattr(judged.kind)} time="{judged.waited_s:.1f}">'
+    head = (
+        f'    <testcase name={quoteattr(judged.gate)} classname={quoteattr(judged.kind)} time="{judged.waited_s:.1f}">'
+    )
     match judged.verdict.answer.word:
         case "fail" | "unknown" as word:
             inside = [f"      <failure type={quoteattr(word)} message={quoteattr(because)}></failure>"]

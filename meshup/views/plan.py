@@ -58,7 +58,11 @@ def _changes_cell(wave: PlannedWave) -> str:
     if moving:
         parts.append(amount(moving, "restart"))
     words = {"add": "new", "change": "edit", "delete": "delete", "handoff": "handoff"}
-    parts += [f"{number} {words[kind]}" for kind, number in sorted(count.items()) if not (wave.services and moving and kind == "change")]
+    parts += [
+        f"{number} {words[kind]}"
+        for kind, number in sorted(count.items())
+        if not (wave.services and moving and kind == "change")
+    ]
     return ", ".join(parts) or ("nothing to change" if not wave.before and not wave.gates else "checks only")
 
 
@@ -66,7 +70,9 @@ def gate_cell(gate: PlannedGate) -> str:
     """Say what one gate waits for, with its patience, in a few words."""
     if gate.waived:
         return f"{gate.kind} (waived: {gate.waived})"
-    bounds = ", ".join(f"{key} {value}" for key, value in gate.params.items() if value not in ("", None, ()) and key != "query")
+    bounds = ", ".join(
+        f"{key} {value}" for key, value in gate.params.items() if value not in ("", None, ()) and key != "query"
+    )
     return f"{gate.kind}{' ' + bounds if bounds else ''} within {span(gate.patience.limit_s)}"
 
 
@@ -118,7 +124,10 @@ def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False
     )
     if plan.one_way:
         open_doors = [door for door in plan.one_way if door not in plan.accepted_one_way]
-        lines.append(f"one-way   {', '.join(plan.one_way)}" + (f"; accept with --accept-one-way {open_doors[0]}" if open_doors else ""))
+        lines.append(
+            f"one-way   {', '.join(plan.one_way)}"
+            + (f"; accept with --accept-one-way {open_doors[0]}" if open_doors else "")
+        )
     lines += [f"unjudged  {service}: {why}" for service, why in plan.unjudged]
     lines += [f"note      {note}" for note in (*plan.notes, *(each for stage in plan.stages for each in stage.notes))]
     if details:
@@ -152,12 +161,17 @@ def _next(plan: Plan, saved: str) -> str:
         return "Next      nothing to do: the cluster is as the runbook says"
     if plan.blocked:
         return "Next      mend what is blocked, then: meshup plan"
-    return f"Next      meshup apply {saved}" if saved else "Next      meshup plan --out release.plan.json, or meshup apply"
+    return (
+        f"Next      meshup apply {saved}" if saved else "Next      meshup plan --out release.plan.json, or meshup apply"
+    )
 
 
 def change_list(plan: Plan, *, width: int = 160) -> str:
     """List every change with what the server knows of it."""
-    rows = [(each.id, each.summary, each.known, RISK_WORDS[each.risk], each.one_way or ("yes" if each.inverse else "-")) for each in plan.changes()]
+    rows = [
+        (each.id, each.summary, each.known, RISK_WORDS[each.risk], each.one_way or ("yes" if each.inverse else "-"))
+        for each in plan.changes()
+    ]
     return columns(rows, header=("change", "what", "known", "risk", "way back"), width=width)
 
 
@@ -182,9 +196,12 @@ def document(plan: Plan) -> dict[str, Any]:
         "cluster": {"uid": plan.cluster_uid, "context": plan.context},
         "user": plan.user,
         "mesh": {"driver": plan.driver, "release": plan.release, "revision": plan.revision},
-        "summary": {kind: count[kind] for kind in ("add", "change", "delete", "handoff", "restart")} | {"changed": plan.changed},
+        "summary": {kind: count[kind] for kind in ("add", "change", "delete", "handoff", "restart")}
+        | {"changed": plan.changed},
         "stages": [_stage_document(stage) for stage in plan.stages],
-        "blocked": [{"code": p.code, "what": p.what, "object": str(p.at) if p.at else "", "fix": p.fix} for p in plan.blocked],
+        "blocked": [
+            {"code": p.code, "what": p.what, "object": str(p.at) if p.at else "", "fix": p.fix} for p in plan.blocked
+        ],
         "unjudged": [{"service": service, "why": why} for service, why in plan.unjudged],
         "permissions": list(plan.permissions),
         "one_way": list(plan.one_way),
@@ -208,7 +225,8 @@ def _stage_document(stage: PlannedStage) -> dict[str, Any]:
                 "risk": _risk(wave),
                 "way_back": _way_back(wave),
                 "changes": [_change_document(each, place) for place, several in _placed(wave) for each in several],
-                "gates": [_gate_document(each, "before") for each in wave.before] + [_gate_document(each, "after") for each in wave.gates],
+                "gates": [_gate_document(each, "before") for each in wave.before]
+                + [_gate_document(each, "after") for each in wave.gates],
             }
             for wave in stage.waves
         ],
@@ -285,16 +303,30 @@ def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
     for stage in plan.stages:
         for wave in stage.waves:
             place = f"{stage.name}/{wave.name}" if wave.name else stage.name
-            rows += [(place, each.summary, "restart" if restarts(each) else "no restart", RISK_WORDS[each.risk],
-                      "yes" if each.inverse else each.one_way or "-") for each in _all(wave) if each.service == service]
-            rows += [(place, f"waits until {gate.title}", "-", "none", "-") for gate in (*wave.before, *wave.gates)
-                     if service in gate.services and service in wave.services]
+            rows += [
+                (
+                    place,
+                    each.summary,
+                    "restart" if restarts(each) else "no restart",
+                    RISK_WORDS[each.risk],
+                    "yes" if each.inverse else each.one_way or "-",
+                )
+                for each in _all(wave)
+                if each.service == service
+            ]
+            rows += [
+                (place, f"waits until {gate.title}", "-", "none", "-")
+                for gate in (*wave.before, *wave.gates)
+                if service in gate.services and service in wave.services
+            ]
             if service in wave.waiting:
                 rows.append((place, "left out: its owner did not opt in", "-", "none", "-"))
     if not rows:
         return "\n".join([*lines, "nothing of this plan touches it"])
     lines.append(columns(rows, header=("place", "what happens", "pods", "risk", "way back"), width=width))
     lines += [f"unjudged  {why}" for each, why in plan.unjudged if each == service]
-    lines.append(f"Next      to step back afterwards: meshup rollback {service.partition('/')[2]} -n {service.partition('/')[0]} "
-                 "--to none --reason TEXT --until 7d")
+    lines.append(
+        f"Next      to step back afterwards: meshup rollback {service.partition('/')[2]} -n {service.partition('/')[0]} "
+        "--to none --reason TEXT --until 7d"
+    )
     return "\n".join(lines)

@@ -30,7 +30,9 @@ def columns(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), width:
 def told(rows: Sequence[tuple[str, str]], *, width: int = 0, least: int = 9) -> str:
     """Lay out "word  sentence" lines, as every screen begins: what was looked at, what changed, what comes next."""
     size = max((len(word) for word, _ in rows), default=0)
-    return columns([(f"{word:<{max(size, least)}}".rstrip().ljust(max(size, least)), text) for word, text in rows], width=width)
+    return columns(
+        [(f"{word:<{max(size, least)}}".rstrip().ljust(max(size, least)), text) for word, text in rows], width=width
+    )
 
 
 def amount(count: int, one: str, many: str = "") -> str:

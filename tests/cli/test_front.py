@@ -12,16 +12,29 @@ from meshup.cli.commands import COMMANDS
 from meshup.cli.main import main, prog_name, split
 from meshup.cli.screen import wants_color
 
-HEAVY = ("typer", "click", "rich", "kubernetes", "requests", "urllib3", "pydantic", "yaml", "numpy", "jinja2", "ssl", "asyncio")
+HEAVY = (
+    "typer",
+    "click",
+    "rich",
+    "kubernetes",
+    "requests",
+    "urllib3",
+    "pydantic",
+    "yaml",
+    "numpy",
+    "jinja2",
+    "ssl",
+    "asyncio",
+)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], []])
 def test_help_and_version_import_no_framework(arguments: list[str]) -> None:
     code = (
-        "import sys; sys.argv = ['meshup', *%r]\nfrom meshup.cli.main import run\n"
+        f"import sys; sys.argv = ['meshup', *{arguments!r}]\nfrom meshup.cli.main import run\n"
         "try: run()\nexcept SystemExit: pass\n"
-        "sys.stderr.write(' '.join(sorted(set(sys.modules) & set(%r))))"
-    ) % (arguments, HEAVY)
+        f"sys.stderr.write(' '.join(sorted(set(sys.modules) & set({HEAVY!r}))))"
+    )
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=".")
     assert done.stderr == ""
     assert done.stdout
@@ -37,8 +50,12 @@ def test_the_name_on_the_screen_is_the_one_that_was_called() -> None:
     assert prog_name("/somewhere/bin/meshup") == "meshup"
 
 
-@pytest.mark.parametrize("arguments", [["aply"], ["plan", "--no-such-flag"], ["explain", "MU0000"], ["completion", "tcsh"]])
-def test_a_wrong_command_line_is_exit_2_with_a_next_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["aply"], ["plan", "--no-such-flag"], ["explain", "MU0000"], ["completion", "tcsh"]]
+)
+def test_a_wrong_command_line_is_exit_2_with_a_next_command(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 2
     said = capsys.readouterr()
     assert "fix       meshup" in said.err
@@ -50,7 +67,9 @@ def test_a_typo_gets_the_nearest_command(capsys: pytest.CaptureFixture[str]) -> 
     assert 'did you mean "apply"?' in capsys.readouterr().err
 
 
-def test_every_command_of_the_list_has_a_help_page_that_begins_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_of_the_list_has_a_help_page_that_begins_with_an_example(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     for name, command in COMMANDS.items():
         if command.hidden:
             continue
@@ -78,6 +97,8 @@ def test_colour_follows_flag_then_no_color_then_force_then_terminal(
 
 
 def test_a_report_file_carries_no_secret() -> None:
-    text = scrub("token: abc123\nAuthorization: Bearer xyz\npassword=hunter2 eyJhbGciOiJSUzI1NiIsImtpZCI6.eyJhIjoxfQ.c2ln")
+    text = scrub(
+        "token: abc123\nAuthorization: Bearer xyz\npassword=hunter2 eyJhbGciOiJSUzI1NiIsImtpZCI6.eyJhIjoxfQ.c2ln"
+    )
     for secret in ("abc123", "xyz", "hunter2", "eyJhbGci"):
         assert secret not in text

@@ -17,10 +17,21 @@ from meshup.model.wire import dump, load
 
 words = st.text(max_size=12)
 refs = st.builds(Ref, api_version=words, kind=words, namespace=words, name=words)
-bodies = st.dictionaries(words, st.recursive(st.none() | st.booleans() | st.integers() | words, lambda s: st.lists(s, max_size=2), max_leaves=4), max_size=3)
+bodies = st.dictionaries(
+    words,
+    st.recursive(st.none() | st.booleans() | st.integers() | words, lambda s: st.lists(s, max_size=2), max_leaves=4),
+    max_size=3,
+)
 changes = st.one_of(
     st.builds(Apply, on=refs, body=bodies, before=st.none() | bodies, uid=words, force=st.tuples(words)),
-    st.builds(Label, on=refs, at=st.tuples(words, words), set=st.dictionaries(words, st.none() | words), before=st.dictionaries(words, words), uid=words),
+    st.builds(
+        Label,
+        on=refs,
+        at=st.tuples(words, words),
+        set=st.dictionaries(words, st.none() | words),
+        before=st.dictionaries(words, words),
+        uid=words,
+    ),
     st.builds(Restart, on=refs, value=words, before=st.none() | words, uid=words),
     st.builds(Delete, on=refs, uid=words, before=bodies),
     st.builds(Handoff, on=refs, to=words, what=words, until=st.dictionaries(words, words), back=words, body=bodies),
@@ -35,7 +46,13 @@ def test_a_change_survives_the_wire(change: Change) -> None:
 def test_a_judgement_survives_the_wire_with_its_evidence() -> None:
     at = datetime(2026, 11, 1, 10, tzinfo=UTC)
     verdict = Verdict(answer=Answer.UNKNOWN, because="41 of 200 requests", missing=159)
-    judged = Judged(gate="onboard/wave-1/latency", kind="latency", verdict=verdict, readings=(Reading(at=at, elapsed_s=3.5, data={"n": 41}),), waited_s=2)
+    judged = Judged(
+        gate="onboard/wave-1/latency",
+        kind="latency",
+        verdict=verdict,
+        readings=(Reading(at=at, elapsed_s=3.5, data={"n": 41}),),
+        waited_s=2,
+    )
     entry = journal.Judgement(at="2026-11-01T10:00:00Z", place="onboard/wave-1", judged=judged)
     assert load(journal.Entry, json.loads(json.dumps(dump(entry)))) == entry
 
@@ -47,7 +64,11 @@ def test_a_newer_minor_version_only_adds_fields() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "named"),
-    [({"type": "Ref", "kind": "Pod"}, "api_version"), ({"type": "Ref", "api_version": 1, "kind": "Pod", "name": "x"}, "api_version"), ([], "mapping")],
+    [
+        ({"type": "Ref", "kind": "Pod"}, "api_version"),
+        ({"type": "Ref", "api_version": 1, "kind": "Pod", "name": "x"}, "api_version"),
+        ([], "mapping"),
+    ],
 )
 def test_what_does_not_fit_is_named(raw: object, named: str) -> None:
     with pytest.raises(ValueError, match=named):

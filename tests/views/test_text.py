@@ -24,7 +24,8 @@ def test_the_last_column_folds_below_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "0ms"), (0.25, "250ms"), (12, "12s"), (250, "4m10s"), (3600, "1h"), (90061, "1d1h"), (604800, "7d")]
+    ("seconds", "said"),
+    [(0, "0ms"), (0.25, "250ms"), (12, "12s"), (250, "4m10s"), (3600, "1h"), (90061, "1d1h"), (604800, "7d")],
 )
 def test_a_span_is_said_in_at_most_two_units(seconds: float, said: str) -> None:
     assert span(seconds) == said
@@ -32,8 +33,13 @@ def test_a_span_is_said_in_at_most_two_units(seconds: float, said: str) -> None:
 
 def test_an_error_in_a_runbook_shows_the_line_with_a_caret(golden: Callable[[str, str], None]) -> None:
     at = Where(file="meshup.yaml", line=61, column=11, source="          critcal: true", width=7)
-    problem = Problem(code="MU1203", what='unknown field "critcal" in service "orders"', at=at, hint='did you mean "critical"?',
-                      fix="correct line 61, then: meshup lint")
+    problem = Problem(
+        code="MU1203",
+        what='unknown field "critcal" in service "orders"',
+        at=at,
+        hint='did you mean "critical"?',
+        fix="correct line 61, then: meshup lint",
+    )
     stopped = UsageError("1 problem", code="MU1203", fix="meshup lint", problems=(problem,))
     golden("error-field.txt", error(stopped))
 

@@ -1,0 +1,34 @@
+# Needs Python 3.11 or newer and make, nothing else: the first call of any target sets up .venv.
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(if $(shell command -v $(p) 2>/dev/null),$(p))))
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test sweep e2e lint bench
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no python3 found; install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than 3.11; set PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python e2e/demo.py
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test: lint
+	@$(BIN)/python -m pytest -q
+
+sweep: $(READY)
+	@$(BIN)/python -m pytest -q -m sweep tests
+
+e2e: $(READY)
+	@$(BIN)/python -m pytest -q -m e2e e2e
+
+bench: $(READY)
+	@$(BIN)/python e2e/bench/run.py

@@ -1,0 +1,95 @@
+"""Two clocks: the machine's, and that of a simulator reached over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from meshup.model.transport import Request, Transport, TransportFailure
+
+SIMULATOR_MARK = "+meshup-simulator"
+TIME_HEADER = "x-meshup-time"
+
+
+class RealClock:
+    """The machine's clock; `elapsed` counts suspend where the system can (Linux: CLOCK_BOOTTIME)."""
+
+    def now(self) -> datetime:
+        """Give the wall clock's time in UTC."""
+        return datetime.now(UTC)
+
+    def elapsed(self) -> float:
+        """Give seconds since boot, suspend included."""
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+    def sleep(self, seconds: float) -> None:
+        """Return after that many seconds."""
+        time.sleep(max(0.0, seconds))
+
+
+class SimulatorClock:
+    """Virtual time of a simulator behind HTTP: read from its answers, moved by sleeping.
+
+    Between answers it runs on like the real clock, as the simulator's does. When the simulator can't be reached a
+    sleep is a real one.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._real = RealClock()
+        self._lock = threading.Lock()
+        self._seen: datetime | None = None
+        self._seen_at = self._start = self._real.elapsed()
+        self._most = 0.0
+        self._first: datetime | None = None
+
+    def hear(self, headers: Mapping[str, str]) -> None:
+        """Take the virtual time from an answer's headers; a missing or odd one is ignored."""
+        raw = headers.get(TIME_HEADER)
+        if not raw:
+            return
+        with contextlib.suppress(ValueError):
+            at = datetime.fromisoformat(raw.replace("Z", "+00:00")).astimezone(UTC)
+            with self._lock:
+                if self._seen is None or at >= self._now():
+                    self._seen, self._seen_at = at, self._real.elapsed()
+                self._first = self._first or at
+
+    def now(self) -> datetime:
+        """Give virtual time; the machine's before the first answer."""
+        with self._lock:
+            return self._now()
+
+    def elapsed(self) -> float:
+        """Give virtual seconds since the first answer; never goes back."""
+        with self._lock:
+            if self._first is not None:
+                self._most = max(self._most, (self._now() - self._first).total_seconds())
+            return self._most
+
+    def sleep(self, seconds: float) -> None:
+        """Move virtual time on by that much."""
+        if seconds <= 0:
+            return
+        body = json.dumps({"advance_s": seconds}).encode()
+        try:
+            answer = self._transport.send(Request(
+                method="POST", path="/simulator/clock", body=body, headers={"content-type": "application/json"},
+                total_s=60.0 + seconds,
+            ))
+        except TransportFailure:
+            self._real.sleep(min(seconds, 1.0))
+            return
+        if answer.status // 100 != 2:
+            self._real.sleep(min(seconds, 1.0))
+            return
+        self.hear(answer.headers)
+
+    def _now(self) -> datetime:
+        if self._seen is None:
+            return self._real.now()
+        return self._seen + timedelta(seconds=self._real.elapsed() - self._seen_at)
