@@ -1,0 +1,176 @@
+"""A run as it goes: one line per change of state, one JSON object per event, and the last screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meshup.model.events import (
+    ChangeEnded,
+    ChangeStarted,
+    Event,
+    GateAnswered,
+    Noted,
+    Outcome,
+    PlaceEnded,
+    PlaceStarted,
+    Retried,
+    RunStarted,
+    Waits,
+)
+from meshup.model.journal import Judgement
+from meshup.model.verdict import Answer
+from meshup.model.wire import dump
+from meshup.views.documents import document, name_of
+from meshup.views.spans import clock_time, span
+from meshup.views.table import amount
+
+PLACE_WIDTH = 18
+
+
+def _line(event: Event, word: str, place: str, text: str) -> str:
+    return f"{clock_time(event.at)} {word:<7} {place:<{PLACE_WIDTH}} {text}".rstrip()
+
+
+def line(event: Event, *, chatty: bool = False) -> str:
+    """Give the line of one event, "" when this much detail was not asked for. chatty: every single change too."""
+    match event:
+        case RunStarted():
+            words = {"started": "run", "resumed": "run", "taken-over": "run"}
+            how = {"started": "begins", "resumed": "goes on", "taken-over": "goes on, taken over"}[event.how]
+            text = f"{event.run} {how}: plan {event.plan}, {amount(event.changes, 'change')}, as {event.user}"
+            return _line(event, words[event.how], "", text)
+        case PlaceStarted():
+            services = f" for {amount(len(event.services), 'service')}" if event.services else ""
+            return (
+                _line(event, "act", event.place, f"{amount(event.changes, 'change')}{services}")
+                if event.changes
+                else ""
+            )
+        case ChangeStarted():
+            return _line(event, "act", event.place, event.summary) if chatty else ""
+        case ChangeEnded():
+            if event.why:
+                return _line(event, "fail", event.place, f"{event.summary}: {event.why}")
+            return _line(event, "done" if event.wrote else "right", event.place, event.summary) if chatty else ""
+        case Waits():
+            subject = f"{event.object}: " if event.object else ""
+            text = f"{subject}{event.because}; {span(event.elapsed_s)} of {span(event.limit_s)}"
+            return _line(event, "wait", event.place, text)
+        case GateAnswered():
+            verdict = event.judgement.judged.verdict
+            return _line(
+                event, verdict.answer.word, event.judgement.place, f"{event.judgement.judged.kind}: {verdict.because}"
+            )
+        case PlaceEnded():
+            words_of = {"done": "pass", "undone": "undone", "undoing": "act", "held": "hold"}
+            reached = event.reached
+            said = {"done": "done", "undone": "back as it was, verified", "undoing": "is being undone", "held": "holds"}
+            text = said.get(reached.how, reached.how) + (f": {reached.why}" if reached.why else "")
+            return _line(event, words_of.get(reached.how, reached.how), reached.place, text)
+        case Retried():
+            return _line(
+                event, "retry", "", f"{event.request}: {event.why}; try {event.tries}, after {span(event.wait_s)}"
+            )
+        case Noted():
+            return _line(event, event.word, "", event.text)
+
+
+def record(event: Event) -> dict[str, Any]:
+    """Give one event as a JSON object; fields are those of the value, times RFC 3339 UTC."""
+    body = dump(event)
+    name = body.pop("type")
+    words = "".join(f"-{each.lower()}" if each.isupper() else each for each in name).lstrip("-")
+    return {"schema": name_of("events"), "event": words, **body}
+
+
+def judgement_document(each: Judgement) -> dict[str, Any]:
+    """Give one gate's answer as JSON, without its evidence."""
+    verdict = each.judged.verdict
+    return {
+        "id": each.judged.gate,
+        "kind": each.judged.kind,
+        "place": each.place,
+        "answer": verdict.answer.word,
+        "because": verdict.because,
+        "object": verdict.object,
+        "names": list(verdict.names),
+        "waited_s": round(each.judged.waited_s, 3),
+    }
+
+
+def outcome_document(outcome: Outcome, *, schema: str = "run", **further: Any) -> dict[str, Any]:
+    """Give how a run ended as one JSON document."""
+    return document(
+        schema,
+        exit=outcome.exit,
+        run=outcome.run,
+        plan=outcome.plan,
+        kind=outcome.kind,
+        stopped=outcome.stopped,
+        code=outcome.code,
+        why=outcome.why,
+        details=list(outcome.details),
+        likely=outcome.likely,
+        kept=outcome.kept,
+        next=outcome.next[0] if outcome.next else "",
+        places=[{"place": place, "how": how} for place, how in outcome.places],
+        verdicts=[judgement_document(each) for each in outcome.judgements],
+        changes={"planned": outcome.planned, "written": outcome.written, "already_right": outcome.already_right},
+        requests=outcome.requests,
+        mutations=outcome.mutations,
+        took_s=round(outcome.took_s, 3),
+        record=outcome.record,
+        commands=list(outcome.commands),
+        **further,
+    )
+
+
+def ending(outcome: Outcome) -> str:
+    """Give the last screen: where it stopped and why, what became of the cluster, the next command last."""
+    lines: list[str] = []
+    if outcome.record:
+        lines.append(f"record    {outcome.record}")
+    if outcome.exit == 0:
+        if outcome.planned == 0:
+            head = "done      nothing to do: the cluster is as it should be"
+        else:
+            right = f", {outcome.already_right} already right" if outcome.already_right else ""
+            head = f"done      {amount(outcome.written, 'change')} written{right}; {span(outcome.took_s)}"
+        lines.append(_with_exit(head, 0))
+    else:
+        code = f" [{outcome.code}]" if outcome.code else ""
+        place = f"{outcome.stopped}: " if outcome.stopped else ""
+        lines.append(_with_exit(f"stopped   {place}{outcome.why}{code}", outcome.exit))
+    lines += [f"          {each}" for each in outcome.details]
+    if outcome.likely:
+        lines.append(f"likely    {outcome.likely} (evidence, not proof)")
+    if outcome.kept:
+        lines.append(f"cluster   {outcome.kept}")
+    lines += [f"          {each}" for each in outcome.commands]
+    for number, each in enumerate(outcome.next):
+        lines.append(f"{'Next' if number == 0 else '':<9} {each}")
+    return "\n".join(lines)
+
+
+def _with_exit(text: str, code: int) -> str:
+    return f"{text:<87} exit {code}" if len(text) < 87 else f"{text}   exit {code}"
+
+
+def worst(outcome: Outcome) -> Judgement | None:
+    """Give the answer that stopped the run, None when none did."""
+    bad = [each for each in outcome.judgements if each.judged.verdict.answer > Answer.SKIPPED]
+    return max(bad, key=lambda each: each.judged.verdict.answer, default=None)
+
+
+def summary_markdown(outcome: Outcome) -> str:
+    """Give how a run ended as Markdown for a step summary."""
+    state = "done" if outcome.exit == 0 else f"stopped at {outcome.stopped}, exit {outcome.exit}"
+    lines = [f"### meshup run `{outcome.run}`: {state}", ""]
+    if outcome.why:
+        lines += [outcome.why, ""]
+    lines += ["| place | how |", "|---|---|", *(f"| {place} | {how} |" for place, how in outcome.places), ""]
+    lines += ["| gate | answer | because |", "|---|---|---|"]
+    for each in outcome.judgements:
+        verdict = each.judged.verdict
+        lines.append(f"| {each.judged.gate} | {verdict.answer.word} | {verdict.because.replace('|', chr(92) + '|')} |")
+    return "\n".join([*lines, "", *(f"Next: `{each}`" for each in outcome.next[:1])])
