@@ -53,7 +53,7 @@ class SimulatorClock:
         if not raw:
             return
         with contextlib.suppress(ValueError):
-            at = datetime.fromisoformat(raw.replace("Z", "+00:00")).astimezone(UTC)
+            at = datetime.fromisoformat(raw).astimezone(UTC)
             with self._lock:
                 if self._seen is None or at >= self._now():
                     self._seen, self._seen_at = at, self._real.elapsed()

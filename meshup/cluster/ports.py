@@ -36,7 +36,6 @@ class Counters:
     """What was sent so far. requests: attempts, retries included. mutations: attempts that may write, dry runs not.
 
     peak: most requests in flight at once. retries: attempts after the first. throttled: answers 429.
-    "VERB resource".
     """
 
     requests: int = 0

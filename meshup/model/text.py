@@ -19,7 +19,7 @@ def clean(text: object, *, limit: int = 0, lines: bool = False) -> str:
     if given.isascii() and given.isprintable():
         shown = given
     else:
-        shown = "".join(_shown(each, lines) for each in given.replace("\r\n", "\n"))
+        shown = "".join(_shown(each, lines=lines) for each in given.replace("\r\n", "\n"))
     return shown[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}" if limit and len(shown) > limit else shown
 
 
@@ -28,7 +28,7 @@ def is_clean(text: str) -> bool:
     return clean(text) == text
 
 
-def _shown(char: str, lines: bool) -> str:
+def _shown(char: str, *, lines: bool) -> str:
     if char in "\n\t":
         return char if lines else " "
     if char in _BIDI or char in _INVISIBLE:

@@ -1,0 +1,52 @@
+"""What a server serves, from its two aggregated discovery documents, or group by group where it is too old for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from meshup.model.snapshot import ApiKind
+
+ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+
+
+def kinds(fetch: Callable[[str], bytes]) -> Mapping[tuple[str, str], ApiKind]:
+    """Read all kinds, by (api_version, kind). fetch: GET a path with the header ACCEPT, give the body."""
+    found: dict[tuple[str, str], ApiKind] = {}
+    for root in ("/api", "/apis"):
+        document = json.loads(fetch(root))
+        reader = _aggregated if document.get("kind") == "APIGroupDiscoveryList" else _plain
+        for each in reader(document, root, fetch):
+            found.setdefault((each.api_version, each.kind), each)
+    return found
+
+
+def _aggregated(document: Mapping[str, Any], root: str, fetch: Callable[[str], bytes]) -> Iterator[ApiKind]:
+    for group in document.get("items") or ():
+        name = (group.get("metadata") or {}).get("name") or ""
+        for version in group.get("versions") or ():
+            if version.get("freshness") == "Stale":
+                continue
+            api_version = f"{name}/{version['version']}" if name else version["version"]
+            for each in version.get("resources") or ():
+                kind = each.get("responseKind") or {}
+                if kind.get("kind") and each.get("verbs"):
+                    yield ApiKind(
+                        api_version=api_version, kind=kind["kind"], plural=each["resource"],
+                        namespaced=each.get("scope") == "Namespaced", verbs=frozenset(each["verbs"]),
+                    )
+
+
+def _plain(document: Mapping[str, Any], root: str, fetch: Callable[[str], bytes]) -> Iterator[ApiKind]:
+    if root == "/api":
+        versions = list(document.get("versions") or ())
+    else:
+        versions = [each["groupVersion"] for group in document.get("groups") or () for each in group.get("versions") or ()]
+    for version in versions:
+        for each in json.loads(fetch(f"{root}/{version}")).get("resources") or ():
+            if "/" not in each["name"]:
+                yield ApiKind(
+                    api_version=version, kind=each["kind"], plural=each["name"], namespaced=bool(each.get("namespaced")),
+                    verbs=frozenset(each.get("verbs") or ()),
+                )
