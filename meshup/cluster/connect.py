@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshup.cluster.clock import SIMULATOR_MARK, RealClock, SimulatorClock
 from meshup.cluster.door import Cluster
-from meshup.cluster.retry import Again, Rules, Sender
+from meshup.cluster.retry import RULES, Again, Rules, Sender
 from meshup.model.clock import Clock
 from meshup.model.transport import Response, Transport
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meshup.cluster.access import Access
 
 
-def connect(access: Access, *, rules: Rules = Rules(), observer: Callable[[Again], None] | None = None) -> Cluster:
+def connect(access: Access, *, rules: Rules = RULES, observer: Callable[[Again], None] | None = None) -> Cluster:
     """Open the door to the server of a kubeconfig; one request asks its version, which chooses the clock.
 
     Raises Unreachable when it does not answer or does not let us in.
@@ -36,7 +36,7 @@ def over(
     transport: Transport,
     clock: Clock,
     *,
-    rules: Rules = Rules(),
+    rules: Rules = RULES,
     refresh: Callable[[], bool] | None = None,
     server: str = "the cluster",
     context: str = "",

@@ -64,7 +64,7 @@ class Cluster:
     def fenced(self, fence: Callable[[], None]) -> Cluster:
         """Give the same cluster with a check that runs just before each mutating attempt and raises to forbid it."""
         made = copy.copy(self)
-        made._fence = fence
+        made._fence = fence  # noqa: SLF001 - a copy of ourselves
         return made
 
     def whoami(self) -> Identity:
@@ -82,7 +82,8 @@ class Cluster:
     def version(self) -> str:
         """Give the server's gitVersion; asked once."""
         if "version" not in self._kept:
-            self._kept["version"] = clean(self._json("GET", "/version", doing="ask for the server's version").get("gitVersion") or "")
+            answer = self._json("GET", "/version", doing="ask for the server's version")
+            self._kept["version"] = clean(answer.get("gitVersion") or "")
         return str(self._kept["version"])
 
     def is_simulator(self) -> bool:
@@ -163,12 +164,12 @@ class Cluster:
 
     def pod_proxy(self, namespace: str, pod: str, *, port: int, path: str, query: Query = ()) -> Response:
         """GET a pod's port through the API server."""
-        return self._proxy("pods", namespace, f"{segment(pod)}:{port}", path, query, f"read {path} of pod {namespace}/{pod}")
+        return self._proxy((namespace, "pods"), f"{segment(pod)}:{port}", path, query, f"read {path} of pod {namespace}/{pod}")
 
     def service_proxy(self, namespace: str, service: str, *, port: str, path: str, query: Query = ()) -> Response:
         """GET a service's port through the API server."""
         name = f"{segment(service)}:{segment(port)}" if port else segment(service)
-        return self._proxy("services", namespace, name, path, query, f"read {path} of service {namespace}/{service}")
+        return self._proxy((namespace, "services"), name, path, query, f"read {path} of service {namespace}/{service}")
 
     def logs(
         self, namespace: str, pod: str, *, container: str = "", since_s: int = 0, previous: bool = False, tail: int = 0
@@ -188,7 +189,7 @@ class Cluster:
                             doing=f"ask whether {verb} {resource} is permitted")
         return (answer.get("status") or {}).get("allowed") is True
 
-    def gather(self, calls: Iterable[Callable[[], T]]) -> list[T]:
+    def gather(self, calls: Iterable[Callable[[], T]]) -> Sequence[T]:
         """Make calls side by side, give results in order; the first error cancels what has not begun."""
         waiting = list(calls)
         if self._in_flight == 1 or len(waiting) < 2:
@@ -209,9 +210,10 @@ class Cluster:
         meta = body.get("metadata") or {}
         if found.namespaced and not meta.get("namespace"):
             raise ValueError(f"{body['kind']} needs a namespace")
-        query = _write(manager, dry_run=dry_run, strict=True)
-        return self._json("POST", collection(found, meta.get("namespace") or ""), query=query, body=body, resend=dry_run,
-                          doing=f"create {body['kind']} {meta.get('namespace') or ''}/{meta.get('name') or meta.get('generateName')}")
+        place = collection(found, meta.get("namespace") or "")
+        name = "/".join(str(meta[each]) for each in ("namespace", "name") if meta.get(each))
+        return self._json("POST", place, query=_write(manager, dry_run=dry_run, strict=True), body=body, resend=dry_run,
+                          doing=f"create {body['kind']} {name}")
 
     def apply(
         self, body: Object, *, manager: str = MANAGER, force: bool = False, dry_run: bool = False, uid: str = ""
@@ -338,7 +340,8 @@ class Cluster:
             if not more:
                 return
 
-    def _proxy(self, plural: str, namespace: str, name: str, path: str, query: Query, doing: str) -> Response:
+    def _proxy(self, place: tuple[str, str], name: str, path: str, query: Query, doing: str) -> Response:
+        namespace, plural = place
         whole = f"/api/v1/namespaces/{segment(namespace)}/{plural}/{name}/proxy/{path.lstrip('/')}"
         request = Request(method="GET", path=whole, query=tuple(query), headers={"accept": "*/*"}, total_s=PROXY_S)
         answer = self._sender.send(request, doing=doing, tries=PROXY_TRIES, proxied=True)

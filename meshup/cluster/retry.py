@@ -35,6 +35,9 @@ class Rules:
     in_flight: int = 16
 
 
+RULES = Rules()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
     """One attempt that will be repeated, for the screen. number: of the attempt that failed, from 1."""
@@ -96,7 +99,7 @@ class Sender:
         transport: Transport,
         clock: Clock,
         *,
-        rules: Rules = Rules(),
+        rules: Rules = RULES,
         server: str = "the cluster",
         pause: Callable[[float], None] | None = None,
         chance: random.Random | None = None,
@@ -111,7 +114,8 @@ class Sender:
         self._refresh, self._hear = refresh, hear
         self.observer = observer
         self._counting = threading.Lock()
-        self._refreshing = threading.Lock()
+        self._refreshing = threading.RLock()
+        self._renewing = False
         self._refreshes = 0
         self.reached = False
 
@@ -196,7 +200,8 @@ class Sender:
 
     def _check(self, answer: Response, request: Request, *, doing: str, resend: bool, proxied: bool) -> None:
         """Refuse a success that no API server wrote: a login page of a proxy, a cut body."""
-        if proxied or answer.lines is not None or not request.headers.get("accept", "application/json").startswith("application/json"):
+        wanted = request.headers.get("accept", "application/json")
+        if proxied or answer.lines is not None or not wanted.startswith("application/json"):
             return
         if answer.body[:1] in (b"{", b"[") and answer.body.rstrip()[-1:] in (b"}", b"]"):
             return
@@ -253,10 +258,16 @@ class Sender:
         if self._refresh is None:
             return False
         with self._refreshing:
+            if self._renewing:
+                return False
             if self._refreshes != seen:
                 return True
-            if not self._refresh():
-                return False
+            self._renewing = True
+            try:
+                if not self._refresh():
+                    return False
+            finally:
+                self._renewing = False
             self._refreshes += 1
             return True
 

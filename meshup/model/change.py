@@ -38,13 +38,16 @@ class Label:
     """Server-side apply of labels or annotations at one place of one object.
 
     at: path of the map, e.g. ("spec", "template", "metadata", "labels"); such a path restarts the workload's pods.
-    set: key -> value wanted, None = absent. before: the same keys as they were, None = absent.
+    set: key -> value wanted, None = absent. before: the same keys as they were, None = absent. annotations and
+    annotations_before: the same for the annotations beside the labels, so that one write is one restart.
     """
 
     on: Ref
     at: tuple[str, ...]
     set: Mapping[str, str | None]
     before: Mapping[str, str | None]
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+    annotations_before: Mapping[str, str | None] = field(default_factory=dict)
     uid: str = ""
     force: tuple[str, ...] = ()
 

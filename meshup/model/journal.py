@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from meshup.model.verdict import Judged
+from meshup.model.verdict import Judged, Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,16 @@ class Failed:
     at: str
     change: str
     why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """A gate's reading before the changes of its place; deltas start there, also after a resume."""
+
+    at: str
+    place: str
+    gate: str
+    reading: Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,4 +127,4 @@ class Finished:
     through: str = ""
 
 
-Entry: TypeAlias = Started | Intent | Done | Failed | Judgement | Reached | Approved | TakenOver | Stopped | Finished
+Entry: TypeAlias = Started | Intent | Done | Failed | Looked | Judgement | Reached | Approved | TakenOver | Stopped | Finished

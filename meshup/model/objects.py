@@ -52,7 +52,7 @@ def labels(obj: Object) -> Mapping[str, str]:
     return dig(obj, "metadata", "labels") or {}
 
 
-def annotations(obj: Object) -> Mapping[str, str]:  # type: ignore[no-redef]
+def annotated(obj: Object) -> Mapping[str, str]:
     """Give metadata.annotations; empty when there are none."""
     return dig(obj, "metadata", "annotations") or {}
 

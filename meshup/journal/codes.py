@@ -1,0 +1,18 @@
+"""What the codes of lock and journal mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CODES: Mapping[str, str] = {
+    "MU2301": "Another run holds the lock and is alive: its lease is being renewed. Two runs never interleave. Wait for it, or stop "
+    "it with Ctrl-C where it runs; a run whose lease stands still for 60 s is taken over by the next one.",
+    "MU2302": "The lock was lost while running: somebody took the lease over, edited or deleted it. Nothing was written after that "
+    "was noticed. meshup status shows who goes on.",
+    "MU2303": "The journal has entries that this process did not write: another one goes on with the same run. This one stops.",
+    "MU2311": "The journal can't be read: a segment is missing, was edited, or was written by a newer meshup. Nothing is guessed from "
+    "it; what meshup made carries the label meshup.dev/managed-by=meshup.",
+    "MU2312": "An entry is too large for the journal (900 KiB). That is a plan with an enormous single change; split it.",
+    "MU2313": "The folder given with --journal can't be written. Nothing is sent to the cluster before its record is on that disk too.",
+    "MU2314": "The plan that is stored beside the run is missing or altered, so the run can't be resumed from it.",
+}

@@ -1,0 +1,69 @@
+"""Where a run's entries are kept: appended by compare-and-swap, read back whole, never edited."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Protocol
+
+from meshup.model.journal import Entry
+from meshup.model.problem import Refused
+from meshup.model.wire import dump, load
+
+SCHEMA = "meshup.dev/journal/v1"
+
+
+class JournalStore(Protocol):
+    """One run's journal. `append` returns only when the entries are certainly stored."""
+
+    run: str
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Store entries in order. Raises Refused when another process has written since, or when it is too big."""
+        ...
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Give every entry in order. Raises Refused when the record is damaged or of a newer format."""
+        ...
+
+
+def to_line(entry: Entry) -> str:
+    """Give an entry as one line of JSON, keys sorted."""
+    return json.dumps(dump(entry), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def from_line(line: str, *, where: str) -> Entry:
+    """Read one line. Raises Refused (MU2311) naming the place when it does not fit."""
+    try:
+        found: Entry = load(Entry, json.loads(line))
+    except (ValueError, KeyError) as error:
+        raise damaged(where, str(error)) from error
+    return found
+
+
+def damaged(where: str, why: str) -> Refused:
+    """Make the error of a journal that can't be trusted."""
+    return Refused(
+        f"the journal is damaged: {where}",
+        code="MU2311",
+        why=why,
+        fix="meshup status --print lists what meshup made, by label; kubectl get configmap -n meshup-system keeps the rest",
+        cluster="nothing was changed",
+    )
+
+
+class BothStores:
+    """The cluster's journal, and the same lines in files: a file that can't be written stops the act before it."""
+
+    def __init__(self, cluster: JournalStore, files: JournalStore) -> None:
+        self._cluster, self._files = cluster, files
+        self.run = cluster.run
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Store in the files first: what the cluster has, the files have."""
+        self._files.append(entries)
+        self._cluster.append(entries)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Give the cluster's entries; they are the truth."""
+        return self._cluster.entries()
