@@ -13,9 +13,10 @@ from meshup.model.text import clean
 REVIEWS = ("authentication.k8s.io/v1", "authentication.k8s.io/v1beta1")
 ANONYMOUS = "system:anonymous"
 
-_SUBRESOURCES = frozenset(
-    "log proxy eviction status scale token binding exec attach portforward ephemeralcontainers finalize approval".split()
-)
+_SUBRESOURCES = frozenset({
+    "log", "proxy", "eviction", "status", "scale", "token", "binding", "exec", "attach", "portforward",
+    "ephemeralcontainers", "finalize", "approval",
+})
 
 
 def of_review(answer: Mapping[str, Any]) -> Identity:

@@ -7,13 +7,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from meshup.cluster.access import Access, Credential, Login
 from meshup.cluster.credentials import VERSIONS, Fixed, Plugin, PluginLogin, Rare, TokenFile, basic, bearer
 from meshup.cluster.https import proxy_for
-from meshup.cluster.kubefile import Entry, beside, blob, flag, merge, text, wrong
+from meshup.cluster.kubefile import Entry, Merged, beside, blob, flag, merge, text, wrong
 from meshup.model.problem import Unreachable, UsageError, Where
 from meshup.model.text import clean
 

@@ -26,6 +26,7 @@ class Entry:
 
     @property
     def at(self) -> Where:
+        """The file, for an error."""
         return Where(file=str(self.path))
 
 
@@ -50,7 +51,7 @@ def merge(paths: tuple[Path, ...]) -> Merged:
         for part, inner in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):
             for name, body in _named(config, part, inner, path):
                 found[part].setdefault(name, Entry(name=name, body=body, path=path))
-    return Merged(**found, current=current, paths=paths)  # type: ignore[arg-type]
+    return Merged(**found, current=current, paths=paths)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -75,8 +76,10 @@ def _read(path: Path) -> Mapping[str, Any]:
     except (yaml.YAMLError, ValueError) as failed:
         mark = getattr(failed, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
-        raise UsageError(f"the kubeconfig {clean(path)} is no YAML", code="MU7002", why=clean(getattr(failed, "problem", "") or ""),
-                         at=Where(file=str(path), line=line, column=column), fix="correct the line", cluster="not contacted") from None
+        raise UsageError(
+            f"the kubeconfig {clean(path)} is no YAML", code="MU7002", why=clean(getattr(failed, "problem", "") or ""),
+            at=Where(file=str(path), line=line, column=column), fix="correct the line", cluster="not contacted",
+        ) from None
     if found is None:
         return {}
     if not isinstance(found, dict):
@@ -102,7 +105,7 @@ def _named(config: Mapping[str, Any], part: str, inner: str, path: Path) -> list
     found = config.get(part) or []
     if not isinstance(found, list):
         raise wrong(f"{part} must be a list", where)
-    made = []
+    made: list[tuple[str, Mapping[str, Any]]] = []
     for each in found:
         if not isinstance(each, dict) or not isinstance(each.get("name"), str):
             raise wrong(f"each entry of {part} needs a name (a string)", where)
@@ -114,6 +117,7 @@ def _named(config: Mapping[str, Any], part: str, inner: str, path: Path) -> list
 
 
 def text(body: Mapping[str, Any], key: str, at: Where) -> str:
+    """Take a string; "" when it is absent. Any other type is refused: YAML reads 0123 as a number."""
     value = body.get(key)
     if value is None:
         return ""
@@ -123,6 +127,7 @@ def text(body: Mapping[str, Any], key: str, at: Where) -> str:
 
 
 def flag(entry: Entry, key: str) -> bool:
+    """Take true or false; absent is false."""
     value = entry.body.get(key) or False
     if not isinstance(value, bool):
         raise wrong(f"{key} must be true or false", entry.at)
@@ -150,9 +155,13 @@ def blob(entry: Entry, key: str) -> bytes:
 
 
 def beside(entry: Entry, name: str) -> Path:
+    """Resolve a path; a relative one stands beside its kubeconfig."""
     path = Path(name)
     return path if path.is_absolute() else entry.path.absolute().parent / path
 
 
 def wrong(what: str, at: Where, *, code: str = "MU7002") -> UsageError:
-    return UsageError(f"the kubeconfig is wrong: {clean(what)}", code=code, at=at, fix="correct the file", cluster="not contacted")
+    """Make the error of a file that is read, but not right."""
+    return UsageError(
+        f"the kubeconfig is wrong: {clean(what)}", code=code, at=at, fix="correct the file", cluster="not contacted"
+    )
