@@ -121,6 +121,8 @@ class MaybeDone(ApiError, DeadlinePassed):
 
 _MANAGER = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
 _QUOTA = re.compile(r"exceeded quota|violates PodSecurity|admission webhook|denied the request|ValidatingAdmissionPolicy")
+# Server-side apply of a field that the schema does not have is answered 500 (seen on 1.34): it never passes by itself.
+_UNTYPED = re.compile(r"failed to create typed patch object|field not declared in schema|failed to convert new object")
 
 
 def of_response(status: int, headers: Mapping[str, str], body: bytes, *, doing: str) -> ApiError:
@@ -162,6 +164,8 @@ def _sort(status: int, reason: str, message: str) -> tuple[type[ApiError], str, 
         return Gone, "MU7205", "the list is too old", "run the command again"
     if status == 429:
         return TooManyRequests, "MU7013", "the server asks to come back later", "run the command again in a minute"
+    if status == 500 and _UNTYPED.search(message):
+        return Invalid, "MU7206", "the server does not accept the object", "correct the fields that are named"
     if status >= 500 and status != 501:
         return ServerTimeout, "MU7014", f"the API server failed with {status}", "run the command again when the server is well"
     if status in (400, 413, 415, 422):
