@@ -127,4 +127,6 @@ class Finished:
     through: str = ""
 
 
-Entry: TypeAlias = Started | Intent | Done | Failed | Looked | Judgement | Reached | Approved | TakenOver | Stopped | Finished
+Entry: TypeAlias = (
+    Started | Intent | Done | Failed | Looked | Judgement | Reached | Approved | TakenOver | Stopped | Finished
+)

@@ -1,0 +1,1 @@
+"""Plan (pure), execute (effects), resume (a fold), undo (pure), wait (the only sleeper)."""

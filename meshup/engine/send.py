@@ -1,0 +1,269 @@
+"""One change, sent: fields stamped, preconditions held, conflicts named, answers that were lost resolved by reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from meshup.cluster.errors import AlreadyExists, Conflict, Invalid, MaybeDone
+from meshup.cluster.ports import MANAGER, Writer
+from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart
+from meshup.model.fields import owned_keys, pointer, steps
+from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, labels
+from meshup.model.problem import Refused, Where
+
+MANAGED = "meshup.dev/managed-by"
+RUN, STEP, EPOCH = "meshup.dev/run", "meshup.dev/step", "meshup.dev/epoch"
+RESTART = "meshup.dev/restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What every write carries in its metadata: which run and change it belongs to, and the lock's epoch."""
+
+    run: str
+    change: str
+    epoch: int
+
+    def marks(self) -> dict[str, str]:
+        """Give the annotations."""
+        return {RUN: self.run, STEP: self.change, EPOCH: str(self.epoch)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What came of it. wrote: false when nothing had to be sent."""
+
+    uid: str = ""
+    resource_version: str = ""
+    wrote: bool = True
+
+
+def send(cluster: Writer, change: Change, stamp: Stamp, *, made_uid: str = "", back: bool = False) -> Sent:
+    """Perform one change. Safe to repeat after a kill.
+
+    made_uid: UID of what an earlier change of this run made, for a Delete planned before it was there. back: the change
+    is a way back: marks of the run are taken off again. Raises Refused (MU2204, MU2205, MU2206) when the object is not
+    what the plan says, and the errors of cluster/errors.py.
+    """
+    match change:
+        case Create():
+            return _create(cluster, change, stamp)
+        case Apply():
+            return _apply(cluster, change, stamp, back=back)
+        case Label():
+            return _label(cluster, change, stamp, back=back)
+        case Restart():
+            path = (*TEMPLATE_PATH[change.on.kind], "metadata", "annotations")
+            as_label = Label(
+                on=change.on, at=path, set={RESTART: change.value}, before={RESTART: change.before}, uid=change.uid
+            )
+            return _label(cluster, as_label, stamp, back=back)
+        case Evict():
+            gone = not cluster.evict(change.on.namespace, change.on.name, uid=change.uid)
+            return Sent(uid=change.uid, wrote=not gone)
+        case Delete():
+            return _delete(cluster, change, made_uid or change.uid)
+        case Handoff():
+            return Sent(wrote=False)
+        case _:
+            assert_never(change)
+
+
+def stamped(body: Object, stamp: Stamp, *, own: bool) -> dict[str, Any]:
+    """Give a body with the run's marks. own: the object is made by us, so it carries the label that says so."""
+    meta = dict(body.get("metadata") or {})
+    meta["annotations"] = {**(meta.get("annotations") or {}), **stamp.marks()}
+    if own:
+        meta["labels"] = {**(meta.get("labels") or {}), MANAGED: "meshup"}
+    return {**body, "metadata": meta}
+
+
+def is_ours(obj: Object | None, stamp: Stamp) -> bool:
+    """Tell whether this very change of this run wrote the object."""
+    marks = annotated(obj) if obj is not None else {}
+    return marks.get(RUN) == stamp.run and marks.get(STEP) == stamp.change
+
+
+def _sent(obj: Object, *, wrote: bool = True) -> Sent:
+    meta = obj.get("metadata") or {}
+    return Sent(uid=str(meta.get("uid") or ""), resource_version=str(meta.get("resourceVersion") or ""), wrote=wrote)
+
+
+def _create(cluster: Writer, change: Create, stamp: Stamp) -> Sent:
+    body = stamped(change.body, stamp, own=True)
+    try:
+        return _sent(cluster.create(body))
+    except AlreadyExists:
+        return _found_instead(cluster, change.on, stamp)
+    except MaybeDone:
+        if cluster.find(change.on) is None:
+            return _sent(cluster.create(body))
+        return _found_instead(cluster, change.on, stamp)
+
+
+def _found_instead(cluster: Writer, on: Ref, stamp: Stamp) -> Sent:
+    found = cluster.find(on)
+    if found is not None and is_ours(found, stamp):
+        return _sent(found, wrote=False)
+    raise foreign(on, "an object of that name is there, and this run did not make it")
+
+
+def foreign(on: Ref, why: str) -> Refused:
+    """Make the error of an object that is not the one the plan means."""
+    return Refused(
+        f"{on} is not what the plan says",
+        code="MU2205",
+        why=why,
+        at=Where(object=str(on)),
+        fix="meshup plan",
+        cluster="it was left as it is; earlier changes stand and are journalled",
+    )
+
+
+def _apply(cluster: Writer, change: Apply, stamp: Stamp, *, back: bool) -> Sent:
+    if change.uid == "" and change.before is None:
+        there = cluster.find(change.on)
+        if there is not None and labels(there).get(MANAGED) != "meshup":
+            raise foreign(change.on, "the plan was made when it was absent; somebody else has made it since")
+    body: Object = change.body if back else stamped(change.body, stamp, own=change.before is None)
+    try:
+        return _sent(_apply_with_care(cluster, body, change.force, uid=change.uid))
+    except Invalid as refused:
+        if change.uid and "uid" in refused.message.lower():
+            raise foreign(change.on, "it was deleted and made again since the plan") from refused
+        raise
+
+
+def _apply_with_care(cluster: Writer, body: Object, force: tuple[str, ...], *, uid: str) -> Object:
+    """Apply without force; with force only when every conflict is on a field that the plan takes."""
+    try:
+        return cluster.apply(body, uid=uid)
+    except Conflict as conflict:
+        if not conflict.managers:
+            raise foreign(_ref(body), "it was deleted and made again since the plan") from conflict
+        allowed = {_dotted(each) for each in force}
+        taken = [
+            (manager, field)
+            for manager, field in conflict.managers
+            if field.lstrip(".") not in allowed and manager != MANAGER
+        ]
+        if taken:
+            raise taken_by_others(_ref(body), taken) from conflict
+    return cluster.apply(body, uid=uid, force=True)
+
+
+def taken_by_others(on: Ref, taken: list[tuple[str, str]]) -> Refused:
+    """Make the error of fields that another manager owns and the plan does not take."""
+    return Refused(
+        f"{on}: {len(taken)} planned field{'s' if len(taken) > 1 else ''} belong to another manager",
+        code="MU2204",
+        details=tuple(f'{field.lstrip(".")} is owned by "{manager}"' for manager, field in taken),
+        why="a field that another manager owns is only taken when the plan lists it",
+        at=Where(object=str(on)),
+        fix="meshup plan shows the conflict; agree with that manager's owner first",
+        cluster="the object was left as it is; earlier changes stand and are journalled",
+    )
+
+
+def _ref(body: Object) -> Ref:
+    meta = body["metadata"]
+    return Ref(
+        api_version=body["apiVersion"], kind=body["kind"], namespace=meta.get("namespace", ""), name=meta["name"]
+    )
+
+
+def _dotted(text: str) -> str:
+    return ".".join(steps(text)) if text.startswith("/") else text
+
+
+def _label(cluster: Writer, change: Label, stamp: Stamp, *, back: bool) -> Sent:
+    live = cluster.find(change.on)
+    if live is None or (change.uid and dig(live, "metadata", "uid") != change.uid):
+        raise foreign(change.on, "it was deleted, or deleted and made again, since the plan")
+    beside = (*change.at[:-1], "annotations")
+    wanted = {change.at: dict(change.set)}
+    if change.annotations:
+        wanted.setdefault(beside, {}).update(change.annotations)
+    if not back and is_ours(live, stamp) and _holds(live, wanted):
+        return _sent(live, wrote=False)
+    marks = ("metadata", "annotations")
+    wanted.setdefault(marks, {}).update(dict.fromkeys(stamp.marks(), None) if back else stamp.marks())
+    body: dict[str, Any] = {
+        "apiVersion": live["apiVersion"],
+        "kind": live["kind"],
+        "metadata": {"name": change.on.name},
+    }
+    if change.on.namespace:
+        body["metadata"]["namespace"] = change.on.namespace
+    for path, values in wanted.items():
+        kept = {key: dig(live, *path, key) for key in owned_keys(live, MANAGER, path)}
+        merged = {key: value for key, value in {**kept, **values}.items() if value is not None}
+        if merged:
+            _put(body, path, merged)
+    force = change.force or tuple(
+        pointer((*path, key)) for path, values in wanted.items() for key in values if path == marks
+    )
+    after = _apply_with_care(cluster, body, force, uid=str(dig(live, "metadata", "uid") or ""))
+    return _sent(_without_leftovers(cluster, change.on, after, wanted))
+
+
+def _holds(live: Object, wanted: Mapping[tuple[str, ...], Mapping[str, str | None]]) -> bool:
+    return all(dig(live, *path, key) == value for path, values in wanted.items() for key, value in values.items())
+
+
+def _without_leftovers(
+    cluster: Writer, on: Ref, after: Object, wanted: Mapping[tuple[str, ...], Mapping[str, str | None]]
+) -> Object:
+    """Remove keys that should be absent but another manager still holds; the plan lists them."""
+    patch: dict[str, Any] = {}
+    for path, values in wanted.items():
+        still = {key: None for key, value in values.items() if value is None and dig(after, *path, key) is not None}
+        if still:
+            _put(patch, path, still)
+    if not patch:
+        return after
+    _put(patch, ("metadata", "resourceVersion"), dig(after, "metadata", "resourceVersion"))
+    try:
+        return cluster.merge_patch(on, patch)
+    except MaybeDone:
+        again = cluster.get(on)
+        return (
+            again
+            if _holds(
+                again, {path: {k: None for k, v in values.items() if v is None} for path, values in wanted.items()}
+            )
+            else cluster.merge_patch(on, patch)
+        )
+
+
+def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    node = body
+    for step in path[:-1]:
+        node = node.setdefault(step, {})
+    if isinstance(value, dict) and isinstance(node.get(path[-1]), dict):
+        node[path[-1]].update(value)
+    else:
+        node[path[-1]] = value
+
+
+def _delete(cluster: Writer, change: Delete, uid: str) -> Sent:
+    live = cluster.find(change.on)
+    if live is None or (uid and dig(live, "metadata", "uid") != uid):
+        return Sent(uid=uid, wrote=False)
+    if not uid or labels(live).get(MANAGED) != "meshup":
+        raise foreign(change.on, "it is not in the inventory of what meshup made, so it is not deleted")
+    if dig(live, "metadata", "deletionTimestamp"):
+        return Sent(uid=uid, wrote=False)
+    for attempt in range(3):
+        try:
+            cluster.delete(change.on, uid=uid, resource_version=str(dig(live, "metadata", "resourceVersion") or ""))
+            break
+        except Conflict:
+            live = cluster.find(change.on)
+            if live is None or dig(live, "metadata", "uid") != uid:
+                return Sent(uid=uid, wrote=False)
+            if attempt == 2:
+                raise
+    return Sent(uid=uid)

@@ -1,0 +1,115 @@
+"""How far a workload's own rollout is, from its object alone; computing never fetches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from meshup.model.objects import Object, dig
+
+HOPELESS_WAITING = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """done: the controller says that every pod is of the wanted template and available. because: one line.
+
+    hopeless: waiting longer cannot help.
+    """
+
+    done: bool
+    because: str
+    hopeless: bool = False
+
+
+def rollout(workload: Object) -> Rollout:
+    """Judge one workload; kinds without a rollout are done at once."""
+    generation = int(dig(workload, "metadata", "generation") or 0)
+    observed = int(dig(workload, "status", "observedGeneration") or 0)
+    kind = workload.get("kind", "")
+    if kind in ("Deployment", "StatefulSet", "DaemonSet") and observed < generation:
+        return Rollout(done=False, because="its controller has not seen the change yet")
+    match kind:
+        case "Deployment":
+            return _deployment(workload)
+        case "StatefulSet":
+            return _stateful_set(workload)
+        case "DaemonSet":
+            return _daemon_set(workload)
+        case _:
+            return Rollout(done=True, because="it has no rollout of its own")
+
+
+def _number(workload: Object, *path: str, usual: int = 0) -> int:
+    found: Any = dig(workload, *path)
+    return int(found) if found is not None else usual
+
+
+def _deployment(workload: Object) -> Rollout:
+    want = _number(workload, "spec", "replicas", usual=1)
+    updated, total = _number(workload, "status", "updatedReplicas"), _number(workload, "status", "replicas")
+    available = _number(workload, "status", "availableReplicas")
+    for condition in dig(workload, "status", "conditions") or ():
+        if condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
+            return Rollout(
+                done=False, because=f"its progress deadline passed with {updated}/{want} updated", hopeless=True
+            )
+    if dig(workload, "spec", "paused"):
+        return Rollout(done=False, because=f"it is paused with {updated}/{want} updated")
+    if updated < want:
+        return Rollout(done=False, because=f"{updated}/{want} pods updated")
+    if total > updated:
+        return Rollout(done=False, because=f"{total - updated} old pods still end")
+    if available < want:
+        return Rollout(done=False, because=f"{available}/{want} pods available")
+    return Rollout(done=True, because=f"{available}/{want} pods available")
+
+
+def _stateful_set(workload: Object) -> Rollout:
+    if dig(workload, "spec", "updateStrategy", "type") == "OnDelete":
+        return Rollout(
+            done=False, because="its strategy is OnDelete: its pods move when somebody deletes them", hopeless=True
+        )
+    want = _number(workload, "spec", "replicas", usual=1)
+    partition = _number(workload, "spec", "updateStrategy", "rollingUpdate", "partition")
+    updated, ready = _number(workload, "status", "updatedReplicas"), _number(workload, "status", "readyReplicas")
+    current, new = dig(workload, "status", "currentRevision"), dig(workload, "status", "updateRevision")
+    need = max(0, want - partition)
+    if current != new and updated < need:
+        return Rollout(done=False, because=f"{updated}/{need} pods updated")
+    if ready < want:
+        return Rollout(done=False, because=f"{ready}/{want} pods ready")
+    return Rollout(done=True, because=f"{ready}/{want} pods ready")
+
+
+def _daemon_set(workload: Object) -> Rollout:
+    want = _number(workload, "status", "desiredNumberScheduled")
+    updated, available = (
+        _number(workload, "status", "updatedNumberScheduled"),
+        _number(workload, "status", "numberAvailable"),
+    )
+    if dig(workload, "spec", "updateStrategy", "type") == "OnDelete":
+        return Rollout(
+            done=False, because="its strategy is OnDelete: its pods move when somebody deletes them", hopeless=True
+        )
+    if updated < want:
+        return Rollout(done=False, because=f"{updated}/{want} pods updated")
+    if available < want:
+        return Rollout(done=False, because=f"{available}/{want} pods available")
+    return Rollout(done=True, because=f"{available}/{want} pods available")
+
+
+def trouble(pod: Object) -> str:
+    """Say why a pod will not get ready by itself; "" when nothing says so."""
+    status = dig(pod, "status") or {}
+    for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        waiting = dig(each, "state", "waiting") or {}
+        if waiting.get("reason") in HOPELESS_WAITING:
+            message = f": {waiting['message']}" if waiting.get("message") else ""
+            return f"container {each.get('name')} is in {waiting['reason']}{message}"
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return f"it can't be scheduled: {condition.get('message', '')}"
+    return ""
