@@ -77,10 +77,15 @@ class SimulatorClock:
             return
         body = json.dumps({"advance_s": seconds}).encode()
         try:
-            answer = self._transport.send(Request(
-                method="POST", path="/simulator/clock", body=body, headers={"content-type": "application/json"},
-                total_s=60.0 + seconds,
-            ))
+            answer = self._transport.send(
+                Request(
+                    method="POST",
+                    path="/simulator/clock",
+                    body=body,
+                    headers={"content-type": "application/json"},
+                    total_s=60.0 + seconds,
+                )
+            )
         except TransportFailure:
             self._real.sleep(min(seconds, 1.0))
             return

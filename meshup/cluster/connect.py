@@ -24,8 +24,14 @@ def connect(access: Access, *, rules: Rules = RULES, observer: Callable[[Again],
 
     transport = HttpsTransport(access)
     cluster = over(
-        transport, RealClock(), rules=rules, refresh=transport.refresh, server=access.server, context=access.context,
-        namespace=access.namespace, observer=observer,
+        transport,
+        RealClock(),
+        rules=rules,
+        refresh=transport.refresh,
+        server=access.server,
+        context=access.context,
+        namespace=access.namespace,
+        observer=observer,
     )
     if cluster.version().endswith(SIMULATOR_MARK):
         cluster.use_clock(*_virtual(transport))

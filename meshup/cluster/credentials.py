@@ -78,12 +78,17 @@ class TokenFile:
             token = self._path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as failed:
             raise Unreachable(
-                f"the token file {clean(self._path)} can't be read", code="MU7005", at=self._at,
-                why=getattr(failed, "strerror", None) or "not text", fix="correct tokenFile in the kubeconfig, or log in again",
+                f"the token file {clean(self._path)} can't be read",
+                code="MU7005",
+                at=self._at,
+                why=getattr(failed, "strerror", None) or "not text",
+                fix="correct tokenFile in the kubeconfig, or log in again",
             ) from None
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise Unreachable(
-                f"the token file {clean(self._path)} holds no token", code="MU7005", at=self._at,
+                f"the token file {clean(self._path)} holds no token",
+                code="MU7005",
+                at=self._at,
                 fix="write the token into it, one line, or log in again",
             )
         return token
@@ -145,14 +150,21 @@ class PluginLogin:
         environment = {**os.environ, **dict(plugin.environment), "KUBERNETES_EXEC_INFO": told}
         try:
             ran = subprocess.run(
-                [plugin.command, *plugin.arguments], env=environment, stdin=None if asks else subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=None if asks else subprocess.PIPE, timeout=PLUGIN_S, check=False,
+                [plugin.command, *plugin.arguments],
+                env=environment,
+                stdin=None if asks else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=None if asks else subprocess.PIPE,
+                timeout=PLUGIN_S,
+                check=False,
             )
         except FileNotFoundError:
             hint = clean(plugin.install_hint, limit=600, lines=True).strip()
             raise self._failed("the program is not there", fix=hint or f"install {clean(plugin.command)}") from None
         except subprocess.TimeoutExpired:
-            raise self._failed(f"it gave no answer in {PLUGIN_S:.0f} s", fix="run it by hand and see what it waits for") from None
+            raise self._failed(
+                f"it gave no answer in {PLUGIN_S:.0f} s", fix="run it by hand and see what it waits for"
+            ) from None
         except OSError as failed:
             raise self._failed(f"it could not be started: {failed.strerror}", fix="make it executable") from None
         if ran.returncode != 0:
@@ -194,8 +206,14 @@ class PluginLogin:
 
     def _failed(self, why: str, *, fix: str) -> Unreachable:
         name = clean(self.plugin.command)
-        return Unreachable(f"the login program {name} of the kubeconfig failed", code="MU7006", why=why, fix=fix,
-                           at=self.plugin.at, cluster="not contacted")
+        return Unreachable(
+            f"the login program {name} of the kubeconfig failed",
+            code="MU7006",
+            why=why,
+            fix=fix,
+            at=self.plugin.at,
+            cluster="not contacted",
+        )
 
 
 class Rare:
@@ -238,7 +256,10 @@ class Rare:
 
     def _failed(self, why: str) -> Unreachable:
         return Unreachable(
-            "the auth-provider of the kubeconfig gives no credentials", code="MU7007", why=why, at=self._at,
+            "the auth-provider of the kubeconfig gives no credentials",
+            code="MU7007",
+            why=why,
+            at=self._at,
             fix="auth-provider is gone from Kubernetes 1.26 on: use the exec plugin of your cloud or OIDC provider",
             cluster="not contacted",
         )

@@ -33,8 +33,11 @@ def _aggregated(document: Mapping[str, Any], root: str, fetch: Callable[[str], b
                 kind = each.get("responseKind") or {}
                 if kind.get("kind") and each.get("verbs"):
                     yield ApiKind(
-                        api_version=api_version, kind=kind["kind"], plural=each["resource"],
-                        namespaced=each.get("scope") == "Namespaced", verbs=frozenset(each["verbs"]),
+                        api_version=api_version,
+                        kind=kind["kind"],
+                        plural=each["resource"],
+                        namespaced=each.get("scope") == "Namespaced",
+                        verbs=frozenset(each["verbs"]),
                     )
 
 
@@ -42,11 +45,16 @@ def _plain(document: Mapping[str, Any], root: str, fetch: Callable[[str], bytes]
     if root == "/api":
         versions = list(document.get("versions") or ())
     else:
-        versions = [each["groupVersion"] for group in document.get("groups") or () for each in group.get("versions") or ()]
+        versions = [
+            each["groupVersion"] for group in document.get("groups") or () for each in group.get("versions") or ()
+        ]
     for version in versions:
         for each in json.loads(fetch(f"{root}/{version}")).get("resources") or ():
             if "/" not in each["name"]:
                 yield ApiKind(
-                    api_version=version, kind=each["kind"], plural=each["name"], namespaced=bool(each.get("namespaced")),
+                    api_version=version,
+                    kind=each["kind"],
+                    plural=each["name"],
+                    namespaced=bool(each.get("namespaced")),
                     verbs=frozenset(each.get("verbs") or ()),
                 )

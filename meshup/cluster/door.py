@@ -123,7 +123,14 @@ class Cluster:
             return None
 
     def list(
-        self, api_version: str, kind: str, *, namespace: str = "", labels: str = "", fields: str = "", owners: bool = False
+        self,
+        api_version: str,
+        kind: str,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        owners: bool = False,
     ) -> Iterator[Object]:
         """Yield all objects of a kind, page by page."""
         for page in self._pages(api_version, kind, namespace, labels, fields):
@@ -135,7 +142,14 @@ class Cluster:
                 yield each
 
     def watch(
-        self, api_version: str, kind: str, *, namespace: str = "", labels: str = "", fields: str = "", for_s: float = 300.0
+        self,
+        api_version: str,
+        kind: str,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        for_s: float = 300.0,
     ) -> Iterator[Event]:
         """Yield LISTED, then events, relisting whenever the stream can't be trusted."""
 
@@ -151,11 +165,21 @@ class Cluster:
             return tuple(objects), version
 
         def opened(version: str, left_s: float) -> Iterator[bytes]:
-            query = [*_selectors(labels, fields), ("watch", "1"), ("allowWatchBookmarks", "true"),
-                     ("resourceVersion", version), ("timeoutSeconds", str(max(1, int(left_s))))]
+            query = [
+                *_selectors(labels, fields),
+                ("watch", "1"),
+                ("allowWatchBookmarks", "true"),
+                ("resourceVersion", version),
+                ("timeoutSeconds", str(max(1, int(left_s)))),
+            ]
             answer = self._sender.send(
-                Request(method="GET", path=collection(self._kind(api_version, kind), namespace), query=tuple(query),
-                        stream=True, total_s=left_s + 30.0),
+                Request(
+                    method="GET",
+                    path=collection(self._kind(api_version, kind), namespace),
+                    query=tuple(query),
+                    stream=True,
+                    total_s=left_s + 30.0,
+                ),
                 doing=f"watch {kind}",
             )
             return answer.lines if answer.lines is not None else iter(answer.body.splitlines())
@@ -164,7 +188,9 @@ class Cluster:
 
     def pod_proxy(self, namespace: str, pod: str, *, port: int, path: str, query: Query = ()) -> Response:
         """GET a pod's port through the API server."""
-        return self._proxy((namespace, "pods"), f"{segment(pod)}:{port}", path, query, f"read {path} of pod {namespace}/{pod}")
+        return self._proxy(
+            (namespace, "pods"), f"{segment(pod)}:{port}", path, query, f"read {path} of pod {namespace}/{pod}"
+        )
 
     def service_proxy(self, namespace: str, service: str, *, port: str, path: str, query: Query = ()) -> Response:
         """GET a service's port through the API server."""
@@ -175,18 +201,34 @@ class Cluster:
         self, namespace: str, pod: str, *, container: str = "", since_s: int = 0, previous: bool = False, tail: int = 0
     ) -> str:
         """Read a container's log, at most 10 MiB of it."""
-        asked = {"container": container, "sinceSeconds": since_s, "tailLines": tail, "previous": "true" if previous else ""}
+        asked = {
+            "container": container,
+            "sinceSeconds": since_s,
+            "tailLines": tail,
+            "previous": "true" if previous else "",
+        }
         query = tuple((key, str(value)) for key, value in asked.items() if value)
         path = member(KNOWN["v1", "Pod"], namespace, pod, subresource="log")
-        request = Request(method="GET", path=path, query=(*query, ("limitBytes", str(LOG_BYTES))), total_s=PAGE_S,
-                          headers={"accept": "*/*"})
-        return self._sender.send(request, doing=f"read the log of pod {namespace}/{pod}").body.decode("utf-8", "replace")
+        request = Request(
+            method="GET",
+            path=path,
+            query=(*query, ("limitBytes", str(LOG_BYTES))),
+            total_s=PAGE_S,
+            headers={"accept": "*/*"},
+        )
+        return self._sender.send(request, doing=f"read the log of pod {namespace}/{pod}").body.decode(
+            "utf-8", "replace"
+        )
 
     def can_i(self, verb: str, resource: str, *, namespace: str = "", name: str = "") -> bool:
         """Ask for a right."""
         body = identity.access_review(verb, resource, namespace, name)
-        answer = self._json("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body,
-                            doing=f"ask whether {verb} {resource} is permitted")
+        answer = self._json(
+            "POST",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            body=body,
+            doing=f"ask whether {verb} {resource} is permitted",
+        )
         return (answer.get("status") or {}).get("allowed") is True
 
     def gather(self, calls: Iterable[Callable[[], T]]) -> Sequence[T]:
@@ -212,8 +254,14 @@ class Cluster:
             raise ValueError(f"{body['kind']} needs a namespace")
         place = collection(found, meta.get("namespace") or "")
         name = "/".join(str(meta[each]) for each in ("namespace", "name") if meta.get(each))
-        return self._json("POST", place, query=_write(manager, dry_run=dry_run, strict=True), body=body, resend=dry_run,
-                          doing=f"create {body['kind']} {name}")
+        return self._json(
+            "POST",
+            place,
+            query=_write(manager, dry_run=dry_run, strict=True),
+            body=body,
+            resend=dry_run,
+            doing=f"create {body['kind']} {name}",
+        )
 
     def apply(
         self, body: Object, *, manager: str = MANAGER, force: bool = False, dry_run: bool = False, uid: str = ""
@@ -224,31 +272,58 @@ class Cluster:
             sent["metadata"]["uid"] = uid
         ref = ref_of(body)
         query = (*_write(manager, dry_run=dry_run, strict=True), ("force", "true" if force else "false"))
-        return self._json("PATCH", self._path(ref), query=query, body=sent, doing=f"apply {ref}",
-                          content="application/apply-patch+yaml", resend=dry_run or "resourceVersion" not in sent["metadata"])
+        return self._json(
+            "PATCH",
+            self._path(ref),
+            query=query,
+            body=sent,
+            doing=f"apply {ref}",
+            content="application/apply-patch+yaml",
+            resend=dry_run or "resourceVersion" not in sent["metadata"],
+        )
 
     def replace(self, body: Object, *, manager: str = MANAGER, dry_run: bool = False) -> Object:
         """PUT a whole object with its resourceVersion."""
         ref = ref_of(body)
         if not body["metadata"].get("resourceVersion"):
             raise ValueError(f"replacing {ref} needs a resourceVersion")
-        return self._json("PUT", self._path(ref), query=_write(manager, dry_run=dry_run), body=body, doing=f"replace {ref}",
-                          resend=dry_run)
+        return self._json(
+            "PUT",
+            self._path(ref),
+            query=_write(manager, dry_run=dry_run),
+            body=body,
+            doing=f"replace {ref}",
+            resend=dry_run,
+        )
 
     def merge_patch(
         self, ref: Ref, patch: Object, *, manager: str = MANAGER, dry_run: bool = False, subresource: str = ""
     ) -> Object:
         """Merge patch; with a resourceVersion in it a lost answer raises MaybeDone."""
         safe = dry_run or not (patch.get("metadata") or {}).get("resourceVersion")
-        return self._json("PATCH", self._path(ref, subresource), query=_write(manager, dry_run=dry_run), body=patch,
-                          content="application/merge-patch+json", doing=f"patch {ref}", resend=safe)
+        return self._json(
+            "PATCH",
+            self._path(ref, subresource),
+            query=_write(manager, dry_run=dry_run),
+            body=patch,
+            content="application/merge-patch+json",
+            doing=f"patch {ref}",
+            resend=safe,
+        )
 
     def json_patch(
         self, ref: Ref, patch: Sequence[Mapping[str, Any]], *, manager: str = MANAGER, dry_run: bool = False
     ) -> Object:
         """JSON patch; a lost answer raises MaybeDone, as its tests would fail the second time."""
-        return self._json("PATCH", self._path(ref), query=_write(manager, dry_run=dry_run), body=list(patch),
-                          content="application/json-patch+json", doing=f"patch {ref}", resend=dry_run)
+        return self._json(
+            "PATCH",
+            self._path(ref),
+            query=_write(manager, dry_run=dry_run),
+            body=list(patch),
+            content="application/json-patch+json",
+            doing=f"patch {ref}",
+            resend=dry_run,
+        )
 
     def update_status(self, ref: Ref, status: Object, *, resource_version: str = "", manager: str = MANAGER) -> Object:
         """Merge fields into an object's status."""
@@ -270,7 +345,12 @@ class Cluster:
         if not uid:
             raise ValueError(f"deleting {ref} needs its UID")
         preconditions = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions, "propagationPolicy": propagation}
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": preconditions,
+            "propagationPolicy": propagation,
+        }
         try:
             self._json("DELETE", self._path(ref), query=_write("", dry_run=dry_run), body=body, doing=f"delete {ref}")
         except NotFound:
@@ -287,8 +367,12 @@ class Cluster:
 
     def evict(self, namespace: str, pod: str, *, uid: str, dry_run: bool = False) -> bool:
         """Evict one pod by UID."""
-        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace},
-                "deleteOptions": {"preconditions": {"uid": uid}}}
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
         path = member(KNOWN["v1", "Pod"], namespace, pod, subresource="eviction")
         try:
             self._json("POST", path, query=_write("", dry_run=dry_run), body=body, doing=f"evict pod {namespace}/{pod}")
@@ -308,7 +392,10 @@ class Cluster:
             known = self.kinds().get((api_version, kind))
         if known is None:
             raise NotFound(
-                f"the server does not serve {clean(kind)} of {clean(api_version)}", code="MU7208", status=404, reason="NotFound",
+                f"the server does not serve {clean(kind)} of {clean(api_version)}",
+                code="MU7208",
+                status=404,
+                reason="NotFound",
                 fix="install what defines it first; kubectl api-resources lists what is served",
             )
         return known
@@ -332,7 +419,9 @@ class Cluster:
                 continue
             uids = [str((each.get("metadata") or {}).get("uid") or "") for each in page.get("items") or ()]
             if again:
-                page["items"] = [each for each, uid in zip(page.get("items") or (), uids, strict=True) if uid not in seen]
+                page["items"] = [
+                    each for each, uid in zip(page.get("items") or (), uids, strict=True) if uid not in seen
+                ]
             more = str((page.get("metadata") or {}).get("continue") or "")
             if more or again:
                 seen.update(uids)
@@ -352,10 +441,14 @@ class Cluster:
     def _review(self) -> Identity:
         for version in identity.REVIEWS:
             try:
-                return identity.of_review(self._json(
-                    "POST", f"/apis/{version}/selfsubjectreviews", doing="ask who this is",
-                    body={"apiVersion": version, "kind": "SelfSubjectReview"},
-                ))
+                return identity.of_review(
+                    self._json(
+                        "POST",
+                        f"/apis/{version}/selfsubjectreviews",
+                        doing="ask who this is",
+                        body={"apiVersion": version, "kind": "SelfSubjectReview"},
+                    )
+                )
             except NotFound:
                 if version == identity.REVIEWS[-1]:
                     raise
@@ -404,5 +497,8 @@ def _selectors(labels: str, fields: str) -> list[tuple[str, str]]:
 
 
 def _too_large(doing: str, most: int) -> Refused:
-    return Refused(f"the answer is larger than {most >> 20} MiB: {clean(doing)}", code="MU7209",
-                   fix="make the object smaller, or leave it out of the runbook")
+    return Refused(
+        f"the answer is larger than {most >> 20} MiB: {clean(doing)}",
+        code="MU7209",
+        fix="make the object smaller, or leave it out of the runbook",
+    )

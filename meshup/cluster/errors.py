@@ -120,7 +120,9 @@ class MaybeDone(ApiError, DeadlinePassed):
 
 
 _MANAGER = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
-_QUOTA = re.compile(r"exceeded quota|violates PodSecurity|admission webhook|denied the request|ValidatingAdmissionPolicy")
+_QUOTA = re.compile(
+    r"exceeded quota|violates PodSecurity|admission webhook|denied the request|ValidatingAdmissionPolicy"
+)
 # Server-side apply of a field that the schema does not have is answered 500 (seen on 1.34): it never passes by itself.
 _UNTYPED = re.compile(r"failed to create typed patch object|field not declared in schema|failed to convert new object")
 
@@ -134,15 +136,24 @@ def of_response(status: int, headers: Mapping[str, str], body: bytes, *, doing: 
     after = _retry_after(headers, found)
     kind, code, what, fix = _sort(status, reason, message)
     return kind(
-        f"{what}: {clean(doing)}", code=code, fix=fix, status=status, reason=reason, message=message, causes=causes,
-        why=message, retry_after_s=after,
+        f"{what}: {clean(doing)}",
+        code=code,
+        fix=fix,
+        status=status,
+        reason=reason,
+        message=message,
+        causes=causes,
+        why=message,
+        retry_after_s=after,
     )
 
 
 def lost(doing: str, detail: str) -> MaybeDone:
     """Make the error of a write whose answer was lost."""
     return MaybeDone(
-        f"the answer was lost: {clean(doing)}", code="MU7012", why=clean(detail, limit=300),
+        f"the answer was lost: {clean(doing)}",
+        code="MU7012",
+        why=clean(detail, limit=300),
         fix="meshup apply --resume looks what became of it and goes on",
     )
 
@@ -151,9 +162,19 @@ def _sort(status: int, reason: str, message: str) -> tuple[type[ApiError], str, 
     if status == 401:
         return Unauthorized, "MU7010", "the credentials were not accepted", "log in again, or choose another --context"
     if status == 403 and _QUOTA.search(message):
-        return Denied, "MU7204", "an admission rule of the cluster says no", "change what it names, then run the command again"
+        return (
+            Denied,
+            "MU7204",
+            "an admission rule of the cluster says no",
+            "change what it names, then run the command again",
+        )
     if status == 403:
-        return Forbidden, "MU7101", "not permitted", "ask for the right that is named, or use another identity with --context"
+        return (
+            Forbidden,
+            "MU7101",
+            "not permitted",
+            "ask for the right that is named, or use another identity with --context",
+        )
     if status == 404:
         return NotFound, "MU7201", "not there", "check the name and the namespace; meshup plan reads the cluster afresh"
     if status == 409 and reason == "AlreadyExists":
@@ -167,10 +188,20 @@ def _sort(status: int, reason: str, message: str) -> tuple[type[ApiError], str, 
     if status == 500 and _UNTYPED.search(message):
         return Invalid, "MU7206", "the server does not accept the object", "correct the fields that are named"
     if status >= 500 and status != 501:
-        return ServerTimeout, "MU7014", f"the API server failed with {status}", "run the command again when the server is well"
+        return (
+            ServerTimeout,
+            "MU7014",
+            f"the API server failed with {status}",
+            "run the command again when the server is well",
+        )
     if status in (400, 413, 415, 422):
         if _QUOTA.search(message):
-            return Denied, "MU7204", "an admission rule of the cluster says no", "change what it names, then run it again"
+            return (
+                Denied,
+                "MU7204",
+                "an admission rule of the cluster says no",
+                "change what it names, then run it again",
+            )
         return Invalid, "MU7206", "the server does not accept the object", "correct the fields that are named"
     if status in (405, 406, 501):
         return Unsupported, "MU7207", "the server does not do that", "the server may be too old, or is the simulator"
@@ -198,10 +229,14 @@ def _causes(found: Object) -> tuple[Cause, ...]:
             continue
         message = clean(each.get("message") or "", limit=500)
         held = _MANAGER.search(str(each.get("message") or "")) if each.get("reason") == "FieldManagerConflict" else None
-        made.append(Cause(
-            reason=clean(each.get("reason") or ""), field=clean(each.get("field") or ""), message=message,
-            manager=clean(held.group(1).replace('\\"', '"')) if held else "",
-        ))
+        made.append(
+            Cause(
+                reason=clean(each.get("reason") or ""),
+                field=clean(each.get("field") or ""),
+                message=message,
+                manager=clean(held.group(1).replace('\\"', '"')) if held else "",
+            )
+        )
     return tuple(made)
 
 

@@ -66,7 +66,9 @@ def _events(lines: Iterator[bytes]) -> Iterator[Event]:
                 case "BOOKMARK":
                     yield Event(kind="MODIFIED", objects=(), version=version)
                 case _:
-                    raise Gone("the watch can't go on", code="MU7205", fix="list again", status=int(found.get("code") or 410))
+                    raise Gone(
+                        "the watch can't go on", code="MU7205", fix="list again", status=int(found.get("code") or 410)
+                    )
     finally:
         close = getattr(lines, "close", None)
         if close is not None:

@@ -66,9 +66,17 @@ class HttpsTransport:
             url += "?" + "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in request.query)
         try:
             raw = pool.urlopen(
-                request.method, url, body=request.body or None, headers=headers, retries=False, redirect=False,
-                preload_content=False, decode_content=True,
-                timeout=urllib3.Timeout(connect=min(CONNECT_S, request.total_s), read=min(BETWEEN_BYTES_S, request.total_s)),
+                request.method,
+                url,
+                body=request.body or None,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=True,
+                timeout=urllib3.Timeout(
+                    connect=min(CONNECT_S, request.total_s), read=min(BETWEEN_BYTES_S, request.total_s)
+                ),
             )
         except (HTTPError, OSError) as failed:
             raise _failure(failed) from None
@@ -114,7 +122,9 @@ def _pool(access: Access, credential: Credential) -> Any:
             from urllib3.contrib.socks import SOCKSProxyManager
         except ImportError:
             raise Unreachable(
-                f"the proxy {access.proxy_url} needs a SOCKS library", code="MU7003", at=access.at,
+                f"the proxy {access.proxy_url} needs a SOCKS library",
+                code="MU7003",
+                at=access.at,
                 fix="pip install PySocks, or use an HTTP proxy",
             ) from None
         return SOCKSProxyManager(access.proxy_url, **options)
@@ -135,7 +145,10 @@ def _context(access: Access, credential: Credential) -> ssl.SSLContext:
             context.load_verify_locations(cadata=access.ca.decode("ascii"))
     except (ssl.SSLError, ValueError) as failed:
         raise Unreachable(
-            "the certificate authority in the kubeconfig is not usable", code="MU7004", why=str(failed), at=access.at,
+            "the certificate authority in the kubeconfig is not usable",
+            code="MU7004",
+            why=str(failed),
+            at=access.at,
             fix="certificate-authority(-data) must hold PEM certificates",
         ) from None
     if access.insecure:
@@ -149,7 +162,10 @@ def _context(access: Access, credential: Credential) -> ssl.SSLContext:
                 context.load_cert_chain(kept.name, password=b"")
             except (ssl.SSLError, ValueError, OSError) as failed:
                 raise Unreachable(
-                    "the client certificate and key are not usable", code="MU7004", why=str(failed), at=access.at,
+                    "the client certificate and key are not usable",
+                    code="MU7004",
+                    why=str(failed),
+                    at=access.at,
                     fix="client-certificate and client-key must be PEM and belong together, without a pass phrase",
                 ) from None
     return context

@@ -13,10 +13,23 @@ from meshup.model.text import clean
 REVIEWS = ("authentication.k8s.io/v1", "authentication.k8s.io/v1beta1")
 ANONYMOUS = "system:anonymous"
 
-_SUBRESOURCES = frozenset({
-    "log", "proxy", "eviction", "status", "scale", "token", "binding", "exec", "attach", "portforward",
-    "ephemeralcontainers", "finalize", "approval",
-})
+_SUBRESOURCES = frozenset(
+    {
+        "log",
+        "proxy",
+        "eviction",
+        "status",
+        "scale",
+        "token",
+        "binding",
+        "exec",
+        "attach",
+        "portforward",
+        "ephemeralcontainers",
+        "finalize",
+        "approval",
+    }
+)
 
 
 def of_review(answer: Mapping[str, Any]) -> Identity:
@@ -25,18 +38,25 @@ def of_review(answer: Mapping[str, Any]) -> Identity:
     user = clean(who.get("username") or "")
     if not user or user == ANONYMOUS:
         raise Unreachable(
-            "the API server takes this for an anonymous user", code="MU7008", fix="log in, or choose another --context",
-            why="credentials are missing, or did not arrive", cluster="nothing was changed",
+            "the API server takes this for an anonymous user",
+            code="MU7008",
+            fix="log in, or choose another --context",
+            why="credentials are missing, or did not arrive",
+            cluster="nothing was changed",
         )
-    return Identity(user=user, uid=clean(who.get("uid") or ""), groups=tuple(clean(each) for each in who.get("groups") or ()))
+    return Identity(
+        user=user, uid=clean(who.get("uid") or ""), groups=tuple(clean(each) for each in who.get("groups") or ())
+    )
 
 
 def unchanged(before: Identity, now: Identity) -> None:
     """Raise Unreachable when the credentials now speak for somebody else."""
     if (before.user, before.uid) != (now.user, now.uid):
         raise Unreachable(
-            f"the credentials now speak for {now.user}, before for {before.user}", code="MU7008",
-            why="one run is one person's", fix=f"log in as {before.user}, then meshup apply --resume",
+            f"the credentials now speak for {now.user}, before for {before.user}",
+            code="MU7008",
+            why="one run is one person's",
+            fix=f"log in as {before.user}, then meshup apply --resume",
         )
 
 
@@ -52,8 +72,16 @@ def access_review(verb: str, resource: str, namespace: str, name: str) -> Mappin
         group, plural = parts
     else:
         plural = resource
-    asked = {"verb": verb, "group": group, "resource": plural, "subresource": subresource, "namespace": namespace, "name": name}
+    asked = {
+        "verb": verb,
+        "group": group,
+        "resource": plural,
+        "subresource": subresource,
+        "namespace": namespace,
+        "name": name,
+    }
     return {
-        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": {key: value for key, value in asked.items() if value}},
     }

@@ -58,16 +58,24 @@ def _paths(choice: Choice, around: Surroundings) -> tuple[Path, ...]:
     if choice.kubeconfig:
         path = Path(choice.kubeconfig).expanduser()
         if not path.exists():
-            raise UsageError(f"there is no kubeconfig {clean(path)}", code="MU7001", fix="correct --kubeconfig",
-                             at=Where(file=str(path)), cluster="not contacted")
+            raise UsageError(
+                f"there is no kubeconfig {clean(path)}",
+                code="MU7001",
+                fix="correct --kubeconfig",
+                at=Where(file=str(path)),
+                cluster="not contacted",
+            )
         return (path,)
     listed = [Path(each) for each in around.environment.get("KUBECONFIG", "").split(os.pathsep) if each]
     if listed:
         there = tuple(dict.fromkeys(each for each in listed if each.exists()))
         if not there:
             raise UsageError(
-                f"KUBECONFIG names {clean(', '.join(map(str, listed)))}, which is not there", code="MU7001",
-                fix="correct or unset KUBECONFIG", at=Where(file=str(listed[0])), cluster="not contacted",
+                f"KUBECONFIG names {clean(', '.join(map(str, listed)))}, which is not there",
+                code="MU7001",
+                fix="correct or unset KUBECONFIG",
+                at=Where(file=str(listed[0])),
+                cluster="not contacted",
             )
         return there
     default = around.home / ".kube" / "config"
@@ -77,7 +85,9 @@ def _paths(choice: Choice, around: Surroundings) -> tuple[Path, ...]:
         return ()
     raise UsageError(
         f"there is no kubeconfig: neither --kubeconfig nor KUBECONFIG is given, and {clean(default)} is not there",
-        code="MU7001", fix="give --kubeconfig FILE; without a cluster: meshup simulator start", cluster="not contacted",
+        code="MU7001",
+        fix="give --kubeconfig FILE; without a cluster: meshup simulator start",
+        cluster="not contacted",
     )
 
 
@@ -85,8 +95,14 @@ def _chosen(merged: Merged, choice: Choice, around: Surroundings) -> Access:
     name = choice.context or merged.current
     where = Where(file=str(merged.paths[0]))
     if not name:
-        raise UsageError("the kubeconfig has no current-context", code="MU7003", at=where, why=_offer(merged.contexts),
-                         fix="give --context NAME, or kubectl config use-context NAME", cluster="not contacted")
+        raise UsageError(
+            "the kubeconfig has no current-context",
+            code="MU7003",
+            at=where,
+            why=_offer(merged.contexts),
+            fix="give --context NAME, or kubectl config use-context NAME",
+            cluster="not contacted",
+        )
     context = _pick(merged.contexts, name, "context", where)
     cluster = _pick(merged.clusters, text(context.body, "cluster", context.at), "cluster", context.at)
     wanted = text(context.body, "user", context.at)
@@ -100,16 +116,24 @@ def _chosen(merged: Merged, choice: Choice, around: Surroundings) -> Access:
     bare = parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1")
     if bare and _shows_secret(user):
         raise Unreachable(
-            f"{clean(server)} is not encrypted, so no credentials are sent to it", code="MU7003", at=cluster.at,
-            fix="use https, or a server on 127.0.0.1", cluster="not contacted",
+            f"{clean(server)} is not encrypted, so no credentials are sent to it",
+            code="MU7003",
+            at=cluster.at,
+            fix="use https, or a server on 127.0.0.1",
+            cluster="not contacted",
         )
     return Access(
-        server=server, login=login, context=name, at=cluster.at,
+        server=server,
+        login=login,
+        context=name,
+        at=cluster.at,
         namespace=choice.namespace or text(context.body, "namespace", context.at) or "default",
-        ca=blob(cluster, "certificate-authority"), insecure=flag(cluster, "insecure-skip-tls-verify"),
+        ca=blob(cluster, "certificate-authority"),
+        insecure=flag(cluster, "insecure-skip-tls-verify"),
         tls_server_name=text(cluster.body, "tls-server-name", cluster.at),
         proxy_url=text(cluster.body, "proxy-url", cluster.at) or proxy_for(server, around.environment),
-        impersonate=impersonate, plugin=_argv(login),
+        impersonate=impersonate,
+        plugin=_argv(login),
     )
 
 
@@ -117,18 +141,30 @@ def _in_cluster(choice: Choice, around: Surroundings) -> Access:
     environment, folder = around.environment, around.service_account
     where = Where(file=str(folder))
     if choice.context:
-        raise UsageError("--context was given, but there is no kubeconfig", code="MU7003", fix="give --kubeconfig FILE",
-                         cluster="not contacted")
+        raise UsageError(
+            "--context was given, but there is no kubeconfig",
+            code="MU7003",
+            fix="give --kubeconfig FILE",
+            cluster="not contacted",
+        )
     host, port = environment["KUBERNETES_SERVICE_HOST"], environment.get("KUBERNETES_SERVICE_PORT", "443")
     host = f"[{host}]" if ":" in host else host
     try:
         ca = (folder / "ca.crt").read_bytes()
     except OSError as failed:
-        raise Unreachable(f"the service account's files are not in {folder}", code="MU7005", why=failed.strerror or "",
-                          fix="set automountServiceAccountToken: true on the pod", at=where) from None
+        raise Unreachable(
+            f"the service account's files are not in {folder}",
+            code="MU7005",
+            why=failed.strerror or "",
+            fix="set automountServiceAccountToken: true on the pod",
+            at=where,
+        ) from None
     namespace = folder / "namespace"
     return Access(
-        server=f"https://{host}:{port}", ca=ca, context="in-cluster", at=where,
+        server=f"https://{host}:{port}",
+        ca=ca,
+        context="in-cluster",
+        at=where,
         namespace=choice.namespace or (namespace.read_text().strip() if namespace.exists() else "default"),
         login=TokenFile(folder / "token", certificate=b"", key=b"", at=where),
         impersonate=_impersonate(choice, Entry(name="", body={}, path=folder)),
@@ -154,7 +190,9 @@ def _login(user: Entry, cluster: Entry, server: str, merged: Merged, context: st
         return Fixed(Credential(headers=basic(name, text(body, "password", user.at)), certificate=certificate, key=key))
     if body.get("auth-provider") is not None:
         config = {
-            "apiVersion": "v1", "kind": "Config", "current-context": context,
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": context,
             "clusters": [{"name": each.name, "cluster": dict(each.body)} for each in merged.clusters.values()],
             "users": [{"name": each.name, "user": dict(each.body)} for each in merged.users.values()],
             "contexts": [{"name": each.name, "context": dict(each.body)} for each in merged.contexts.values()],
@@ -171,7 +209,9 @@ def _plugin(user: Entry, cluster: Entry, server: str) -> Plugin:
     if not command:
         raise wrong(f'exec of user "{user.name}" has no command', user.at)
     if version not in VERSIONS:
-        raise wrong(f'exec of user "{user.name}" has apiVersion "{version}"; {" and ".join(VERSIONS)} are known', user.at)
+        raise wrong(
+            f'exec of user "{user.name}" has apiVersion "{version}"; {" and ".join(VERSIONS)} are known', user.at
+        )
     interactive = text(spec, "interactiveMode", user.at) or ("IfAvailable" if version.endswith("v1beta1") else "")
     if interactive not in ("Never", "IfAvailable", "Always"):
         raise wrong(f'exec of user "{user.name}": interactiveMode must be Never, IfAvailable or Always', user.at)
@@ -190,9 +230,14 @@ def _plugin(user: Entry, cluster: Entry, server: str) -> Plugin:
         if name := text(cluster.body, "tls-server-name", cluster.at):
             shown["tls-server-name"] = name
     return Plugin(
-        command=str(beside(user, command)) if os.sep in command else command, arguments=tuple(arguments),
-        environment=pairs, version=version, interactive=interactive,
-        install_hint=text(spec, "installHint", user.at), cluster=shown, at=user.at,
+        command=str(beside(user, command)) if os.sep in command else command,
+        arguments=tuple(arguments),
+        environment=pairs,
+        version=version,
+        interactive=interactive,
+        install_hint=text(spec, "installHint", user.at),
+        cluster=shown,
+        at=user.at,
     )
 
 
@@ -220,20 +265,27 @@ def _impersonate(choice: Choice, user: Entry) -> tuple[tuple[str, str], ...]:
         pairs += [(f"impersonate-extra-{key}", str(value)) for key, values in extra.items() for value in values]
     for _, value in pairs:
         if not value.isprintable() or not value.isascii():
-            raise UsageError(f'"{clean(value)}" can\'t be impersonated', code="MU7003", fix="give a plain user or group name",
-                             cluster="not contacted")
+            raise UsageError(
+                f'"{clean(value)}" can\'t be impersonated',
+                code="MU7003",
+                fix="give a plain user or group name",
+                cluster="not contacted",
+            )
     return tuple(pairs)
 
 
 def _pick(entries: Mapping[str, Entry], name: str, what: str, at: Where) -> Entry:
     if name not in entries:
-        raise UsageError(f'the kubeconfig has no {what} "{clean(name)}"', code="MU7003", at=at, why=_offer(entries),
-                         fix="give --context NAME" if what == "context" else f"add the {what}, or choose another --context",
-                         cluster="not contacted")
+        raise UsageError(
+            f'the kubeconfig has no {what} "{clean(name)}"',
+            code="MU7003",
+            at=at,
+            why=_offer(entries),
+            fix="give --context NAME" if what == "context" else f"add the {what}, or choose another --context",
+            cluster="not contacted",
+        )
     return entries[name]
 
 
 def _offer(entries: Mapping[str, Entry]) -> str:
     return f"there are: {clean(', '.join(sorted(entries)), limit=400)}" if entries else "it has none"
-
-

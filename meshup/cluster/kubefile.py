@@ -60,31 +60,56 @@ def _read(path: Path) -> Mapping[str, Any]:
     where = Where(file=str(path))
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise UsageError(f"{clean(path)} is larger than 4 MiB: no kubeconfig", code="MU7002", at=where,
-                             fix="give the right file", cluster="not contacted")
+            raise UsageError(
+                f"{clean(path)} is larger than 4 MiB: no kubeconfig",
+                code="MU7002",
+                at=where,
+                fix="give the right file",
+                cluster="not contacted",
+            )
         content = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as failed:
-        raise UsageError(f"the kubeconfig {clean(path)} can't be read", code="MU7002", at=where,
-                         why=getattr(failed, "strerror", None) or "not UTF-8 text", fix="correct the path or its permissions",
-                         cluster="not contacted") from None
+        raise UsageError(
+            f"the kubeconfig {clean(path)} can't be read",
+            code="MU7002",
+            at=where,
+            why=getattr(failed, "strerror", None) or "not UTF-8 text",
+            fix="correct the path or its permissions",
+            cluster="not contacted",
+        ) from None
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     if max((len(each) - len(each.lstrip(" ")) for each in content.splitlines()), default=0) > 200 or _deep(content):
-        raise UsageError(f"{clean(path)} is nested too deeply: no kubeconfig", code="MU7002", at=where,
-                         fix="give the right file", cluster="not contacted")
+        raise UsageError(
+            f"{clean(path)} is nested too deeply: no kubeconfig",
+            code="MU7002",
+            at=where,
+            fix="give the right file",
+            cluster="not contacted",
+        )
     try:
         found = yaml.load(content, loader)  # noqa: S506 - a safe loader, the C one where there is one
     except (yaml.YAMLError, ValueError) as failed:
         mark = getattr(failed, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
         raise UsageError(
-            f"the kubeconfig {clean(path)} is no YAML", code="MU7002", why=clean(getattr(failed, "problem", "") or ""),
-            at=Where(file=str(path), line=line, column=column), fix="correct the line", cluster="not contacted",
+            f"the kubeconfig {clean(path)} is no YAML",
+            code="MU7002",
+            why=clean(getattr(failed, "problem", "") or ""),
+            at=Where(file=str(path), line=line, column=column),
+            fix="correct the line",
+            cluster="not contacted",
         ) from None
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise UsageError(f"{clean(path)} is no kubeconfig", code="MU7002", at=where, fix="give the right file",
-                         why="kind: Config with clusters, users and contexts is expected", cluster="not contacted")
+        raise UsageError(
+            f"{clean(path)} is no kubeconfig",
+            code="MU7002",
+            at=where,
+            fix="give the right file",
+            why="kind: Config with clusters, users and contexts is expected",
+            cluster="not contacted",
+        )
     return found
 
 
@@ -149,9 +174,14 @@ def blob(entry: Entry, key: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as failed:
-        raise UsageError(f'{key} of "{clean(entry.name)}" can\'t be read: {clean(path)}', code="MU7004",
-                         why=failed.strerror or "", at=entry.at, fix="correct the path, or log in again",
-                         cluster="not contacted") from None
+        raise UsageError(
+            f'{key} of "{clean(entry.name)}" can\'t be read: {clean(path)}',
+            code="MU7004",
+            why=failed.strerror or "",
+            at=entry.at,
+            fix="correct the path, or log in again",
+            cluster="not contacted",
+        ) from None
 
 
 def beside(entry: Entry, name: str) -> Path:

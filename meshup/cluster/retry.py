@@ -163,11 +163,17 @@ class Sender:
                 self.counters.retries += 1
             if self.observer is not None:
                 pause_s = state.next_action.sleep if state.next_action else 0.0
-                self.observer(Again(doing=doing, number=state.attempt_number, wait_s=pause_s, why=str(_repeat(state).cause)))
+                self.observer(
+                    Again(doing=doing, number=state.attempt_number, wait_s=pause_s, why=str(_repeat(state).cause))
+                )
 
         loop = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Repeat), stop=over, wait=wait, before_sleep=tell,
-            sleep=self.pause, reraise=True,
+            retry=tenacity.retry_if_exception_type(_Repeat),
+            stop=over,
+            wait=wait,
+            before_sleep=tell,
+            sleep=self.pause,
+            reraise=True,
         )
         try:
             return loop(self._attempt, request, doing=doing, resend=resend, fence=fence, proxied=proxied)
@@ -227,7 +233,9 @@ class Sender:
         if not resend and not uncalled:
             raise lost(doing, error.message or f"status {answer.status}")
         raise _Repeat(
-            error, away=not ours and answer.status in (502, 503, 504), after_s=error.retry_after_s,
+            error,
+            away=not ours and answer.status in (502, 503, 504),
+            after_s=error.retry_after_s,
             most=self.rules.webhook_tries if uncalled else self.rules.tries,
         )
 
@@ -279,11 +287,16 @@ class Sender:
         kind = cause.kind if isinstance(cause, TransportFailure) else "connect"
         if self.reached:
             return Away(
-                f"the API server is away since {waited_s:.0f} s: {clean(doing)}", code="MU7011", why=detail,
+                f"the API server is away since {waited_s:.0f} s: {clean(doing)}",
+                code="MU7011",
+                why=detail,
                 fix="when it is back: meshup apply --resume",
             )
         return NotReached(
-            f"{clean(self._server)} was not reached", code="MU7009", why=detail, fix=_FIX.get(kind, _FIX["connect"]),
+            f"{clean(self._server)} was not reached",
+            code="MU7009",
+            why=detail,
+            fix=_FIX.get(kind, _FIX["connect"]),
             cluster="nothing was read or changed",
         )
 
