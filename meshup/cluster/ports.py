@@ -138,6 +138,10 @@ Query = Sequence[tuple[str, str]]
 class Writer(Reader, Protocol):
     """Write to a cluster. Dry runs change nothing. A reply that was lost raises MaybeDone where resending could hurt."""
 
+    def once(self) -> Writer:
+        """Give the same cluster with every request sent once and no longer than 5 s: for endings, which must not wait."""
+        ...
+
     def create(self, body: Object, *, manager: str = MANAGER, dry_run: bool = False) -> Object:
         """POST a new object. Raises AlreadyExists, Invalid, Forbidden, MaybeDone."""
         ...

@@ -36,6 +36,7 @@ class Rules:
 
 
 RULES = Rules()
+FENCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,11 +186,9 @@ class Sender:
     ) -> Response:
         refreshed = False
         while True:
-            if fence is not None:
-                fence()
             seen = self._refreshes
             try:
-                answer = self._exchange(request)
+                answer = self._exchange(request, fence)
             except TransportFailure as failed:
                 if failed.maybe_done and not resend:
                     raise lost(doing, failed.detail) from None
@@ -239,8 +238,8 @@ class Sender:
             most=self.rules.webhook_tries if uncalled else self.rules.tries,
         )
 
-    def _exchange(self, request: Request) -> Response:
-        began = -1 if request.stream else self.flow.enter()
+    def _exchange(self, request: Request, fence: Callable[[], None] | None) -> Response:
+        began = self._turn(request, fence)
         throttled = good = False
         with self._counting:
             self.counters.requests += 1
@@ -260,6 +259,21 @@ class Sender:
         if self._hear is not None:
             self._hear(answer)
         return answer
+
+    def _turn(self, request: Request, fence: Callable[[], None] | None) -> int:
+        """Wait for a place in the flow, with a fence that is fresh when it is there; -1 for a stream."""
+        if request.stream:
+            return -1
+        if not _mutates(request) or _dry(request):
+            fence = None
+        while True:
+            if fence is not None:
+                fence()
+            checked = self.clock.elapsed()
+            began = self.flow.enter()
+            if fence is None or self.clock.elapsed() - checked <= FENCE_S:
+                return began
+            self.flow.leave(began, throttled=False, good=False)
 
     def _renewed(self, seen: int) -> bool:
         """Renew the credentials once, however many threads met the 401 together."""

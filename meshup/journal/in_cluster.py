@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from meshup.cluster.errors import AlreadyExists, Conflict, MaybeDone
 from meshup.cluster.ports import Writer
-from meshup.journal.home import EPOCH, HOME, MANAGED, RUN
+from meshup.journal.home import EPOCH, HOME, MANAGED, RESENDS, RUN, epoch_of
 from meshup.journal.store import SCHEMA, damaged, from_line, to_line
 from meshup.model.journal import Entry
-from meshup.model.objects import Object, Ref, dig
+from meshup.model.objects import Object, Ref, annotated, dig
 from meshup.model.problem import Refused
 
 SEGMENT = "meshup.dev/segment"
@@ -102,20 +102,35 @@ class ClusterStore:
         except AlreadyExists:
             raise self._other() from None
         except MaybeDone:
-            self._last = self._after_lost(number, lines) or self._cluster.create(body)
+            self._last = self._settled(number, lines, lambda: self._cluster.create(body))
         self._number, self._previous = number, previous
 
     def _extend(self, text: str) -> None:
         last = self._last or {}
-        body = {**last, "data": {"schema": SCHEMA, "previous": self._previous, "entries": text}}
+        meta = dict(last.get("metadata") or {})
+        meta["annotations"] = {**annotated(last), EPOCH: str(max(self._epoch, epoch_of(last)))}
+        body = {**last, "metadata": meta, "data": {"schema": SCHEMA, "previous": self._previous, "entries": text}}
         try:
             self._last = self._cluster.replace(body)
         except Conflict:
             raise self._other() from None
         except MaybeDone:
-            self._last = self._after_lost(self._number, text)
-            if self._last is None:
-                self._last = self._cluster.replace(body)
+            self._last = self._settled(self._number, text, lambda: self._cluster.replace(body))
+
+    def _settled(self, number: int, text: str, again: Callable[[], Object]) -> Object:
+        """Find out what became of a write whose answer was lost; send it again only where it certainly did not happen."""
+        for _ in range(RESENDS):
+            found = self._after_lost(number, text)
+            if found is not None:
+                return found
+            try:
+                return again()
+            except MaybeDone:
+                continue
+            except (AlreadyExists, Conflict):
+                # The lost write arrived after the look, or somebody else's did: the next look tells which.
+                continue
+        raise self._refused("MU2303", "its last write could not be confirmed")
 
     def _after_lost(self, number: int, text: str) -> Object | None:
         ref = Ref(api_version="v1", kind="ConfigMap", namespace=HOME, name=segment_name(self.run, number))

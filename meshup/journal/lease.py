@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from meshup.cluster.errors import AlreadyExists, Conflict, MaybeDone
+from meshup.cluster.clock import RealClock
+from meshup.cluster.errors import AlreadyExists, ApiError, Away, Conflict, MaybeDone, NotFound, Temporary
 from meshup.cluster.ports import Writer
 from meshup.journal.holder import Holder, is_dead, read_holder
-from meshup.journal.home import EPOCH, HOME, MANAGED, ensure_home
+from meshup.journal.home import EPOCH, HOME, MANAGED, ensure_home, epoch_of
 from meshup.model.clock import Clock
 from meshup.model.objects import Object, Ref, annotated, dig
-from meshup.model.problem import Refused
+from meshup.model.problem import MeshupError, Refused
 from meshup.model.text import clean
 
 LEASE = Ref(api_version="coordination.k8s.io/v1", kind="Lease", namespace=HOME, name="meshup")
@@ -35,13 +38,43 @@ class Terms:
     look_every_s: float = 5.0
 
 
-class Lock:
-    """One process's hold on the cluster. Not safe for several threads."""
+TERMS = Terms()
 
-    def __init__(self, cluster: Writer, clock: Clock, holder: Holder, *, terms: Terms = Terms()) -> None:
+
+class Beats:
+    """A thread that calls something every so often until it is stopped or the call raises."""
+
+    def __init__(self, call: Callable[[], None], *, every_s: float) -> None:
+        self._call, self._every_s = call, every_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="meshup-lease", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it; a call under way is not waited for."""
+        self._over.set()
+
+    def _run(self) -> None:
+        # What goes wrong here goes wrong again at the next fence, in the thread that can stop the run.
+        with contextlib.suppress(MeshupError):
+            while not self._over.wait(self._every_s):
+                with contextlib.suppress(Temporary, Away, MaybeDone):
+                    self._call()
+
+
+class Lock:
+    """One process's hold on the cluster. Safe to use from many threads.
+
+    On the machine's own clock a thread renews it; on a virtual one each fence does, as nobody else moves that time.
+    cluster: without a fence, as the lock is what the fence asks.
+    """
+
+    def __init__(self, cluster: Writer, clock: Clock, holder: Holder, *, terms: Terms = TERMS) -> None:
         self._cluster, self._clock, self._holder, self._terms = cluster, clock, holder, terms
         self._body: Object | None = None
         self._sent = 0.0
+        self._guard = threading.RLock()
+        self._beats: Beats | None = None
         self.epoch = 0
         self.took_over = False
 
@@ -58,8 +91,8 @@ class Lock:
             found = self._cluster.find(LEASE)
             holder = _holder(found)
             if found is None or not holder or holder == self._holder.name or _dead(found):
-                self.took_over = bool(holder) and holder != self._holder.name
                 if self._take(found, newest_epoch()):
+                    self.took_over = bool(holder) and holder != self._holder.name
                     return self.epoch
                 continue
             version = str(dig(found, "metadata", "resourceVersion"))
@@ -69,77 +102,89 @@ class Lock:
                 raise self._held(found)
             waited = self._clock.elapsed() - began
             if waited >= self._terms.takeover_s:
-                self.took_over = True
                 if self._take(found, newest_epoch()):
+                    self.took_over = True
                     return self.epoch
                 continue
             pause(f"lock held by {clean(holder)}, not renewed so far", waited, self._terms.takeover_s)
 
     def beat(self) -> None:
         """Renew when it is time. Raises Refused (MU2302) when somebody else has the lock now."""
-        if self._clock.elapsed() - self._sent >= self._terms.renew_s:
-            self._renew()
+        with self._guard:
+            if self._age() >= self._terms.renew_s:
+                self._renew()
 
     def fence(self) -> None:
-        """Check just before a mutation that the lock is certainly ours; renews when it is not certain any more."""
-        if self._clock.elapsed() - self._sent >= self._terms.stop_after_s:
-            self._renew()
+        """Check just before a mutation that the lock is certainly ours; renews first when it is not certain any more."""
+        allowed = self._terms.renew_s if self._beats is None else self._terms.stop_after_s
+        with self._guard:
+            if self._body is None:
+                raise self._lost("")
+            while self._age() >= allowed:
+                self._renew()
 
     def release(self) -> None:
-        """Give the lock back; the epoch stays written. Never raises for a lock that is lost already."""
-        if self._body is None:
-            return
-        body = _with(self._body, holder="", clock=self._clock, terms=self._terms)
-        try:
-            self._cluster.replace(body)
-        except (Conflict, MaybeDone):
-            return
-        finally:
+        """Give the lock back; the epoch stays written. Never raises, and tries once: an ending must not wait."""
+        if self._beats is not None:
+            self._beats.stop()
+            self._beats = None
+        with self._guard:
+            if self._body is None:
+                return
+            body = _with(self._body, holder="", clock=self._clock, terms=self._terms)
             self._body = None
+            with contextlib.suppress(ApiError):
+                self._cluster.once().replace(body)
+
+    def _age(self) -> float:
+        return self._clock.elapsed() - self._sent
 
     def _take(self, found: Object | None, newest: int) -> bool:
-        self.epoch = 1 + max(newest, _epoch(found))
+        epoch = 1 + max(newest, epoch_of(found))
+        notes = {EPOCH: str(epoch), HOLDER: self._holder.to_json()}
+        if found is None:
+            meta: dict[str, Any] = {
+                "name": LEASE.name,
+                "namespace": HOME,
+                "labels": dict(MANAGED),
+                "annotations": notes,
+            }
+            fresh = {"apiVersion": LEASE.api_version, "kind": "Lease", "metadata": meta, "spec": {}}
+        else:
+            fresh = {**found, "metadata": {**found["metadata"], "annotations": {**annotated(found), **notes}}}
+        body = _with(fresh, holder=self._holder.name, clock=self._clock, terms=self._terms)
         sent = self._clock.elapsed()
-        annotated = {EPOCH: str(self.epoch), HOLDER: self._holder.to_json()}
         try:
-            if found is None:
-                meta = {"name": LEASE.name, "namespace": HOME, "labels": dict(MANAGED), "annotations": annotated}
-                fresh: Object = {"apiVersion": LEASE.api_version, "kind": "Lease", "metadata": meta, "spec": {}}
-                self._body = self._cluster.create(
-                    _with(fresh, holder=self._holder.name, clock=self._clock, terms=self._terms)
-                )
-            else:
-                meta = {**found["metadata"], "annotations": {**annotated(found), **annotated}}
-                body = _with(
-                    {**found, "metadata": meta}, holder=self._holder.name, clock=self._clock, terms=self._terms
-                )
-                self._body = self._cluster.replace(body)
+            taken = self._cluster.create(body) if found is None else self._cluster.replace(body)
         except (AlreadyExists, Conflict):
             return False
         except MaybeDone:
-            return self._is_ours_after_all(sent)
-        self._sent = sent
-        return True
-
-    def _is_ours_after_all(self, sent: float) -> bool:
-        found = self._cluster.find(LEASE)
-        if found is None or _holder(found) != self._holder.name or _epoch(found) != self.epoch:
-            return False
-        self._body, self._sent = found, sent
+            now = self._cluster.find(LEASE)
+            if now is None or not _same(now, body):
+                return False
+            taken = now
+        with self._guard:
+            self._body, self._sent, self.epoch = taken, sent, epoch
+            if self._beats is None and isinstance(self._clock, RealClock):
+                self._beats = Beats(self.beat, every_s=self._terms.renew_s)
         return True
 
     def _renew(self) -> None:
+        """Renew once. Time counts from the sending of a renewal that is certainly stored, never from a look."""
         if self._body is None:
             raise self._lost("")
+        body = _with(self._body, holder=self._holder.name, clock=self._clock, terms=self._terms)
         sent = self._clock.elapsed()
         try:
-            self._body = self._cluster.replace(
-                _with(self._body, holder=self._holder.name, clock=self._clock, terms=self._terms)
-            )
-        except (Conflict, MaybeDone):
-            if not self._is_ours_after_all(sent):
-                raise self._lost(_holder(self._cluster.find(LEASE))) from None
-            return
+            self._body = self._cluster.replace(body)
+        except (Conflict, MaybeDone, NotFound):
+            now = self._cluster.find(LEASE)
+            if now is None or _holder(now) != self._holder.name or epoch_of(now) != self.epoch:
+                self._body = None
+                raise self._lost(_holder(now)) from None
+            self._body = now
+            if not _same(now, body):
+                return
         self._sent = sent
 
     def _held(self, found: Object) -> Refused:
@@ -184,9 +229,10 @@ def _holder(found: Object | None) -> str:
     return str(dig(found, "spec", "holderIdentity") or "")
 
 
-def _epoch(found: Object | None) -> int:
-    text = annotated(found).get(EPOCH, "0") if found is not None else "0"
-    return int(text) if text.isdigit() else 0
+def _same(found: Object, sent: Object) -> bool:
+    """Tell whether what is stored is the very write that was sent."""
+    times = dig(found, "spec", "renewTime"), dig(sent, "spec", "renewTime")
+    return _holder(found) == _holder(sent) and epoch_of(found) == epoch_of(sent) and times[0] == times[1]
 
 
 def _dead(found: Object) -> bool:

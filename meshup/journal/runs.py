@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from meshup.cluster.ports import Reader, Writer
 from meshup.journal.files import FileStore
-from meshup.journal.home import EPOCH, HOME, RUN
+from meshup.journal.home import HOME, RUN, epoch_of
 from meshup.journal.in_cluster import SEGMENT, ClusterStore
 from meshup.journal.store import BothStores, JournalStore
-from meshup.model.objects import annotated, labels
+from meshup.model.objects import labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +27,7 @@ def heads(cluster: Reader) -> tuple[RunHead, ...]:
     found: dict[str, tuple[int, int]] = {}
     for each in cluster.list("v1", "ConfigMap", namespace=HOME, labels=SEGMENT):
         run = labels(each).get(RUN, "")
-        text: Mapping[str, str] = annotated(each)
-        epoch = int(text.get(EPOCH, "0")) if text.get(EPOCH, "0").isdigit() else 0
+        epoch = epoch_of(each)
         before = found.get(run, (0, 0))
         found[run] = (max(before[0], epoch), before[1] + 1)
     return tuple(
