@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from meshup.journal.store import SCHEMA, from_line, to_line
+from meshup.journal.store import SCHEMA, damaged, from_line, to_line
 from meshup.model.journal import Entry
 from meshup.model.problem import Refused
 
 
 class FileStore:
-    """DIR/RUN.jsonl; the first line states the schema."""
+    """DIR/RUN.jsonl; the first line states the schema. A line without its end was cut by a kill and never counts."""
 
     def __init__(self, folder: Path, run: str) -> None:
         self.run = run
         self.path = folder / f"{run}.jsonl"
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Write, flush and sync. Raises Refused (MU2313) when the disk does not take it; nothing was done then."""
+        """Write, flush and sync. Raises Refused (MU2313) when the disk does not take it; then nothing of it counts."""
+        text = "".join(to_line(each) + "\n" for each in entries)
+        header = json.dumps({"schema": SCHEMA, "run": self.run}) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            new = not self.path.exists()
-            with self.path.open("a", encoding="utf-8") as file:
-                if new:
-                    file.write(f'{{"schema":"{SCHEMA}","run":"{self.run}"}}\n')
-                file.write("".join(to_line(each) + "\n" for each in entries))
-                file.flush()
-                os.fsync(file.fileno())
+            with self.path.open("a+b") as file:
+                file.seek(0)
+                end = file.read().rfind(b"\n") + 1
+                file.truncate(end)
+                try:
+                    file.write(((header if end == 0 else "") + text).encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    os.ftruncate(file.fileno(), end)
+                    raise
+            if end == 0:
+                _sync_folder(self.path.parent)
         except OSError as failed:
             raise Refused(
                 f"the journal file {self.path} could not be written: {failed.strerror}",
@@ -38,9 +47,32 @@ class FileStore:
             ) from failed
 
     def entries(self) -> tuple[Entry, ...]:
-        """Read the lines back; a last line cut short by a kill is passed over."""
+        """Read the lines back; a last line cut short by a kill is passed over. Raises Refused (MU2311) when odd."""
         if not self.path.exists():
             return ()
-        lines = self.path.read_text(encoding="utf-8").split("\n")
-        whole = [line for line in lines[1:-1] if line]
-        return tuple(from_line(line, where=f"{self.path}:{number}") for number, line in enumerate(whole, 2))
+        try:
+            text = self.path.read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError) as failed:
+            raise damaged(str(self.path), getattr(failed, "strerror", None) or "it is not text") from None
+        whole = text.split("\n")[:-1]
+        if not whole:
+            return ()
+        if _schema(whole[0]) != SCHEMA:
+            raise damaged(f"{self.path}:1", f"its format is not {SCHEMA}")
+        return tuple(from_line(line, where=f"{self.path}:{number}") for number, line in enumerate(whole[1:], 2))
+
+
+def _schema(line: str) -> object:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found.get("schema") if isinstance(found, dict) else None
+
+
+def _sync_folder(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

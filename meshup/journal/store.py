@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from meshup.model.journal import Entry
 from meshup.model.problem import Refused
+from meshup.model.text import clean
 from meshup.model.wire import dump, load
 
 SCHEMA = "meshup.dev/journal/v1"
@@ -29,7 +30,28 @@ class JournalStore(Protocol):
 
 def to_line(entry: Entry) -> str:
     """Give an entry as one line of JSON, keys sorted."""
-    return json.dumps(dump(entry), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    raw = dump(entry)
+    refuse_secrets(raw)
+    return json.dumps(raw, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def refuse_secrets(raw: Any) -> None:
+    """Raise Refused (MU2315) when a Secret's values are anywhere in plain JSON that is about to be stored."""
+    waiting = [raw]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Mapping):
+            if each.get("kind") == "Secret" and (each.get("data") or each.get("stringData")):
+                name = (each.get("metadata") or {}).get("name") or "without a name"
+                raise Refused(
+                    f"the values of Secret {clean(name)} would be stored in the journal",
+                    code="MU2315",
+                    fix="let the manifests name the Secret, and create it apart",
+                    cluster="nothing was stored and nothing was sent",
+                )
+            waiting.extend(each.values())
+        elif isinstance(each, list | tuple):
+            waiting.extend(each)
 
 
 def from_line(line: str, *, where: str) -> Entry:

@@ -1,0 +1,82 @@
+"""The definitions (CRDs) of the ledger's kinds: installed when first needed, by whoever may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from meshup.cluster.errors import AlreadyExists, Forbidden, MaybeDone
+from meshup.cluster.ports import Writer
+from meshup.model.objects import Object, Ref, dig
+from meshup.model.problem import DeadlinePassed, Refused
+from meshup.model.shipped import shipped
+
+CRD = "apiextensions.k8s.io/v1"
+ESTABLISHED_S = 30.0
+LOOK_EVERY_S = 0.5
+
+
+def definition(plural: str) -> dict[str, Any]:
+    """Read one shipped definition: meshpins, optins, meshreleases or meshruns."""
+    import yaml
+
+    text = (shipped("templates") / "crds" / f"{plural}.yaml").read_text(encoding="utf-8")
+    found: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe loaders
+    return found
+
+
+def ensure(cluster: Writer, plural: str, *, pause: Callable[[float], None]) -> None:
+    """See that the server serves a kind of ours, and install its definition where it does not. Safe to repeat.
+
+    pause: sleeps that many seconds. Raises Refused (MU2316) naming the right that is missing.
+    """
+    ref = Ref(api_version=CRD, kind="CustomResourceDefinition", name=f"{plural}.meshup.dev")
+    try:
+        found = cluster.find(ref)
+        if found is None:
+            found = _installed(cluster, ref, definition(plural))
+    except Forbidden as refused:
+        if _served(cluster, plural):
+            return
+        raise Refused(
+            f"{plural}.meshup.dev is not in the cluster, so nothing can be recorded there",
+            code="MU2316",
+            why=refused.message or refused.what,
+            fix=f"somebody who may create CustomResourceDefinitions runs: kubectl apply -f {_file(plural)}",
+            cluster="nothing was changed: a rollback is recorded before the act",
+        ) from None
+    waited = 0.0
+    while not _established(found):
+        if waited >= ESTABLISHED_S:
+            raise DeadlinePassed(
+                f"the definition {ref.name} is not served {ESTABLISHED_S:.0f} s after it was made",
+                code="MU2316",
+                fix=f"kubectl describe customresourcedefinition {ref.name}, then run the command again",
+                cluster="nothing else was changed",
+            )
+        pause(LOOK_EVERY_S)
+        waited += LOOK_EVERY_S
+        found = cluster.get(ref)
+
+
+def _installed(cluster: Writer, ref: Ref, body: Object) -> Object:
+    try:
+        return cluster.create(body)
+    except (AlreadyExists, MaybeDone):
+        return cluster.get(ref)
+
+
+def _established(found: Object) -> bool:
+    conditions = dig(found, "status", "conditions") or ()
+    return any(each.get("type") == "Established" and each.get("status") == "True" for each in conditions)
+
+
+def _served(cluster: Writer, plural: str) -> bool:
+    """Tell whether the kind is served, for owners, who may not read definitions."""
+    return any(
+        kind.plural == plural and kind.api_version.startswith("meshup.dev/") for kind in cluster.kinds().values()
+    )
+
+
+def _file(plural: str) -> str:
+    return str(shipped("templates") / "crds" / f"{plural}.yaml")

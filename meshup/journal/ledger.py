@@ -1,0 +1,166 @@
+"""The ledger of pins: recorded before the act, moved forward only, counted per user and per release."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from meshup.cluster.errors import AlreadyExists, Conflict, Invalid, MaybeDone, NotFound
+from meshup.cluster.ports import Reader, Writer
+from meshup.journal.definitions import LOOK_EVERY_S, ensure
+from meshup.journal.pin import API_VERSION, KIND, from_body, ref_of_pin, to_body
+from meshup.model.ledger import Phase, Pin
+from meshup.model.objects import dig
+from meshup.model.problem import Refused
+from meshup.model.text import clean
+
+PLURAL = "meshpins"
+TRIES = 8
+NEXT: Mapping[Phase, frozenset[Phase]] = {
+    "Requested": frozenset({"Active", "Closed", "Failed"}),
+    "Active": frozenset({"Closed", "Failed"}),
+    "Closed": frozenset(),
+    "Failed": frozenset(),
+}
+
+
+def record(cluster: Writer, pin: Pin, *, pause: Callable[[float], None]) -> Pin:
+    """Write a pin before the act and give it with its UID. Safe to repeat: the same pin meets itself.
+
+    Raises Refused: MU2316 when it can't be recorded, MU2317 when another pin has the name.
+    """
+    ensure(cluster, PLURAL, pause=pause)
+    body = to_body(pin)
+    for _ in range(TRIES):
+        try:
+            return from_body(cluster.create(body))
+        except (AlreadyExists, MaybeDone):
+            there = cluster.find(ref_of_pin(pin))
+            if there is None:
+                continue
+            found = from_body(there)
+            if _same(found, from_body(body)):
+                return found
+            raise _taken(pin, "another pin has that name") from None
+        except NotFound:
+            # A definition is served a moment after it says that it is.
+            pause(LOOK_EVERY_S)
+        except Invalid as refused:
+            raise Refused(
+                f"the pin of {pin.service} is not accepted",
+                code="MU2316",
+                why=refused.message,
+                fix="correct what is named, then run the command again",
+                cluster="nothing was changed: a rollback is recorded before the act",
+            ) from None
+    raise _taken(pin, "its creation could not be confirmed")
+
+
+def advance(
+    cluster: Writer, pin: Pin, phase: Phase, *, by: str = "", at: str = "", run: str = "", message: str = ""
+) -> Pin:
+    """Move a pin to a later phase; there already is fine. by, at (RFC 3339): who ended it and when.
+
+    Raises Refused (MU2317) when the phase would go back, NotFound when the pin is gone.
+    """
+    ref = ref_of_pin(pin)
+    status = {"phase": phase, "run": run, "message": clean(message, limit=1024), "closedBy": by, "closedAt": at}
+    for _ in range(TRIES):
+        there = cluster.get(ref)
+        found = from_body(there)
+        if pin.uid and found.uid != pin.uid:
+            raise _taken(pin, "the pin was deleted, and another made with its name")
+        if found.phase == phase:
+            return found
+        if phase not in NEXT[found.phase]:
+            raise _taken(pin, f"it is {found.phase} and can't become {phase}")
+        version = str(dig(there, "metadata", "resourceVersion"))
+        try:
+            written = {key: value for key, value in status.items() if value}
+            return from_body(cluster.update_status(ref, written, resource_version=version))
+        except (Conflict, MaybeDone):
+            continue
+    raise _taken(pin, "somebody else keeps changing it")
+
+
+def pins(cluster: Reader, *, namespace: str = "") -> tuple[Pin, ...]:
+    """Give every pin, oldest first; none when the kind is not served. One that can't be read is left out: see `odd`."""
+    found, _ = _read(cluster, namespace)
+    return found
+
+
+def odd(cluster: Reader, *, namespace: str = "") -> tuple[str, ...]:
+    """Name the pins that can't be read (written by something else), so that a report can say so."""
+    _, names = _read(cluster, namespace)
+    return names
+
+
+def holding(found: Iterable[Pin], *, namespace: str, workload_uid: str = "", service: str = "") -> Pin | None:
+    """Give the newest pin that holds a workload (by UID, else by the service's name); expired ones still hold."""
+    open_ = [each for each in found if each.namespace == namespace and each.phase in ("Requested", "Active")]
+    meant = [each for each in open_ if (workload_uid and each.workload_uid == workload_uid) or each.service == service]
+    return max(meant, key=lambda each: (each.since, each.name), default=None)
+
+
+def is_overdue(pin: Pin, now: datetime) -> bool:
+    """Tell whether a pin that still holds is past its end; computed, never stored."""
+    return pin.phase in ("Requested", "Active") and pin.until <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Rollbacks counted. by_user, by_release (the one that was left): most first. open, overdue: pins that still hold."""
+
+    total: int
+    open: int
+    overdue: int
+    by_user: tuple[tuple[str, int], ...]
+    by_release: tuple[tuple[str, int], ...]
+
+
+def tally(found: Iterable[Pin], now: datetime) -> Tally:
+    """Count pins. A failed one is no rollback that took effect, so it counts in `total` alone."""
+    every = tuple(found)
+    done = [each for each in every if each.phase != "Failed"]
+    return Tally(
+        total=len(every),
+        open=sum(each.phase in ("Requested", "Active") for each in every),
+        overdue=sum(is_overdue(each, now) for each in every),
+        by_user=_most_first(Counter(each.user for each in done)),
+        by_release=_most_first(Counter(each.from_release or "none" for each in done)),
+    )
+
+
+def _most_first(counted: Counter[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(counted.items(), key=lambda each: (-each[1], each[0])))
+
+
+def _read(cluster: Reader, namespace: str) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
+    read: list[Pin] = []
+    names: list[str] = []
+    try:
+        for each in cluster.list(API_VERSION, KIND, namespace=namespace):
+            try:
+                read.append(from_body(each))
+            except ValueError:
+                names.append(f"{dig(each, 'metadata', 'namespace')}/{dig(each, 'metadata', 'name')}")
+    except NotFound:
+        return (), ()
+    return tuple(sorted(read, key=lambda each: (each.since, each.namespace, each.name))), tuple(sorted(names))
+
+
+def _same(found: Pin, meant: Pin) -> bool:
+    """Compare what a person decided; who wrote first keeps phase, UID and run."""
+    return replace(found, phase=meant.phase, uid=meant.uid, run=meant.run) == meant
+
+
+def _taken(pin: Pin, why: str) -> Refused:
+    return Refused(
+        f"the pin {pin.namespace}/{pin.name} can't be written",
+        code="MU2317",
+        why=why,
+        fix="meshup pins shows what is recorded; then run the command again",
+        cluster="nothing was changed in the mesh",
+    )

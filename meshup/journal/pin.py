@@ -1,0 +1,103 @@
+"""A pin as an object of the cluster, and back. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from meshup.journal.home import MANAGED, RUN
+from meshup.model.ledger import Phase, Pin
+from meshup.model.objects import Object, Ref, annotated, dig
+from meshup.model.text import clean
+
+API_VERSION = "meshup.dev/v1"
+KIND = "MeshPin"
+PHASES: tuple[Phase, ...] = ("Requested", "Active", "Closed", "Failed")
+REASON_MOST = 256
+
+
+def pin_name(
+    *, cluster_uid: str, service: str, workload_uid: str, from_release: str, to_release: str, user: str, nonce: str
+) -> str:
+    """Give a pin's name: equal for equal input, so that a resent create meets itself. nonce: one per decision."""
+    parts = json.dumps([cluster_uid, workload_uid, from_release, to_release, user, nonce])
+    plain = re.sub(r"[^a-z0-9-]+", "-", service.rpartition("/")[2].lower()).strip("-")[:40].strip("-")
+    return f"{plain or 'pin'}-{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
+
+
+def to_body(pin: Pin) -> dict[str, Any]:
+    """Give the object that records a pin. Its phase is status, which a create does not write: absent is Requested."""
+    spec: dict[str, Any] = {
+        "service": pin.service,
+        "workload": {
+            "apiVersion": pin.workload.api_version,
+            "kind": pin.workload.kind,
+            "name": pin.workload.name,
+            "uid": pin.workload_uid,
+        },
+        "from": {"release": pin.from_release, "revision": pin.from_revision},
+        "to": {"release": pin.to_release, "revision": pin.to_revision},
+        "user": {"name": pin.user, **({"uid": pin.user_uid} if pin.user_uid else {})},
+        "reason": clean(pin.reason, limit=REASON_MOST),
+        "since": _text(pin.since),
+        "until": _text(pin.until),
+    }
+    if pin.on_behalf_of:
+        spec["onBehalfOf"] = clean(pin.on_behalf_of, limit=REASON_MOST)
+    meta: dict[str, Any] = {"name": pin.name, "namespace": pin.namespace, "labels": dict(MANAGED)}
+    if pin.run:
+        meta["annotations"] = {RUN: pin.run}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": meta, "spec": spec}
+
+
+def from_body(found: Object) -> Pin:
+    """Read a pin. Texts are cleaned; fields of another kind's form become "". Raises ValueError when a time is none."""
+    workload = dig(found, "spec", "workload") or {}
+    namespace = _word(found, "metadata", "namespace")
+    phase = dig(found, "status", "phase")
+    return Pin(
+        name=_word(found, "metadata", "name"),
+        namespace=namespace,
+        service=_word(found, "spec", "service"),
+        workload=Ref(
+            api_version=clean(workload.get("apiVersion") or ""),
+            kind=clean(workload.get("kind") or ""),
+            namespace=namespace,
+            name=clean(workload.get("name") or ""),
+        ),
+        workload_uid=clean(workload.get("uid") or ""),
+        from_release=_word(found, "spec", "from", "release"),
+        from_revision=_word(found, "spec", "from", "revision"),
+        to_release=_word(found, "spec", "to", "release"),
+        to_revision=_word(found, "spec", "to", "revision"),
+        user=_word(found, "spec", "user", "name"),
+        user_uid=_word(found, "spec", "user", "uid"),
+        reason=_word(found, "spec", "reason"),
+        since=_time(found, "since"),
+        until=_time(found, "until"),
+        phase=cast("Phase", phase) if phase in PHASES else "Requested",
+        run=_word(found, "status", "run") or clean(annotated(found).get(RUN, "")),
+        uid=_word(found, "metadata", "uid"),
+        on_behalf_of=_word(found, "spec", "onBehalfOf"),
+    )
+
+
+def ref_of_pin(pin: Pin) -> Ref:
+    """Name the object that records a pin."""
+    return Ref(api_version=API_VERSION, kind=KIND, namespace=pin.namespace, name=pin.name)
+
+
+def _word(found: Object, *path: str) -> str:
+    return clean(dig(found, *path) or "", limit=512)
+
+
+def _time(found: Object, name: str) -> datetime:
+    at = datetime.fromisoformat(str(dig(found, "spec", name)))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
