@@ -52,6 +52,8 @@ def _deployment(workload: Object) -> Rollout:
     updated, total = _number(workload, "status", "updatedReplicas"), _number(workload, "status", "replicas")
     available = _number(workload, "status", "availableReplicas")
     for condition in dig(workload, "status", "conditions") or ():
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return Rollout(done=False, because=f"its pods are refused: {condition.get('message', '')}", hopeless=True)
         if condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
             return Rollout(
                 done=False, because=f"its progress deadline passed with {updated}/{want} updated", hopeless=True

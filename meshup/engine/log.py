@@ -1,0 +1,131 @@
+"""A run's own log: what is stored before and after each act, and what the watcher is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+
+from meshup.engine.fold import RunState, fold
+from meshup.engine.session import Session
+from meshup.journal.store import JournalStore
+from meshup.model.events import ChangeEnded, ChangeStarted, GateAnswered, PlaceEnded
+from meshup.model.journal import Done, Entry, Failed, Finished, Intent, Judgement, Looked, Reached, Stopped
+from meshup.model.plan import PlannedChange
+from meshup.model.verdict import Judged, Reading
+from meshup.model.wire import dump
+
+
+class RunLog:
+    """Appends entries to the store and keeps the fold at hand. Dones wait for the next append, at most one group."""
+
+    def __init__(self, session: Session, store: JournalStore, entries: Sequence[Entry], *, epoch: int) -> None:
+        self.session, self.store, self.epoch = session, store, epoch
+        self._entries = list(entries)
+        self._waiting: list[Entry] = []
+        self._state: RunState | None = None
+
+    @property
+    def state(self) -> RunState:
+        """The fold over everything, stored or waiting to be."""
+        if self._state is None:
+            self._state = fold([*self._entries, *self._waiting])
+        return self._state
+
+    def now(self) -> str:
+        """Give the time of an entry."""
+        return self.session.clock.now().astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+    def append(self, *entries: Entry) -> None:
+        """Store entries, those that waited first. Returns when they are certainly stored."""
+        batch = [*self._waiting, *entries]
+        if not batch:
+            return
+        self.store.append(batch)
+        self._entries += batch
+        self._waiting = []
+        self._state = None
+
+    def intents(self, place: str, changes: Sequence[PlannedChange]) -> None:
+        """Store the intents of a group, together with the ends of the group before."""
+        self.append(*(self._intent(each) for each in changes))
+        for each in changes:
+            self.session.watcher.tell(
+                ChangeStarted(
+                    at=self.session.clock.now(), place=place, change=each.id, summary=each.summary, service=each.service
+                )
+            )
+
+    def _intent(self, planned: PlannedChange) -> Intent:
+        change = planned.change
+        inverse = planned.inverse
+        return Intent(
+            at=self.now(),
+            change=planned.id,
+            object=str(change.on),
+            epoch=self.epoch,
+            uid=getattr(change, "uid", ""),
+            inverse=dump(inverse) if inverse is not None else None,
+            service=planned.service,
+        )
+
+    def done(self, place: str, planned: PlannedChange, *, uid: str, resource_version: str, wrote: bool) -> None:
+        """Note that a change is done; stored with the next group or by `flush`."""
+        self._waiting.append(
+            Done(at=self.now(), change=planned.id, uid=uid, resource_version=resource_version, wrote=wrote)
+        )
+        self._state = None
+        self.session.watcher.tell(
+            ChangeEnded(
+                at=self.session.clock.now(),
+                place=place,
+                change=planned.id,
+                summary=planned.summary,
+                wrote=wrote,
+                service=planned.service,
+            )
+        )
+
+    def failed(self, place: str, planned: PlannedChange, why: str) -> None:
+        """Store that a change was refused."""
+        self.append(Failed(at=self.now(), change=planned.id, why=why))
+        self.session.watcher.tell(
+            ChangeEnded(
+                at=self.session.clock.now(),
+                place=place,
+                change=planned.id,
+                summary=planned.summary,
+                wrote=False,
+                service=planned.service,
+                why=why,
+            )
+        )
+
+    def flush(self) -> None:
+        """Store what waits."""
+        self.append()
+
+    def looked(self, place: str, gate: str, reading: Reading) -> None:
+        """Keep a first reading; stored with the next append."""
+        self._waiting.append(Looked(at=self.now(), place=place, gate=gate, reading=reading))
+        self._state = None
+
+    def judged(self, place: str, judged: Judged) -> Judgement:
+        """Store a gate's answer with its evidence."""
+        entry = Judgement(at=self.now(), place=place, judged=judged)
+        self.append(entry)
+        self.session.watcher.tell(GateAnswered(at=self.session.clock.now(), judgement=entry))
+        return entry
+
+    def reached(self, place: str, how: str, why: str = "") -> None:
+        """Store how a place ended."""
+        entry = Reached(at=self.now(), place=place, how=how, why=why)
+        self.append(entry)
+        self.session.watcher.tell(PlaceEnded(at=self.session.clock.now(), reached=entry))
+
+    def stopped(self, *, code: int, why: str, next_command: str, place: str) -> None:
+        """Store that the run stops here."""
+        self.append(Stopped(at=self.now(), exit=code, why=why, next=next_command, place=place))
+
+    def finished(self, *, through: str) -> None:
+        """Store that everything asked for is done."""
+        self.append(Finished(at=self.now(), through=through))

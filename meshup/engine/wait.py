@@ -1,0 +1,179 @@
+"""Patience: the only place that sleeps. Asks a gate until it holds, fails, or its limit is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from meshup.cluster.errors import ApiError
+from meshup.engine.session import Session
+from meshup.gates.gate import Blind, Eyes, Gate, Terms
+from meshup.model.events import Waits
+from meshup.model.plan import PlannedGate
+from meshup.model.problem import MeshupError, Unreachable, Waiting
+from meshup.model.verdict import Answer, Judged, Patience, Reading, Verdict
+
+SLICE_S = 5.0
+HEARTBEAT_S = 30.0
+MOST_READINGS = 60
+MAY_BE_LEFT = frozenset({"approval", "soak", "opted-in"})
+
+
+class Pause:
+    """Sleep in slices, so that leases are beaten and an interrupt is seen. began: when the caller's patience began."""
+
+    def __init__(self, session: Session, *, beat: Callable[[], None], next_command: str) -> None:
+        self._session, self._beat, self._next = session, beat, next_command
+        self._began = session.clock.elapsed()
+
+    def sleep(self, seconds: float) -> None:
+        """Return after that many seconds. Raises Interrupted, and what `beat` raises."""
+        left = seconds
+        while left > 0:
+            self._session.check_interrupt(next_command=self._next)
+            piece = min(left, SLICE_S)
+            self._session.clock.sleep(piece)
+            left -= piece
+            self._beat()
+        self._session.check_interrupt(next_command=self._next)
+
+    def caller_left(self) -> float:
+        """Give the seconds the caller still wants to wait; infinite without --timeout."""
+        if not self._session.wait_s:
+            return float("inf")
+        return self._session.wait_s - (self._session.clock.elapsed() - self._began)
+
+
+def look(gate: Gate, eyes: Eyes, terms: Terms) -> Reading:
+    """Take one reading. What the gate or the cluster could not tell becomes `blind`; it never stops the run here.
+
+    Raises Unreachable when the credentials no longer work: that is no matter of the gate.
+    """
+    at, elapsed = eyes.clock.now(), eyes.clock.elapsed()
+    try:
+        data = gate.observe(eyes, terms)
+    except Blind as blind:
+        return Reading(at=at, elapsed_s=elapsed, blind=str(blind) or "the gate could not read")
+    except Unreachable:
+        raise
+    except ApiError as failed:
+        return Reading(at=at, elapsed_s=elapsed, blind=f"{failed.what}: {failed.why}" if failed.why else failed.what)
+    except MeshupError:
+        raise
+    except Exception as bug:  # noqa: BLE001 - a gate, perhaps a plugin's, that breaks must hold the wave, not crash the run
+        return Reading(
+            at=at,
+            elapsed_s=elapsed,
+            blind=f"gate {gate.kind} of {type(gate).__module__} broke: {type(bug).__name__}: {bug}",
+        )
+    return Reading(at=at, elapsed_s=elapsed, data=data)
+
+
+def ask(gate: Gate, readings: Sequence[Reading], terms: Terms) -> Verdict:
+    """Let a gate judge; the newest reading must not be blind for anything but unknown."""
+    if readings and readings[-1].blind:
+        return Verdict(answer=Answer.UNKNOWN, because=readings[-1].blind)
+    try:
+        return gate.judge(readings, terms)
+    except Exception as bug:  # noqa: BLE001 - the same: thin or odd evidence is unknown
+        return Verdict(
+            answer=Answer.UNKNOWN,
+            because=f"gate {gate.kind} of {type(gate).__module__} broke: {type(bug).__name__}: {bug}",
+        )
+
+
+def wait_for(
+    session: Session,
+    gate: Gate,
+    planned: PlannedGate,
+    eyes: Eyes,
+    pause: Pause,
+    *,
+    began_before_s: float = 0.0,
+    fresh: Callable[[Eyes], Eyes] = lambda eyes: eyes,
+) -> Judged:
+    """Ask a gate with its patience and give its last answer with the readings it was made from.
+
+    fresh: brings what may have changed outside the cluster's objects (approvals) up to date before each look.
+    began_before_s: how long it was waited for in an earlier process, so that a soak is judged from its start.
+    A pass counts when it came in_a_row times. Fail and hopeless end it at once; at the limit the last answer stands,
+    and one that would still have been counting up is unknown. Raises Waiting (MU3101) for an approval or a soak that
+    goes on longer than the caller wants to wait.
+    """
+    if planned.waived:
+        verdict = Verdict(answer=Answer.SKIPPED, because=f"waived in the runbook: {planned.waived}")
+        return Judged(gate=planned.id, kind=planned.kind, verdict=verdict, readings=(), waited_s=0.0)
+    terms = Terms(params=planned.params, patience=planned.patience)
+    patience = planned.patience
+    start = session.clock.elapsed() - began_before_s
+    readings: list[Reading] = [eyes.first] if eyes.first is not None else []
+    passes, said, said_at = 0, "", -HEARTBEAT_S
+    while True:
+        readings.append(look(gate, fresh(eyes), terms))
+        readings = _trimmed(readings, patience, first=eyes.first)
+        verdict = ask(gate, readings, terms)
+        waited = session.clock.elapsed() - start
+        passes = passes + 1 if verdict.answer is Answer.PASS else 0
+        if passes >= patience.in_a_row or verdict.answer is Answer.FAIL or verdict.hopeless:
+            return _judged(planned, verdict, readings, waited)
+        if waited + 1e-6 >= patience.limit_s:
+            return _judged(planned, _at_the_limit(verdict, passes, patience), readings, waited)
+        text = verdict.because if not passes else f"{verdict.because} ({passes} of {patience.in_a_row} in a row)"
+        if text != said or waited - said_at >= HEARTBEAT_S:
+            session.watcher.tell(
+                Waits(
+                    at=session.clock.now(),
+                    place=eyes.place,
+                    gate=planned.id,
+                    object=verdict.object,
+                    because=f"{planned.kind}: {text}",
+                    elapsed_s=waited,
+                    limit_s=patience.limit_s,
+                )
+            )
+            said, said_at = text, waited
+        step = min(patience.every_s, max(patience.limit_s - waited, 0.1))
+        if pause.caller_left() < step:
+            raise _left(planned, verdict, waited)
+        pause.sleep(step)
+
+
+def _trimmed(readings: list[Reading], patience: Patience, *, first: Reading | None) -> list[Reading]:
+    """Keep the first reading and those of the window, so that evidence stays small."""
+    newest = readings[-1].elapsed_s
+    horizon = newest - patience.window_s - patience.every_s if patience.window_s else float("-inf")
+    kept = [each for each in readings if each is first or each.elapsed_s >= horizon]
+    return kept if len(kept) <= MOST_READINGS else [kept[0], *kept[-MOST_READINGS + 1 :]]
+
+
+def _at_the_limit(verdict: Verdict, passes: int, patience: Patience) -> Verdict:
+    if verdict.answer is Answer.PASS:
+        because = f"{verdict.because}, but only {passes} of {patience.in_a_row} times in a row within {patience.limit_s:.0f} s"
+        return replace(verdict, answer=Answer.UNKNOWN, because=because)
+    return replace(verdict, because=f"{verdict.because}; its limit of {patience.limit_s:.0f} s is reached")
+
+
+def _judged(planned: PlannedGate, verdict: Verdict, readings: Sequence[Reading], waited: float) -> Judged:
+    return Judged(
+        gate=planned.id, kind=planned.kind, verdict=verdict, readings=tuple(readings), waited_s=round(waited, 3)
+    )
+
+
+def _left(planned: PlannedGate, verdict: Verdict, waited: float) -> MeshupError:
+    if planned.kind in MAY_BE_LEFT:
+        return Waiting(
+            f"{planned.id} is still being waited for: {verdict.because}",
+            code="MU3101",
+            why=f"the caller waits no longer (--timeout) after {waited:.0f} s of {planned.patience.limit_s:.0f} s",
+            fix="meshup apply --resume",
+            cluster="the wave holds in place; the lock is free",
+        )
+    from meshup.model.problem import DeadlinePassed
+
+    return DeadlinePassed(
+        f"{planned.id} is still being waited for: {verdict.because}",
+        code="MU3102",
+        why=f"the caller waits no longer (--timeout) after {waited:.0f} s of {planned.patience.limit_s:.0f} s",
+        fix="meshup apply --resume",
+        cluster="the wave holds in place; the lock is free",
+    )
