@@ -180,7 +180,7 @@ def resume(session: Session, *, run: str = "", through: str = "") -> Outcome:
 
 
 def _restarts(state: RunState) -> bool:
-    """A plan that was carried through and then taken back by a rollback is begun anew as a run of its own."""
+    """Tell whether a finished rollback of the same content is begun anew as a run of its own."""
     return state.plan_kind != "apply" and state.finished is not None
 
 
@@ -356,7 +356,16 @@ def _current(log: RunLog, wanted: tuple[Place, ...]) -> str:
 def _one_place(run: Run, log: RunLog, place: Place, *, first: bool) -> Outcome | None:
     """Perform one wave; None when it is done, else how the run ends."""
     session, plan = run.session, run.plan
-    wave = WaveRun(session, plan, place.wave, place.name, log, run.writer, run.pause, guard_beat=run.guard.aim)
+    wave = WaveRun(
+        session,
+        plan,
+        wave=place.wave,
+        place=place.name,
+        log=log,
+        cluster=run.writer,
+        pause=run.pause,
+        guard_beat=run.guard.aim,
+    )
     if log.state.places.get(place.name) == "undoing":
         wave.undo("its way back was interrupted")
     if first or log.state.open:

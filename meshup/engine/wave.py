@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from meshup.cluster.errors import ApiError, Away, Temporary, Unauthorized
 from meshup.cluster.ports import Writer
+from meshup.engine.drift import read_all, wanted_values
 from meshup.engine.log import RunLog
-from meshup.engine.send import RUN
 from meshup.engine.session import Session
+from meshup.engine.undo import as_kubectl
 from meshup.engine.wait import Pause, look, wait_for
+from meshup.engine.writing import Trouble, Writing
 from meshup.gates.gate import Eyes, Terms
 from meshup.journal.approvals import approvals
 from meshup.model.change import Delete
 from meshup.model.events import PlaceStarted
-from meshup.model.fields import steps
+from meshup.model.fields import said, value_at
 from meshup.model.journal import Judgement
-from meshup.model.objects import Ref, annotated, dig
+from meshup.model.objects import Ref, dig
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedWave
 from meshup.model.problem import RollbackFailed
 from meshup.model.verdict import Answer, Judged, Verdict
 
-GROUP = 16
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """Why a wave did not go on. judgement: the answer that stopped it. before: nothing of the wave's changes was made."""
+    """Why a wave did not go on. judgement: the answer that stopped it. before: its changes had not begun."""
 
     judgement: Judgement
     before: bool
-
-
-class Trouble(Exception):
-    """Changes of a wave could not be carried through: its judgement is stored already."""
-
-    def __init__(self, judgement: Judgement) -> None:
-        super().__init__(judgement.judged.verdict.because)
-        self.judgement = judgement
 
 
 class WaveRun:
@@ -48,38 +40,45 @@ class WaveRun:
         self,
         session: Session,
         plan: Plan,
+        *,
         wave: PlannedWave,
         place: str,
         log: RunLog,
         cluster: Writer,
         pause: Pause,
-        *,
         guard_beat: Callable[[Ref | None], None],
     ) -> None:
         self._session, self._plan, self._wave, self._place, self._log = session, plan, wave, place, log
-        self._cluster, self._pause, self._guard_beat = cluster, pause, guard_beat
+        self._pause, self._guard_beat = pause, guard_beat
+        self._writing = Writing(session, plan, wave=wave, place=place, log=log, cluster=cluster, pause=pause)
         self._services = {each.id: each for each in plan.book.services}
 
     def perform(self) -> Held | None:
         """Carry the wave through; None when it is done, else what held it. The way back is the caller's decision."""
-        count = len(self._wave.opening) + len(self._wave.changes) + len(self._wave.closing)
+        wave = self._wave
+        count = len(wave.opening) + len(wave.changes) + len(wave.closing)
         self._session.watcher.tell(
-            PlaceStarted(at=self._session.clock.now(), place=self._place, changes=count, services=self._wave.services)
+            PlaceStarted(at=self._session.clock.now(), place=self._place, changes=count, services=wave.services)
         )
+        begun = any(each.id in self._touched() for each in wave.changes)
         try:
-            self._write(self._wave.opening)
-            self._guard_beat(self._wave.guard)
-            held = self._gates(self._wave.before, before=True)
+            self._writing.in_order(wave.opening)
+            self._guard_beat(wave.guard)
+            held = None if begun else self._gates(wave.before, before=True)
             if held is not None:
                 return held
             self._first_looks()
-            self._move()
+            self._writing.in_order([each for each in wave.changes if not each.service])
+            self._writing.in_window([each for each in wave.changes if each.service])
         except Trouble as trouble:
             return Held(judgement=trouble.judgement, before=False)
-        held = self._gates(self._wave.gates, before=False)
+        held = self._gates(wave.gates, before=False)
         if held is not None:
             return held
-        self._write(self._wave.closing)
+        try:
+            self._writing.in_order(wave.closing)
+        except Trouble as trouble:
+            return Held(judgement=trouble.judgement, before=False)
         self._guard_beat(None)
         self._log.reached(self._place, "done")
         return None
@@ -90,8 +89,9 @@ class WaveRun:
         self._guard_beat(self._wave.guard)
         back = self._to_take_back()
         try:
-            self._window(self._units(back), back=True)
-            self._write(self._closing_of_opened(), back=True)
+            self._writing.in_window([each for each in back if each.service], back=True)
+            self._writing.in_order([each for each in back if not each.service], back=True)
+            self._writing.in_order(self._closing_of_opened(), back=True)
             wrong = self._not_back(back)
         except Trouble as trouble:
             raise self._failed(str(trouble)) from trouble
@@ -106,41 +106,34 @@ class WaveRun:
 
     def disarm(self) -> None:
         """Take the opening's objects away when the wave's changes never began."""
-        self._write(self._closing_of_opened(), back=True)
+        self._writing.in_order(self._closing_of_opened(), back=True)
         self._guard_beat(None)
 
+    def _touched(self) -> frozenset[str]:
+        """Give the ids of changes that took effect, or may have."""
+        state = self._log.state
+        return frozenset({*state.done, *(each.change for each in state.open)})
+
     def _closing_of_opened(self) -> tuple[PlannedChange, ...]:
-        opened = {each.change.on for each in self._wave.opening if each.id in self._log.state.done}
+        touched = self._touched()
+        opened = {each.change.on for each in self._wave.opening if each.id in touched}
         return tuple(each for each in self._wave.closing if each.change.on in opened)
 
     def _to_take_back(self) -> list[PlannedChange]:
         """Give the way back of every change that took effect, or may have, latest first."""
-        state = self._log.state
-        touched = {*state.done, *(each.change for each in state.open)}
+        touched = self._touched()
         return [
             self._back(each) for each in reversed(self._wave.changes) if each.id in touched and each.inverse is not None
         ]
 
     def _back(self, planned: PlannedChange) -> PlannedChange:
         inverse = planned.inverse
-        if inverse is None:
-            raise ValueError(planned.id)
-        if isinstance(inverse, Delete):
-            inverse = replace(inverse, uid=self._made(planned.change.on))
-        text = f"back: {planned.summary}"
-        return replace(planned, id=f"undo:{planned.id}", change=inverse, inverse=planned.change, summary=text)
-
-    def _made(self, on: Ref) -> str:
-        made = self._log.state.made
-        for each in self._plan.changes():
-            if each.change.on == on and each.id in made:
-                return made[each.id]
-        found = self._session.cluster.find(on)
-        if found is not None and annotated(found).get(RUN) == self._log.state.run:
-            return str(dig(found, "metadata", "uid") or "")
-        return ""
-
-    # -- gates -------------------------------------------------------------------------------------------------------
+        if isinstance(inverse, Delete) and not inverse.uid:
+            inverse = replace(inverse, uid=self._writing.made(planned.change.on))
+        summary = f"back: {planned.summary}"
+        return replace(
+            planned, id=f"undo:{planned.id}", change=inverse or planned.change, inverse=planned.change, summary=summary
+        )
 
     def _eyes(self, gate: PlannedGate) -> Eyes:
         chosen = tuple(
@@ -171,6 +164,7 @@ class WaveRun:
             self._log.looked(self._place, gate.id, look(self._session.gates[gate.kind], self._eyes(gate), terms))
 
     def _gates(self, gates: Sequence[PlannedGate], *, before: bool) -> Held | None:
+        answers: list[Answer] = []
         for gate in gates:
             judged = wait_for(
                 self._session,
@@ -182,34 +176,40 @@ class WaveRun:
                 began_before_s=self._waited_before(gate),
             )
             entry = self._log.judged(self._place, judged)
+            answers.append(judged.verdict.answer)
             if judged.verdict.answer > Answer.SKIPPED:
                 return Held(judgement=entry, before=before)
-        skipped = [each for each in self._log.state.judgements if each.place == self._place]
-        if gates and skipped and all(each.judged.verdict.answer is Answer.SKIPPED for each in skipped[-len(gates) :]):
+        if answers and Answer.PASS not in answers:
             verdict = Verdict(answer=Answer.UNKNOWN, because="every gate is waived: skips alone are no evidence")
             judged = Judged(gate=f"{self._place}/gates", kind="gates", verdict=verdict, readings=(), waited_s=0.0)
             return Held(judgement=self._log.judged(self._place, judged), before=before)
         return None
 
     def _waited_before(self, gate: PlannedGate) -> float:
-        """Seconds since the recorded start of a soak, when an earlier process began it."""
+        """Give the seconds since the recorded start of a soak that an earlier process began."""
         first = self._log.state.looked.get((self._place, gate.id))
         if gate.kind != "soak" or first is None:
             return 0.0
         return max(0.0, (self._session.clock.now() - first.at).total_seconds())
 
-    # -- writing -----------------------------------------------------------------------------------------------------
+    def _not_back(self, back: Sequence[PlannedChange]) -> str:
+        """Read back what was taken back; "" when every planned field has its old value again."""
+        live = read_all(self._session.cluster, [each.change.on for each in back])
+        for each in back:
+            now = live.get(each.change.on)
+            if isinstance(each.change, Delete):
+                same = now is not None and dig(now, "metadata", "uid") == each.change.uid
+                if same and not dig(now, "metadata", "deletionTimestamp"):
+                    return f"{each.change.on} is still there"
+                continue
+            for field, value in wanted_values(each.change).items():
+                if now is None or (value is not None and value_at(now, field) != value):
+                    return f"{each.change.on}: {said(field)} is {value_at(now, field)!r}, it was {value!r}"
+        return ""
 
-    def _move(self) -> None:
-        shared = [each for each in self._wave.changes if not each.service]
-        own = [each for each in self._wave.changes if each.service]
-        self._write(shared)
-        self._window(self._units(own), back=False)
-
-    def _write(self, changes: Sequence[PlannedChange], *, back: bool = False) -> None:
-        """Send changes in order, in groups, and settle after each step's."""
-        state = self._log.state
-        commands = tuple(as_kubectl(each.change) for each in self._to_take_back() if each.id not in state.done)
+    def _failed(self, why: str) -> RollbackFailed:
+        done = self._log.state.done
+        commands = tuple(as_kubectl(each.change) for each in self._to_take_back() if each.id not in done)
         return RollbackFailed(
             f"the way back of {self._place} failed",
             code="MU3391",
@@ -218,29 +218,3 @@ class WaveRun:
             fix="meshup apply --resume tries the way back again; the lines above are the same as kubectl commands",
             cluster=f"{self._place} is partly back; everything is in the journal",
         )
-
-
-CONNECTIONS_PER_POD = 10.0
-"""New connections that the restart of one pod is taken to cause; to be replaced by a measurement per service."""
-
-
-def _groups(changes: Sequence[PlannedChange]) -> Iterable[list[PlannedChange]]:
-    """Split into groups of one step, at most GROUP long."""
-    group: list[PlannedChange] = []
-    for each in changes:
-        if group and (
-            len(group) >= GROUP
-            or group[-1].step != each.step
-            or each.change.on.kind != group[-1].change.on.kind == "CustomResourceDefinition"
-        ):
-            yield group
-            group = []
-        group.append(each)
-    if group:
-        yield group
-
-
-def _path(key: str) -> tuple[str | int, ...]:
-    """Read a dotted path or a JSON pointer; digits are list indexes."""
-    parts = steps(key) if key.startswith("/") else tuple(key.split("."))
-    return tuple(int(each) if each.isdigit() else each for each in parts)

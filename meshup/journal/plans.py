@@ -30,7 +30,8 @@ def keep_plan(cluster: Writer, digest: str, text: str) -> None:
 
     A piece's name holds the digest of the packed bytes, so that pieces packed by another version never mix.
     """
-    refuse_secrets(json.loads(text))
+    for each in _documents(text):
+        refuse_secrets(each)
     packed = gzip.compress(text.encode(), mtime=0)
     sha = hashlib.sha256(packed).hexdigest()
     pieces = [packed[at : at + PIECE] for at in range(0, len(packed), PIECE)]
@@ -64,6 +65,14 @@ def read_plan(cluster: Reader, digest: str) -> str:
         if text is not None:
             return text
     raise _gone(digest, "a piece is missing, or its bytes do not match their digest")
+
+
+def _documents(text: str) -> list[Any]:
+    """Read one JSON document, or one per line."""
+    try:
+        return [json.loads(text)]
+    except ValueError:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
 def _joined(sha: str, pieces: dict[int, Object]) -> str | None:

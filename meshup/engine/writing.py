@@ -1,0 +1,270 @@
+"""The writes of one wave: in groups for what is shared, in a sliding window for services, each settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from meshup.cluster.errors import ApiError, Away, Temporary, Unauthorized
+from meshup.cluster.ports import Writer
+from meshup.engine.log import RunLog
+from meshup.engine.send import RUN, Stamp, send
+from meshup.engine.session import Session
+from meshup.engine.settle import Settled, gone, settled, to_settle
+from meshup.engine.wait import Pause
+from meshup.model.change import Delete, Handoff
+from meshup.model.events import Noted, Waits
+from meshup.model.fields import steps
+from meshup.model.journal import Judgement
+from meshup.model.objects import Ref, annotated, dig
+from meshup.model.plan import Plan, PlannedChange, PlannedWave
+from meshup.model.problem import MeshupError, Waiting
+from meshup.model.verdict import Answer, Judged, Verdict
+
+GROUP = 16
+CONNECTIONS_PER_POD = 10.0
+RESUME = "meshup apply --resume"
+
+
+class Trouble(Exception):
+    """Changes of a wave could not be carried through; the judgement that says why is stored already."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        super().__init__(judgement.judged.verdict.because)
+        self.judgement = judgement
+
+
+class Writing:
+    """Writes changes of one wave, intents first. place: "STAGE[/WAVE]"."""
+
+    def __init__(
+        self, session: Session, plan: Plan, *, wave: PlannedWave, place: str, log: RunLog, cluster: Writer, pause: Pause
+    ) -> None:
+        self._session, self._plan, self._wave, self._place, self._log = session, plan, wave, place, log
+        self._cluster, self._pause = cluster, pause
+        self._services = {each.id: each for each in plan.book.services}
+
+    def in_order(self, changes: Sequence[PlannedChange], *, back: bool = False) -> None:
+        """Send changes in order, in groups of one step, each step settled before the next. Raises Trouble."""
+        state = self._log.state
+        left = [each for each in changes if each.id not in state.done]
+        at = 0
+        for group in groups(left):
+            self._session.check_interrupt(next_command=RESUME)
+            self._log.intents(self._place, group)
+            for each in group:
+                self._send(each, back=back)
+            at += len(group)
+            definitions = group[-1].change.on.kind == "CustomResourceDefinition"
+            if definitions or (at < len(left) and left[at].step != group[-1].step):
+                self._settle(to_settle([each.change for each in left[:at] if each.step == group[-1].step]))
+        self._log.flush()
+        self._settle(to_settle([each.change for each in changes]))
+        self._await_gone([each for each in changes if isinstance(each.change, Delete)])
+
+    def in_window(self, changes: Iterable[PlannedChange], *, back: bool = False) -> None:
+        """Move services, at most in_flight at once; the next begins as soon as one has settled. Raises Trouble."""
+        units = by_service(changes)
+        begun: dict[int, tuple[Ref, ...]] = {}
+        started: dict[int, float] = {}
+        index, next_start = 0, 0.0
+        most = self._plan.book.pacing.in_flight
+        while index < len(units) or begun:
+            while index < len(units) and len(begun) < most and self._session.clock.elapsed() >= next_start:
+                self._session.check_interrupt(next_command=RESUME)
+                refs = self._begin(units[index], back=back)
+                if refs:
+                    begun[index], started[index] = refs, self._session.clock.elapsed()
+                next_start = self._session.clock.elapsed() + self._pace(refs)
+                index += 1
+            self._log.flush()
+            if begun:
+                self._look_at(begun, started, units)
+            if begun and (len(begun) >= most or index >= len(units)):
+                self._pause.sleep(self._wave.settle.every_s)
+            elif index < len(units) and self._session.clock.elapsed() < next_start:
+                self._pause.sleep(min(self._wave.settle.every_s, max(0.1, next_start - self._session.clock.elapsed())))
+        self._await_gone([each for unit in units for each in unit if isinstance(each.change, Delete)])
+
+    def made(self, on: Ref) -> str:
+        """Give the UID of what this run made under that name, "" when it made nothing there."""
+        made = self._log.state.made
+        for each in self._plan.changes():
+            if each.change.on == on and each.id in made:
+                return made[each.id]
+        found = self._session.cluster.find(on)
+        if found is not None and annotated(found).get(RUN) == self._log.state.run:
+            return str(dig(found, "metadata", "uid") or "")
+        return ""
+
+    def _begin(self, unit: list[PlannedChange], *, back: bool) -> tuple[Ref, ...]:
+        state = self._log.state
+        left = [each for each in unit if each.id not in state.done]
+        if left:
+            self._log.intents(self._place, left)
+            pinned = "" if back else self._pinned(left[0].service)
+            if pinned:
+                for each in left:
+                    self._log.failed(self._place, each, f"left alone: {pinned}")
+                return ()
+            for each in left:
+                self._send(each, back=back)
+        return to_settle([each.change for each in unit])
+
+    def _send(self, planned: PlannedChange, *, back: bool) -> None:
+        stamp = Stamp(run=self._log.state.run, change=planned.id, epoch=self._log.epoch)
+        made = self.made(planned.change.on) if isinstance(planned.change, Delete) and not planned.change.uid else ""
+        try:
+            sent = send(self._cluster, planned.change, stamp, made_uid=made, back=back)
+        except (Temporary, Away, Unauthorized):
+            raise
+        except MeshupError as refused:
+            why = f"{refused.what}: {refused.why}" if refused.why else refused.what
+            self._log.failed(self._place, planned, why)
+            if not isinstance(refused, ApiError):
+                raise
+            raise Trouble(self.judgement(planned, str(planned.change.on), why)) from refused
+        if isinstance(planned.change, Handoff):
+            self._await_handoff(planned, planned.change)
+        self._log.done(self._place, planned, uid=sent.uid, resource_version=sent.resource_version, wrote=sent.wrote)
+
+    def _await_handoff(self, planned: PlannedChange, change: Handoff) -> None:
+        """Show what somebody else must do and wait until it is so. Raises Waiting (MU3103)."""
+        text = f"{change.to}: {change.what}"
+        self._session.watcher.tell(Noted(at=self._session.clock.now(), word="handoff", text=text))
+        limit, began = self._wave.settle.limit_s, self._session.clock.elapsed()
+        while change.until:
+            found = self._cluster.find(change.on)
+            wrong = [key for key, value in change.until.items() if str(dig(found, *path_of(key))) != value]
+            if not wrong:
+                return
+            waited = self._session.clock.elapsed() - began
+            if waited >= limit or self._pause.caller_left() <= 0:
+                self._log.failed(self._place, planned, "not done yet by the one it was handed to")
+                raise Waiting(
+                    f"{change.on} is not as agreed yet: {', '.join(wrong)}",
+                    code="MU3103",
+                    why=f"{change.to} does this: {change.what}",
+                    fix=RESUME,
+                    cluster="nothing of it was written by meshup; the lock is free",
+                )
+            self._tell_wait(str(change.on), f"{change.to} to do: {change.what}", waited, limit)
+            self._pause.sleep(min(30.0, max(1.0, limit - waited)))
+
+    def _pinned(self, service: str) -> str:
+        known = self._services.get(service)
+        return self._session.pinned(known) if known is not None and self._plan.kind == "apply" else ""
+
+    def _pace(self, refs: tuple[Ref, ...]) -> float:
+        """Give the seconds until the next service may begin, so that new connections stay below the runbook's rate.
+
+        The restart of one pod is taken to make its callers open CONNECTIONS_PER_POD connections anew (DESIGN, lesson 6).
+        """
+        rate = self._plan.book.pacing.new_connections_per_s
+        return sum(self._replicas(ref) for ref in refs) * CONNECTIONS_PER_POD / rate if rate else 0.0
+
+    def _replicas(self, ref: Ref) -> int:
+        found = self._cluster.find(ref)
+        return int(dig(found, "spec", "replicas") or dig(found, "status", "desiredNumberScheduled") or 1)
+
+    def _look_at(
+        self, begun: dict[int, tuple[Ref, ...]], started: dict[int, float], units: list[list[PlannedChange]]
+    ) -> None:
+        seen = settled(self._session.cluster, [ref for refs in begun.values() for ref in refs])
+        for index, refs in list(begun.items()):
+            moving = [seen[ref] for ref in refs if not seen[ref].done]
+            if moving:
+                self._still(moving, self._session.clock.elapsed() - started[index], units[index][0])
+            else:
+                del begun[index]
+
+    def _settle(self, refs: tuple[Ref, ...]) -> None:
+        began = self._session.clock.elapsed()
+        while refs:
+            moving = [each for each in settled(self._session.cluster, refs).values() if not each.done]
+            if not moving:
+                return
+            self._still(moving, self._session.clock.elapsed() - began, None)
+            self._pause.sleep(self._wave.settle.every_s)
+
+    def _still(self, moving: Sequence[Settled], waited: float, planned: PlannedChange | None) -> None:
+        """Say what is waited for; raise Trouble when waiting is hopeless or its limit is reached."""
+        limit = self._wave.settle.limit_s
+        worst = next((each for each in moving if each.hopeless), moving[0])
+        if worst.hopeless or waited >= limit:
+            text = worst.because if worst.hopeless else f"{worst.because}; its limit of {limit:.0f} s is reached"
+            raise Trouble(self.judgement(planned, worst.object, text, waited_s=waited))
+        self._tell_wait(worst.object, worst.because, waited, limit)
+
+    def _tell_wait(self, name: str, because: str, waited: float, limit: float) -> None:
+        self._session.watcher.tell(
+            Waits(
+                at=self._session.clock.now(),
+                place=self._place,
+                gate="",
+                object=name,
+                because=because,
+                elapsed_s=waited,
+                limit_s=limit,
+            )
+        )
+
+    def _await_gone(self, changes: Sequence[PlannedChange]) -> None:
+        began = self._session.clock.elapsed()
+        ours = {each.change.on: each for each in changes}
+        while True:
+            still = [
+                ref
+                for ref in gone(self._session.cluster, [each.change for each in changes])
+                if self._is_the_one(ref, ours[ref])
+            ]
+            if not still:
+                return
+            waited = self._session.clock.elapsed() - began
+            if waited >= self._wave.settle.limit_s:
+                text = f"it is still there, {waited:.0f} s after it was deleted"
+                raise Trouble(self.judgement(ours[still[0]], str(still[0]), text, waited_s=waited))
+            self._tell_wait(str(still[0]), "is on its way out", waited, self._wave.settle.limit_s)
+            self._pause.sleep(self._wave.settle.every_s)
+
+    def _is_the_one(self, ref: Ref, planned: PlannedChange) -> bool:
+        found = self._session.cluster.find(ref)
+        uid = getattr(planned.change, "uid", "") or self.made(ref)
+        return found is not None and dig(found, "metadata", "uid") == uid
+
+    def judgement(self, planned: PlannedChange | None, name: str, text: str, *, waited_s: float = 0.0) -> Judgement:
+        """Store and give the answer for a write or rollout that could not be carried through."""
+        names = (planned.service,) if planned is not None and planned.service else ()
+        because = text if text.startswith(name) else f"{name}: {text}"
+        verdict = Verdict(answer=Answer.FAIL, because=because, object=name, names=names, hopeless=True)
+        judged = Judged(
+            gate=f"{self._place}/rollout", kind="rollout", verdict=verdict, readings=(), waited_s=round(waited_s, 3)
+        )
+        return self._log.judged(self._place, judged)
+
+
+def groups(changes: Sequence[PlannedChange]) -> Iterable[list[PlannedChange]]:
+    """Split into groups of one step, at most GROUP long; definitions end with the last of them."""
+    group: list[PlannedChange] = []
+    for each in changes:
+        last = group[-1] if group else None
+        defined = last is not None and last.change.on.kind == "CustomResourceDefinition" != each.change.on.kind
+        if last is not None and (len(group) >= GROUP or last.step != each.step or defined):
+            yield group
+            group = []
+        group.append(each)
+    if group:
+        yield group
+
+
+def by_service(changes: Iterable[PlannedChange]) -> list[list[PlannedChange]]:
+    """Group changes into units that move together, in order of their first."""
+    found: dict[str, list[PlannedChange]] = {}
+    for each in changes:
+        found.setdefault(each.service or each.id, []).append(each)
+    return list(found.values())
+
+
+def path_of(key: str) -> tuple[str | int, ...]:
+    """Read a dotted path or a JSON pointer; digits are list indexes."""
+    parts = steps(key) if key.startswith("/") else tuple(key.split("."))
+    return tuple(int(each) if each.isdigit() else each for each in parts)
