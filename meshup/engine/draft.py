@@ -1,0 +1,242 @@
+"""Ask every step what it wants changed, place by place. Pure: from a runbook and a snapshot to drafts with ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from meshup.meshes.driver import Driver
+from meshup.model.change import Apply, Change, Create
+from meshup.model.fields import leaves, value_at
+from meshup.model.fields import steps as path_of
+from meshup.model.objects import Object, Ref, dig, labels, matches
+from meshup.model.problem import Problem
+from meshup.model.runbook import OptIn, Runbook, Service, Stage, StepSpec, Wave
+from meshup.model.snapshot import Snapshot
+from meshup.steps.step import Draft, Drafted, Scope, Step
+
+PLACES = ("opening", "main", "closing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbered:
+    """A draft with the id its change will have, and the runbook line of its step."""
+
+    id: str
+    draft: Draft
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One wave (or phase, or a stage without either) before it is planned. name: of the wave, "" = the stage itself."""
+
+    stage: Stage
+    name: str
+    services: tuple[str, ...]
+    waiting: tuple[str, ...]
+    drafts: tuple[Numbered, ...]
+    guard: Ref | None = None
+
+    @property
+    def id(self) -> str:
+        """STAGE or STAGE/WAVE."""
+        return f"{self.stage.name}/{self.name}" if self.name else self.stage.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafting:
+    """What all steps want. book: the runbook with membership of waves and opt-ins resolved and frozen."""
+
+    book: Runbook
+    places: tuple[Place, ...]
+    problems: tuple[Problem, ...] = ()
+    right: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    unjudged: tuple[tuple[str, str], ...] = ()
+
+    def drafts(self) -> Iterator[tuple[Place, Numbered]]:
+        """Yield every draft in the order of the plan."""
+        for place in self.places:
+            for each in place.drafts:
+                yield place, each
+
+
+def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], driver: Driver) -> Drafting:
+    """Give what every step of every stage wants, in order. Pure."""
+    frozen = freeze(book, snapshot)
+    known = {each.id: each for each in frozen.services}
+    by_name = {each.name: each for each in frozen.waves}
+    places: list[Place] = []
+    problems: list[Problem] = []
+    right: list[str] = []
+    notes: list[str] = []
+    unjudged: dict[str, str] = {}
+    moved: list[str] = []
+    for stage in frozen.stages:
+        names = stage.waves or ("",)
+        for name in names:
+            members = by_name[name].services if name else tuple(dict.fromkeys(moved))
+            joined = tuple(known[each] for each in members if each in known and known[each].opt_in is not None)
+            waiting = tuple(each for each in members if each in known and known[each].opt_in is None)
+            drafted = [
+                (spec, _draft_step(frozen, stage, name, joined, snapshot, steps[spec.kind], spec, driver))
+                for spec in stage.steps
+            ]
+            places += _places(stage, name, tuple(each.id for each in joined), waiting, drafted)
+            for _, each in drafted:
+                problems += each.problems
+                right += each.right
+                notes += each.notes
+                unjudged.update(each.unjudged)
+            if name:
+                moved += [each.id for each in joined]
+    return Drafting(
+        book=frozen,
+        places=tuple(places),
+        problems=tuple(dict.fromkeys(problems)),
+        right=tuple(dict.fromkeys(right)),
+        notes=tuple(dict.fromkeys(notes)),
+        unjudged=tuple(sorted(unjudged.items())),
+    )
+
+
+def _draft_step(
+    book: Runbook,
+    stage: Stage,
+    wave: str,
+    services: tuple[Service, ...],
+    snapshot: Snapshot,
+    step: Step,
+    spec: StepSpec,
+    driver: Driver,
+) -> Drafted:
+    params: dict[str, Any] = {name: usual for name, (_, usual, _) in step.params.items() if usual is not ...}
+    params.update(spec.params)
+    scope = Scope(
+        book=book, stage=stage, wave=wave, services=services, snapshot=snapshot, driver=driver, params=params
+    )
+    found = step.draft(scope)
+    return replace(found, drafts=tuple(replace(each, change=completed(each.change, snapshot)) for each in found.drafts))
+
+
+def _places(
+    stage: Stage,
+    wave: str,
+    services: tuple[str, ...],
+    waiting: tuple[str, ...],
+    drafted: list[tuple[StepSpec, Drafted]],
+) -> list[Place]:
+    """Split one wave's drafts by phase: what has none comes first, then the phases in the order they were named."""
+    phases: dict[str, list[tuple[Draft, int]]] = {"": []}
+    guards: dict[str, Ref] = {}
+    for spec, each in drafted:
+        guards.update(each.guard)
+        for one in each.drafts:
+            phases.setdefault(one.phase, []).append((one, spec.at.line if spec.at else 0))
+    several = [name for name in phases if name]
+    if several and not phases[""]:
+        del phases[""]
+    found = []
+    for phase, items in phases.items():
+        name = "-".join(part for part in (wave, phase) if part)
+        where = f"{stage.name}/{name}" if name else stage.name
+        ordered = [pair for place in PLACES for pair in items if pair[0].place == place]
+        covered = tuple(dict.fromkeys(one.service for one, _ in items if one.service))
+        found.append(
+            Place(
+                stage=stage,
+                name=name,
+                services=covered if phase and covered else services,
+                waiting=waiting,
+                drafts=tuple(
+                    Numbered(id=f"{where}/{number}", draft=one, line=line)
+                    for number, (one, line) in enumerate(ordered, 1)
+                ),
+                guard=guards.get(phase),
+            )
+        )
+    return found
+
+
+def completed(change: Change, snapshot: Snapshot) -> Change:
+    """Fill in what an apply found there, where the step did not: UID and the same fields as they are now."""
+    match change:
+        case Apply(uid="", before=None):
+            there = snapshot.get(change.on)
+            if there is None:
+                return change
+            before = masked(change.body, there)
+            return replace(change, uid=str(dig(there, "metadata", "uid") or ""), before=before)
+        case Create():
+            there = snapshot.get(change.on)
+            ours = there is not None and labels(there).get("meshup.dev/managed-by") == "meshup"
+            if there is None or not ours:
+                return change
+            uid = str(dig(there, "metadata", "uid") or "")
+            return Apply(on=change.on, body=change.body, before=masked(change.body, there), uid=uid)
+        case _:
+            return change
+
+
+def masked(body: Object, there: Object) -> Object:
+    """Give the fields a body sets, with the values an object has now; what it does not have is left out."""
+    found: dict[str, Any] = {"apiVersion": body["apiVersion"], "kind": body["kind"]}
+    meta = {key: body["metadata"][key] for key in ("name", "namespace") if body["metadata"].get(key)}
+    found["metadata"] = meta
+    for pointer in leaves(body):
+        value = value_at(there, pointer)
+        if value is None:
+            continue
+        node: dict[str, Any] = found
+        path = path_of(pointer)
+        for step in path[:-1]:
+            node = node.setdefault(step, {})
+        node[path[-1]] = value
+    return found
+
+
+def freeze(book: Runbook, snapshot: Snapshot) -> Runbook:
+    """Resolve opt-ins and the membership of waves against the cluster, so that whoever resumes needs only the plan.
+
+    An OptIn object beats the runbook; the newest of several counts, and one that says no always wins over the runbook.
+    """
+    services = tuple(_opted(each, snapshot) for each in book.services)
+    waves = tuple(_resolved(each, services, snapshot) for each in book.waves)
+    return replace(book, services=services, waves=waves)
+
+
+def _opted(service: Service, snapshot: Snapshot) -> Service:
+    said = [
+        each
+        for each in snapshot.of("OptIn", service.namespace)
+        if dig(each, "spec", "service") in (service.name, service.id)
+    ]
+    if not said:
+        return service
+    newest = max(said, key=lambda each: (str(dig(each, "spec", "at") or ""), str(dig(each, "metadata", "name"))))
+    if dig(newest, "spec", "joins") is not True:
+        return replace(service, opt_in=None)
+    at = _time(str(dig(newest, "spec", "at") or ""))
+    return service if at is None else replace(service, opt_in=OptIn(by=str(dig(newest, "spec", "user", "name")), at=at))
+
+
+def _time(text: str) -> Any:
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+
+
+def _resolved(wave: Wave, services: tuple[Service, ...], snapshot: Snapshot) -> Wave:
+    if wave.selector is None:
+        return wave
+    found = [
+        each.id
+        for each in services
+        if (there := snapshot.get(each.workload)) is not None and matches(wave.selector, labels(there))
+    ]
+    return replace(wave, services=tuple(dict.fromkeys([*wave.services, *sorted(found)])), selector=None)

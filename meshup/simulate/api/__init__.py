@@ -1,0 +1,1 @@
+"""The API server: what a real one answered decides; what is not implemented answers 501, never a guess."""
