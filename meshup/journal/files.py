@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from io import RawIOBase
 from pathlib import Path
 
 from meshup.journal.store import SCHEMA, damaged, from_line, to_line
 from meshup.model.journal import Entry
 from meshup.model.problem import Refused
+
+TAIL = 64 * 1024
 
 
 class FileStore:
@@ -25,13 +28,13 @@ class FileStore:
         header = json.dumps({"schema": SCHEMA, "run": self.run}) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b") as file:
-                file.seek(0)
-                end = file.read().rfind(b"\n") + 1
-                file.truncate(end)
+            with self.path.open("a+b", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                end = _whole(file, size)
+                if end < size:
+                    os.ftruncate(file.fileno(), end)
                 try:
-                    file.write(((header if end == 0 else "") + text).encode())
-                    file.flush()
+                    _write(file, ((header if end == 0 else "") + text).encode())
                     os.fsync(file.fileno())
                 except OSError:
                     os.ftruncate(file.fileno(), end)
@@ -60,6 +63,26 @@ class FileStore:
         if _schema(whole[0]) != SCHEMA:
             raise damaged(f"{self.path}:1", f"its format is not {SCHEMA}")
         return tuple(from_line(line, where=f"{self.path}:{number}") for number, line in enumerate(whole[1:], 2))
+
+
+def _write(file: RawIOBase, content: bytes) -> None:
+    """Write all of it, unbuffered: what failed must not be flushed later, when the file is closed."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) or 0 :]
+
+
+def _whole(file: RawIOBase, size: int) -> int:
+    """Give where the last whole line ends, reading backwards from the end."""
+    at = size
+    while at > 0:
+        start = max(0, at - TAIL)
+        file.seek(start)
+        found = (file.read(at - start) or b"").rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        at = start
+    return 0
 
 
 def _schema(line: str) -> object:

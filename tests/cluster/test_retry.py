@@ -97,7 +97,7 @@ def test_what_can_never_pass_is_sent_once(reply, kind, code):
 def test_a_create_whose_answer_was_lost_is_never_sent_again():
     for fault in (Reply(how="reset"), Reply(how="cut"), status(504, "Timeout"), Reply(body=b"<html>login</html>")):
         with Scripted([fault]) as server:
-            cluster, clock = door(server)
+            cluster, _clock = door(server)
             with pytest.raises(MaybeDone) as failed:
                 cluster.create(CM)
             assert len(server.seen) == 1, fault
