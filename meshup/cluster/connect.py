@@ -33,8 +33,16 @@ def connect(access: Access, *, rules: Rules = RULES, observer: Callable[[Again],
         namespace=access.namespace,
         observer=observer,
     )
+    virtual = SimulatorClock(transport)
+
+    def hear(answer: Response) -> None:
+        virtual.hear(answer.headers)
+
+    cluster.use_clock(cluster.clock, hear)
     if cluster.version().endswith(SIMULATOR_MARK):
-        cluster.use_clock(*_virtual(transport))
+        cluster.use_clock(virtual, hear)
+    else:
+        cluster.use_clock(cluster.clock)
     return cluster
 
 
@@ -62,8 +70,3 @@ def over(
     sender = Sender(transport, clock, rules=rules, server=server, refresh=renew, observer=observer)
     made.append(Cluster(sender, context=context, namespace=namespace, in_flight=in_flight or rules.in_flight))
     return made[0]
-
-
-def _virtual(transport: Transport) -> tuple[Clock, Callable[[Response], None]]:
-    clock = SimulatorClock(transport)
-    return clock, lambda answer: clock.hear(answer.headers)

@@ -1,0 +1,129 @@
+"""A pin is one decision of one person: its name, its form, its phases and its count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshup.journal.definitions import definition
+from meshup.journal.ledger import NEXT, holding, is_overdue, tally
+from meshup.journal.pin import PHASES, from_body, pin_name, to_body
+from meshup.model.ledger import Pin
+from meshup.model.objects import Ref
+from meshup.model.shipped import shipped
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+
+
+def pin(**changed):
+    start = Pin(
+        name="cart-1",
+        namespace="shop",
+        service="shop/cart",
+        workload_uid="u1",
+        from_release="1.30.3",
+        from_revision="1-30-3",
+        workload=Ref(api_version="apps/v1", kind="Deployment", namespace="shop", name="cart"),
+        to_release="1.29.6",
+        to_revision="1-29-6",
+        user="ana",
+        user_uid="7",
+        reason="timeouts",
+        since=NOW,
+        until=NOW + timedelta(days=7),
+    )
+    return replace(start, **changed)
+
+
+words = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
+times = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)).map(
+    lambda d: d.replace(microsecond=0, tzinfo=UTC)
+)
+
+
+@given(
+    user=words, reason=words, since=times, run=st.one_of(st.just(""), words), on_behalf_of=st.one_of(st.just(""), words)
+)
+def test_a_pin_is_read_back_as_it_was_written(**fields):
+    assert from_body(to_body(pin(**fields))) == pin(**fields)
+
+
+def test_hostile_texts_are_cleaned_when_written_and_when_read():
+    assert "\x1b" not in to_body(pin(reason="a\x1b[31m\nb"))["spec"]["reason"]
+    assert len(to_body(pin(reason="x" * 999))["spec"]["reason"]) == 256
+    body = to_body(pin())
+    body["spec"]["user"]["name"] = "a\u202eb\x1b"
+    assert from_body(body).user == "a<U+202E>b\ufffd"
+
+
+@given(st.lists(words, min_size=6, max_size=6))
+def test_the_name_is_one_per_decision_and_valid(parts):
+    keys = ("cluster_uid", "workload_uid", "from_release", "to_release", "user", "nonce")
+    named = pin_name(service="shop/Cart_X.1", **dict(zip(keys, parts, strict=True)))
+    assert named == pin_name(service="shop/Cart_X.1", **dict(zip(keys, parts, strict=True)))
+    assert named.startswith("cart-x-1-")
+    for at in range(6):
+        other = [*parts[:at], parts[at] + "x", *parts[at + 1 :]]
+        assert pin_name(service="shop/Cart_X.1", **dict(zip(keys, other, strict=True))) != named
+    assert all(each.islower() or each.isdigit() or each == "-" for each in named)
+
+
+def test_phases_only_go_forward():
+    reachable = {phase: NEXT[phase] for phase in PHASES}
+    assert reachable["Requested"] == {"Active", "Closed", "Failed"}
+    assert reachable["Active"] == {"Closed", "Failed"}
+    assert not reachable["Closed"]
+    assert not reachable["Failed"]
+
+
+def test_counts_are_per_user_and_per_release_that_was_left():
+    every = [
+        pin(phase="Active"),
+        pin(name="2", user="bob", phase="Closed"),
+        pin(name="3", phase="Failed"),
+        pin(name="4", phase="Active", until=NOW - timedelta(days=1), from_release=""),
+    ]
+    counted = tally(every, NOW)
+    assert (counted.total, counted.open, counted.overdue) == (4, 2, 1)
+    assert counted.by_user == (("ana", 2), ("bob", 1))
+    assert counted.by_release == (("1.30.3", 2), ("none", 1))
+    assert is_overdue(every[3], NOW)
+    assert not is_overdue(pin(phase="Closed", until=NOW - timedelta(days=1)), NOW)
+
+
+def test_the_newest_open_pin_holds():
+    older, newer = pin(phase="Active"), pin(name="n", phase="Requested", since=NOW + timedelta(hours=1))
+    closed = pin(name="c", phase="Closed", since=NOW + timedelta(hours=2))
+    assert holding([newer, closed, older], namespace="shop", workload_uid="u1") == newer
+    assert holding([closed], namespace="shop", workload_uid="u1") is None
+    assert holding([older], namespace="edge", workload_uid="u1") is None
+
+
+@pytest.mark.parametrize("plural", ["meshpins", "optins", "meshreleases", "meshruns"])
+def test_every_definition_has_a_schema_and_columns(plural):
+    made = definition(plural)
+    version = made["spec"]["versions"][0]
+    assert made["metadata"]["name"] == f"{plural}.meshup.dev"
+    schema = version["schema"]["openAPIV3Schema"]["properties"]
+    for name in schema["spec"].get("required", ()):
+        assert name in schema["spec"]["properties"]
+    for column in version["additionalPrinterColumns"]:
+        found = {"properties": schema}
+        for part in column["jsonPath"].lstrip(".").split("."):
+            found = found["properties"][part] if found.get("properties") else {}
+        assert found or column["jsonPath"].startswith(".metadata")
+    assert len(list((shipped("templates") / "crds").glob("*.yaml"))) == 4
+
+
+def test_a_recorded_pin_fits_its_definition():
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = definition("meshpins")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    jsonschema.validate(to_body(pin(on_behalf_of="ana", run="r1")), schema)
+    written = to_body(pin())
+    assert set(written["spec"]) <= set(schema["properties"]["spec"]["properties"])
+    assert yaml.safe_load(yaml.safe_dump(written)) == written
