@@ -1,0 +1,332 @@
+"""What the server fills in: the defaults of the kinds that rollouts touch, as a real server 1.34 writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from meshup.simulate.api import schema as sc
+from meshup.simulate.api.store import Obj, copied
+
+
+def _probe(probe: Obj) -> None:
+    for name, value in (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)):
+        probe.setdefault(name, value)
+    if "httpGet" in probe:
+        probe["httpGet"].setdefault("path", "/")
+        probe["httpGet"].setdefault("scheme", "HTTP")
+
+
+def _container(container: Obj) -> None:
+    container.setdefault("resources", {})
+    for name in ("limits", "requests"):
+        if container["resources"].get(name) == {}:
+            del container["resources"][name]
+    limits = container["resources"].get("limits") or {}
+    if limits:
+        container["resources"]["requests"] = {**limits, **(container["resources"].get("requests") or {})}
+    container.setdefault("terminationMessagePath", "/dev/termination-log")
+    container.setdefault("terminationMessagePolicy", "File")
+    image = str(container.get("image", ""))
+    if "imagePullPolicy" not in container:
+        last = image.rpartition("/")[2]
+        latest = "@" not in last and (":" not in last or last.endswith(":latest"))
+        container["imagePullPolicy"] = "Always" if latest else "IfNotPresent"
+    for port in container.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if name in container:
+            _probe(container[name])
+    for hook in (container.get("lifecycle") or {}).values():
+        if isinstance(hook, dict) and "httpGet" in hook:
+            hook["httpGet"].setdefault("path", "/")
+            hook["httpGet"].setdefault("scheme", "HTTP")
+    for env in container.get("env") or ():
+        ref = (env.get("valueFrom") or {}).get("fieldRef")
+        if ref is not None:
+            ref.setdefault("apiVersion", "v1")
+
+
+def pod_spec(spec: Obj) -> None:
+    """Fill in a pod spec."""
+    spec.setdefault("restartPolicy", "Always")
+    spec.setdefault("terminationGracePeriodSeconds", 30)
+    spec.setdefault("dnsPolicy", "ClusterFirst")
+    spec.setdefault("securityContext", {})
+    spec.setdefault("schedulerName", "default-scheduler")
+    if "serviceAccountName" in spec:
+        spec.setdefault("serviceAccount", spec["serviceAccountName"])
+    for several in ("initContainers", "containers", "ephemeralContainers"):
+        for each in spec.get(several) or ():
+            _container(each)
+    for volume in spec.get("volumes") or ():
+        _volume(volume)
+    if spec.get("hostNetwork"):
+        for each in spec.get("containers") or ():
+            for port in each.get("ports") or ():
+                port.setdefault("hostPort", port["containerPort"])
+
+
+def _volume(volume: Obj) -> None:
+    for name in ("configMap", "secret", "downwardAPI", "projected"):
+        if name in volume:
+            volume[name].setdefault("defaultMode", 420)
+    for source in (volume.get("projected") or {}).get("sources") or ():
+        if "serviceAccountToken" in source:
+            source["serviceAccountToken"].setdefault("expirationSeconds", 3600)
+        _field_refs(source.get("downwardAPI"))
+    _field_refs(volume.get("downwardAPI"))
+    if "hostPath" in volume:
+        volume["hostPath"].setdefault("type", "")
+    if set(volume) == {"name"}:
+        volume["emptyDir"] = {}
+
+
+def _field_refs(source: Obj | None) -> None:
+    for each in (source or {}).get("items") or ():
+        if "fieldRef" in each:
+            each["fieldRef"].setdefault("apiVersion", "v1")
+
+
+def _template(owner: Obj, name: str = "template") -> None:
+    template = owner.setdefault(name, {})
+    template.setdefault("metadata", {})
+    pod_spec(template.setdefault("spec", {}))
+
+
+def _deployment(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    strategy = spec.setdefault("strategy", {})
+    strategy.setdefault("type", "RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", "25%")
+        rolling.setdefault("maxSurge", "25%")
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("progressDeadlineSeconds", 600)
+    _template(spec)
+
+
+def _replica_set(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    _template(spec)
+
+
+def _stateful_set(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    spec.setdefault("podManagementPolicy", "OrderedReady")
+    update = spec.setdefault("updateStrategy", {})
+    update.setdefault("type", "RollingUpdate")
+    if update["type"] == "RollingUpdate":
+        update.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("persistentVolumeClaimRetentionPolicy", {"whenDeleted": "Retain", "whenScaled": "Retain"})
+    _template(spec)
+    for claim in spec.get("volumeClaimTemplates") or ():
+        claim.setdefault("apiVersion", "v1")
+        claim.setdefault("kind", "PersistentVolumeClaim")
+        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+        claim.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def _daemon_set(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    update = spec.setdefault("updateStrategy", {})
+    update.setdefault("type", "RollingUpdate")
+    if update["type"] == "RollingUpdate":
+        rolling = update.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", 1)
+        rolling.setdefault("maxSurge", 0)
+    spec.setdefault("revisionHistoryLimit", 10)
+    _template(spec)
+
+
+def _job_spec(spec: Obj) -> None:
+    if "completions" not in spec and "parallelism" not in spec:
+        spec["completions"] = 1
+    spec.setdefault("parallelism", 1)
+    spec.setdefault("backoffLimit", 6)
+    spec.setdefault("completionMode", "NonIndexed")
+    spec.setdefault("suspend", False)
+    spec.setdefault("podReplacementPolicy", "Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed")
+    _template(spec)
+
+
+def _job(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    _job_spec(spec)
+
+
+def _cron_job(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("concurrencyPolicy", "Allow")
+    spec.setdefault("suspend", False)
+    spec.setdefault("successfulJobsHistoryLimit", 3)
+    spec.setdefault("failedJobsHistoryLimit", 1)
+    template = spec.setdefault("jobTemplate", {})
+    template.setdefault("metadata", {})
+    inner = template.setdefault("spec", {})
+    _template(inner)
+
+
+def _service(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("type", "ClusterIP")
+    spec.setdefault("sessionAffinity", "None")
+    for port in spec.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        port.setdefault("targetPort", port.get("port"))
+    if spec["type"] != "ExternalName":
+        spec.setdefault("internalTrafficPolicy", "Cluster")
+    if spec["type"] in ("NodePort", "LoadBalancer"):
+        spec.setdefault("externalTrafficPolicy", "Cluster")
+    if spec["type"] == "LoadBalancer":
+        spec.setdefault("allocateLoadBalancerNodePorts", True)
+
+
+def _autoscaler(obj: Obj) -> None:
+    obj.setdefault("spec", {}).setdefault("minReplicas", 1)
+
+
+def _claim(obj: Obj) -> None:
+    obj.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+
+
+def _secret(obj: Obj) -> None:
+    obj.setdefault("type", "Opaque")
+
+
+def _webhooks(obj: Obj) -> None:
+    mutating = obj.get("kind") == "MutatingWebhookConfiguration"
+    for each in obj.get("webhooks") or ():
+        each.setdefault("failurePolicy", "Fail")
+        each.setdefault("matchPolicy", "Equivalent")
+        each.setdefault("namespaceSelector", {})
+        each.setdefault("objectSelector", {})
+        each.setdefault("timeoutSeconds", 10)
+        if mutating:
+            each.setdefault("reinvocationPolicy", "Never")
+        service = each.setdefault("clientConfig", {}).get("service")
+        if service is not None:
+            service.setdefault("port", 443)
+        for rule in each.get("rules") or ():
+            rule.setdefault("scope", "*")
+
+
+def _role_binding(obj: Obj) -> None:
+    obj.get("roleRef", {}).setdefault("apiGroup", "rbac.authorization.k8s.io")
+    for each in obj.get("subjects") or ():
+        if each.get("kind") in ("User", "Group"):
+            each.setdefault("apiGroup", "rbac.authorization.k8s.io")
+
+
+def _namespace(obj: Obj) -> None:
+    labels = obj["metadata"].setdefault("labels", {})
+    labels["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
+    obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
+    obj.setdefault("status", {}).setdefault("phase", "Active")
+
+
+def _definition(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("conversion", {"strategy": "None"})
+    names = spec.setdefault("names", {})
+    names.setdefault("listKind", f"{names.get('kind', '')}List")
+    names.setdefault("singular", str(names.get("kind", "")).lower())
+
+
+def _pod(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    pod_spec(spec)
+    spec.setdefault("enableServiceLinks", True)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    spec.setdefault("priority", 0)
+    spec.setdefault("serviceAccountName", "default")
+    spec.setdefault("serviceAccount", spec["serviceAccountName"])
+    spec.setdefault(
+        "tolerations",
+        [
+            {
+                "effect": "NoExecute",
+                "key": "node.kubernetes.io/not-ready",
+                "operator": "Exists",
+                "tolerationSeconds": 300,
+            },
+            {
+                "effect": "NoExecute",
+                "key": "node.kubernetes.io/unreachable",
+                "operator": "Exists",
+                "tolerationSeconds": 300,
+            },
+        ],
+    )
+    status = obj.setdefault("status", {})
+    status.setdefault("phase", "Pending")
+    status.setdefault("qosClass", _quality(spec))
+
+
+def _quality(spec: Obj) -> str:
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    asked = [(each.get("resources") or {}) for each in containers]
+    if not any(each.get("requests") or each.get("limits") for each in asked):
+        return "BestEffort"
+    full = all(
+        all((each.get("limits") or {}).get(name) is not None for name in ("cpu", "memory"))
+        and (each.get("requests") or each.get("limits")) == each.get("limits")
+        for each in asked
+    )
+    return "Guaranteed" if full else "Burstable"
+
+
+def _ingress(obj: Obj) -> None:
+    for rule in obj.setdefault("spec", {}).get("rules") or ():
+        for path in (rule.get("http") or {}).get("paths") or ():
+            path.setdefault("pathType", "ImplementationSpecific")
+
+
+BY_KIND: dict[tuple[str, str], Callable[[Obj], None]] = {
+    ("", "Pod"): _pod,
+    ("", "Service"): _service,
+    ("", "Namespace"): _namespace,
+    ("", "Secret"): _secret,
+    ("", "PersistentVolumeClaim"): _claim,
+    ("apps", "Deployment"): _deployment,
+    ("apps", "ReplicaSet"): _replica_set,
+    ("apps", "StatefulSet"): _stateful_set,
+    ("apps", "DaemonSet"): _daemon_set,
+    ("batch", "Job"): _job,
+    ("batch", "CronJob"): _cron_job,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+    ("networking.k8s.io", "Ingress"): _ingress,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _webhooks,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _webhooks,
+    ("rbac.authorization.k8s.io", "RoleBinding"): _role_binding,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _role_binding,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
+}
+
+
+def fill(group: str, kind: str, obj: Obj) -> Obj:
+    """Give a copy of an object with its defaults."""
+    made: Obj = copied(obj)
+    action = BY_KIND.get((group, kind))
+    if action is not None:
+        action(made)
+    return made
+
+
+def fill_by_schema(value: Any, node: dict[str, Any]) -> Any:
+    """Fill in the defaults that a custom definition's schema states."""
+    if isinstance(value, dict):
+        result = {key: fill_by_schema(inner, sc.child(node, key)) for key, inner in value.items()}
+        for key, raw in (node.get("properties") or {}).items():
+            if key not in result and "default" in raw:
+                result[key] = fill_by_schema(copied(raw["default"]), sc.resolved(raw))
+        return result
+    if isinstance(value, list):
+        inner = sc.item(node)
+        return [fill_by_schema(each, inner) for each in value]
+    return value

@@ -1,0 +1,145 @@
+"""Objects with one resourceVersion counter, their history for watches, and indexes for selection.
+
+Stored objects are never altered in place: a write stores a new mapping, so readers may keep what they got.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Obj: TypeAlias = dict[str, Any]
+Key: TypeAlias = tuple[str, str]
+"""(group, plural)."""
+
+HISTORY = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event. kind: ADDED, MODIFIED, DELETED. version: the counter after it."""
+
+    kind: str
+    key: Key
+    namespace: str
+    name: str
+    old: Obj | None
+    new: Obj | None
+    version: int
+
+
+class Store:
+    """All objects of one cluster."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self._objects: dict[Key, dict[tuple[str, str], Obj]] = {}
+        self._sorted: dict[Key, list[tuple[str, str]] | None] = {}
+        self._encoded: dict[str, tuple[str, bytes]] = {}
+        self.history: deque[Change] = deque(maxlen=HISTORY)
+        self.oldest = 1
+        self._listeners: list[Callable[[Change], None]] = []
+
+    def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Let somebody see every event, in order, as it happens; give the way to stop that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def get(self, key: Key, namespace: str, name: str) -> Obj | None:
+        """Give an object, None when it is absent. Not to be altered."""
+        return self._objects.get(key, {}).get((namespace, name))
+
+    def list(self, key: Key, namespace: str = "") -> Iterator[Obj]:
+        """Yield objects in order of namespace and name; "" = all namespaces. Not to be altered."""
+        kept = self._objects.get(key)
+        if not kept:
+            return
+        names = self._sorted.get(key)
+        if names is None:
+            names = self._sorted[key] = sorted(kept)
+        if not namespace:
+            for each in list(names):
+                if each in kept:
+                    yield kept[each]
+            return
+        at = bisect_right(names, (namespace, ""))
+        for each in names[at:]:
+            if each[0] != namespace:
+                return
+            if each in kept:
+                yield kept[each]
+
+    def keys(self) -> tuple[Key, ...]:
+        """Give every resource that has objects."""
+        return tuple(key for key, kept in self._objects.items() if kept)
+
+    def count(self, key: Key) -> int:
+        """Count the objects of a resource."""
+        return len(self._objects.get(key, ()))
+
+    def put(self, key: Key, obj: Obj) -> Obj:
+        """Store a new version and give it, its resourceVersion filled in."""
+        meta = obj["metadata"]
+        at = (meta.get("namespace", ""), meta["name"])
+        kept = self._objects.setdefault(key, {})
+        old = kept.get(at)
+        self.version += 1
+        new = {**obj, "metadata": {**meta, "resourceVersion": str(self.version)}}
+        kept[at] = new
+        if old is None:
+            self._sorted[key] = None
+        self._tell(Change("ADDED" if old is None else "MODIFIED", key, at[0], at[1], old, new, self.version))
+        return new
+
+    def remove(self, key: Key, namespace: str, name: str) -> Obj | None:
+        """Remove an object and give its last version."""
+        old = self._objects.get(key, {}).pop((namespace, name), None)
+        if old is None:
+            return None
+        self._sorted[key] = None
+        self.version += 1
+        last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.version)}}
+        self._encoded.pop(str(old["metadata"].get("uid")), None)
+        self._tell(Change("DELETED", key, namespace, name, old, last, self.version))
+        return last
+
+    def since(self, version: int) -> Iterator[Change]:
+        """Yield events after a version, oldest first. The caller checks `oldest` first."""
+        for each in self.history:
+            if each.version > version:
+                yield each
+
+    def encoded(self, obj: Obj) -> bytes:
+        """Give an object's JSON, made once per version."""
+        uid, version = str(obj["metadata"].get("uid")), str(obj["metadata"].get("resourceVersion"))
+        found = self._encoded.get(uid)
+        if found is not None and found[0] == version:
+            return found[1]
+        made = json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode()
+        self._encoded[uid] = (version, made)
+        return made
+
+    def compact(self) -> None:
+        """Forget history, as a real server does in time: older watches and pages answer 410."""
+        self.history.clear()
+        self.oldest = self.version
+
+    def _tell(self, change: Change) -> None:
+        if len(self.history) == HISTORY:
+            self.oldest = self.history[0].version
+        self.history.append(change)
+        for listener in tuple(self._listeners):
+            listener(change)
+
+
+def copied(value: Any) -> Any:
+    """Copy plain JSON values deeply, faster than the general way."""
+    if isinstance(value, dict):
+        return {key: copied(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [copied(inner) for inner in value]
+    return value

@@ -1,0 +1,267 @@
+"""What the server refuses: unknown fields, wrong types, bad names, and the rules rollouts run into."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from meshup.simulate.api import schema as sc
+from meshup.simulate.api.problems import cause
+from meshup.simulate.api.store import Obj
+
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
+SUBDOMAIN_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
+    "with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+LABEL_TEXT = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with "
+    "an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+FREE_NAMES = frozenset(
+    {("rbac.authorization.k8s.io", kind) for kind in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")}
+)
+
+
+def unknown_fields(value: Any, node: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the paths of fields that the schema does not have, as strict decoding names them."""
+    if isinstance(value, dict):
+        struct = sc.is_struct(node)
+        for key, inner in value.items():
+            at = f"{path}.{key}" if path else key
+            if struct and key not in node["properties"]:
+                yield at
+            else:
+                yield from unknown_fields(inner, sc.child(node, key), at)
+    elif isinstance(value, list):
+        inner_node = sc.item(node)
+        for number, inner in enumerate(value):
+            yield from unknown_fields(inner, inner_node, f"{path}[{number}]")
+
+
+def pruned(value: Any, node: dict[str, Any], *, top: bool = True) -> Any:
+    """Drop what a structural schema does not know."""
+    if isinstance(value, dict):
+        if node.get("x-kubernetes-preserve-unknown-fields") and not node.get("properties"):
+            return value
+        keep_all = bool(node.get("x-kubernetes-preserve-unknown-fields"))
+        if node.get("x-kubernetes-embedded-resource") or top:
+            kept = {"apiVersion", "kind", "metadata"}
+        else:
+            kept = set()
+        properties = node.get("properties") or {}
+        more = node.get("additionalProperties")
+        result = {}
+        for key, inner in value.items():
+            if key in properties:
+                result[key] = inner if key in kept else pruned(inner, sc.child(node, key), top=False)
+            elif isinstance(more, dict):
+                result[key] = pruned(inner, sc.resolved(more), top=False)
+            elif more is True or keep_all or key in kept:
+                result[key] = inner
+        return result
+    if isinstance(value, list):
+        return [pruned(each, sc.item(node), top=False) for each in value]
+    return value
+
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+
+
+def by_schema(value: Any, node: dict[str, Any], path: str) -> Iterator[dict[str, str]]:
+    """Yield what a custom definition's schema finds wrong."""
+    wanted = node.get("type")
+    if node.get("x-kubernetes-int-or-string"):
+        if not isinstance(value, int | str):
+            yield cause(
+                "FieldValueTypeInvalid",
+                f'Invalid value: "{_type(value)}": {path} in body must be of type int-or-string',
+                path,
+            )
+        return
+    if value is None and node.get("nullable"):
+        return
+    if wanted in TYPES and (not isinstance(value, TYPES[wanted]) or (isinstance(value, bool) and wanted != "boolean")):
+        message = f'Invalid value: "{_type(value)}": {path} in body must be of type {wanted}: "{_type(value)}"'
+        yield cause("FieldValueTypeInvalid", message, path)
+        return
+    if "enum" in node and value not in node["enum"]:
+        listed = ", ".join(f'"{each}"' for each in node["enum"])
+        yield cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {listed}', path)
+    yield from _bounds(value, node, path)
+    if isinstance(value, dict):
+        for name in node.get("required", ()):
+            if name not in value:
+                yield cause("FieldValueRequired", "Required value", f"{path}.{name}" if path else name)
+        for key, inner in value.items():
+            if key in (node.get("properties") or {}) or isinstance(node.get("additionalProperties"), dict):
+                yield from by_schema(inner, sc.child(node, key), f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from by_schema(inner, sc.item(node), f"{path}[{number}]")
+
+
+def _bounds(value: Any, node: dict[str, Any], path: str) -> Iterator[dict[str, str]]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if "minimum" in node and value < node["minimum"]:
+            message = f"Invalid value: {value}: {path} in body should be greater than or equal to {node['minimum']}"
+            yield cause("FieldValueInvalid", message, path)
+        if "maximum" in node and value > node["maximum"]:
+            message = f"Invalid value: {value}: {path} in body should be less than or equal to {node['maximum']}"
+            yield cause("FieldValueInvalid", message, path)
+    if isinstance(value, str):
+        if "pattern" in node and not re.search(node["pattern"], value):
+            yield cause(
+                "FieldValueInvalid",
+                f"Invalid value: \"{value}\": {path} in body should match '{node['pattern']}'",
+                path,
+            )
+        if "maxLength" in node and len(value) > node["maxLength"]:
+            yield cause("FieldValueTooLong", f"Too long: may not be more than {node['maxLength']} bytes", path)
+        if "minLength" in node and len(value) < node["minLength"]:
+            message = f'Invalid value: "{value}": {path} in body should be at least {node["minLength"]} chars long'
+            yield cause("FieldValueInvalid", message, path)
+    if isinstance(value, list) and len(value) > node.get("maxItems", len(value)):
+        yield cause("FieldValueTooMany", f"Too many: {len(value)}: must have at most {node['maxItems']} items", path)
+
+
+def _type(value: Any) -> str:
+    return next(
+        (
+            name
+            for name, kinds in TYPES.items()
+            if isinstance(value, kinds) and not (isinstance(value, bool) and name != "boolean")
+        ),
+        "null",
+    )
+
+
+def metadata(obj: Obj, group: str, kind: str) -> Iterator[dict[str, str]]:
+    """Yield what is wrong with name, labels and annotations."""
+    meta = obj.get("metadata") or {}
+    name = str(meta.get("name", ""))
+    if not name:
+        yield cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
+    elif (group, kind) in FREE_NAMES:
+        if "/" in name or "%" in name or name in (".", ".."):
+            yield cause("FieldValueInvalid", f"Invalid value: \"{name}\": may not contain '/'", "metadata.name")
+    elif len(name) > 253 or not SUBDOMAIN.fullmatch(name):
+        yield cause("FieldValueInvalid", f'Invalid value: "{name}": {SUBDOMAIN_TEXT}', "metadata.name")
+    yield from _labels(meta.get("labels") or {}, "metadata.labels")
+
+
+def _labels(found: dict[str, Any], path: str) -> Iterator[dict[str, str]]:
+    for value in found.values():
+        text = str(value)
+        if len(text) > 63:
+            yield cause("FieldValueInvalid", f'Invalid value: "{text}": must be no more than 63 bytes', path)
+        elif not LABEL_VALUE.fullmatch(text):
+            yield cause("FieldValueInvalid", f'Invalid value: "{text}": {LABEL_TEXT}', path)
+
+
+def built_in(obj: Obj, old: Obj | None, kind: str) -> Iterator[dict[str, str]]:
+    """Yield what is wrong with the spec of a built-in kind, as far as rollouts run into it."""
+    spec = obj.get("spec") or {}
+    if kind in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"):
+        template = spec.get("template") or {}
+        yield from _selector(spec, template)
+        yield from _containers((template.get("spec") or {}), "spec.template.spec")
+        yield from _labels((template.get("metadata") or {}).get("labels") or {}, "spec.template.labels")
+        if old is not None and (old.get("spec") or {}).get("selector") != spec.get("selector"):
+            shown = _go(spec.get("selector"))
+            yield cause("FieldValueInvalid", f"Invalid value: {shown}: field is immutable", "spec.selector")
+        if int(spec.get("replicas") or 0) < 0:
+            message = f"Invalid value: {spec['replicas']}: must be greater than or equal to 0"
+            yield cause("FieldValueInvalid", message, "spec.replicas")
+    elif kind == "Pod":
+        yield from _containers(spec, "spec")
+        if old is not None:
+            yield from _pod_update(obj, old)
+    elif kind == "Job":
+        template = spec.get("template") or {}
+        yield from _containers((template.get("spec") or {}), "spec.template.spec")
+        if (template.get("spec") or {}).get("restartPolicy") == "Always":
+            message = 'Required value: valid values: "OnFailure", "Never"'
+            yield cause("FieldValueRequired", message, "spec.template.spec.restartPolicy")
+        if old is not None and (old.get("spec") or {}).get("template") != template:
+            yield cause(
+                "FieldValueInvalid", "Invalid value: core.PodTemplateSpec{}: field is immutable", "spec.template"
+            )
+    elif kind in ("ConfigMap", "Secret") and old is not None and old.get("immutable"):
+        if obj.get("data") != old.get("data") or obj.get("binaryData") != old.get("binaryData"):
+            yield cause("FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set", "data")
+
+
+def _selector(spec: Obj, template: Obj) -> Iterator[dict[str, str]]:
+    selector = spec.get("selector")
+    if not selector:
+        yield cause("FieldValueRequired", "Required value", "spec.selector")
+        return
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    for key, value in (selector.get("matchLabels") or {}).items():
+        if labels.get(key) != value:
+            shown = _go(labels)
+            message = f"Invalid value: {shown}: `selector` does not match template `labels`"
+            yield cause("FieldValueInvalid", message, "spec.template.metadata.labels")
+            return
+
+
+def _go(value: Any) -> str:
+    import json
+
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def _containers(spec: Obj, path: str) -> Iterator[dict[str, str]]:
+    several = spec.get("containers") or []
+    if not several:
+        yield cause("FieldValueRequired", "Required value", f"{path}.containers")
+    names: set[str] = set()
+    for where in ("initContainers", "containers"):
+        for number, each in enumerate(spec.get(where) or ()):
+            at = f"{path}.{where}[{number}]"
+            name = each.get("name", "")
+            if not name:
+                yield cause("FieldValueRequired", "Required value", f"{at}.name")
+            elif name in names:
+                yield cause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"{at}.name")
+            names.add(name)
+            if not each.get("image"):
+                yield cause("FieldValueRequired", "Required value", f"{at}.image")
+
+
+MAY_CHANGE = ("image",)
+
+
+def _pod_update(obj: Obj, old: Obj) -> Iterator[dict[str, str]]:
+    new, before = dict(obj.get("spec") or {}), dict(old.get("spec") or {})
+    for name in (
+        "activeDeadlineSeconds",
+        "tolerations",
+        "terminationGracePeriodSeconds",
+        "schedulingGates",
+        "nodeName",
+    ):
+        new.pop(name, None)
+        before.pop(name, None)
+    for name in ("containers", "initContainers"):
+        for side in (new, before):
+            side[name] = [{k: v for k, v in each.items() if k not in MAY_CHANGE} for each in side.get(name) or ()]
+    if new != before:
+        message = (
+            "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
+            "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+        )
+        yield cause("FieldValueForbidden", message, "spec")
