@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from meshup.meshes.driver import Driver
@@ -80,10 +81,19 @@ def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], drive
             members = by_name[name].services if name else tuple(dict.fromkeys(moved))
             joined = tuple(known[each] for each in members if each in known and known[each].opt_in is not None)
             waiting = tuple(each for each in members if each in known and known[each].opt_in is None)
-            drafted = [
-                (spec, _draft_step(frozen, stage, name, joined, snapshot, steps[spec.kind], spec, driver))
-                for spec in stage.steps
-            ]
+            drafted: list[tuple[StepSpec, Drafted]] = []
+            for spec in stage.steps:
+                step = steps[spec.kind]
+                scope = Scope(
+                    book=frozen,
+                    stage=stage,
+                    wave=name,
+                    services=joined,
+                    snapshot=snapshot,
+                    driver=driver,
+                    params=_params(step, spec),
+                )
+                drafted.append((spec, _completed(step.draft(scope), snapshot)))
             places += _places(stage, name, tuple(each.id for each in joined), waiting, drafted)
             for _, each in drafted:
                 problems += each.problems
@@ -102,22 +112,12 @@ def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], drive
     )
 
 
-def _draft_step(
-    book: Runbook,
-    stage: Stage,
-    wave: str,
-    services: tuple[Service, ...],
-    snapshot: Snapshot,
-    step: Step,
-    spec: StepSpec,
-    driver: Driver,
-) -> Drafted:
-    params: dict[str, Any] = {name: usual for name, (_, usual, _) in step.params.items() if usual is not ...}
-    params.update(spec.params)
-    scope = Scope(
-        book=book, stage=stage, wave=wave, services=services, snapshot=snapshot, driver=driver, params=params
-    )
-    found = step.draft(scope)
+def _params(step: Step, spec: StepSpec) -> Mapping[str, Any]:
+    usual = {name: value for name, (_, value, _) in step.params.items() if value is not ...}
+    return {**usual, **spec.params}
+
+
+def _completed(found: Drafted, snapshot: Snapshot) -> Drafted:
     return replace(found, drafts=tuple(replace(each, change=completed(each.change, snapshot)) for each in found.drafts))
 
 
@@ -222,11 +222,9 @@ def _opted(service: Service, snapshot: Snapshot) -> Service:
     return service if at is None else replace(service, opt_in=OptIn(by=str(dig(newest, "spec", "user", "name")), at=at))
 
 
-def _time(text: str) -> Any:
-    from datetime import datetime
-
+def _time(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
 

@@ -36,6 +36,7 @@ OURS = ("MeshPin", "OptIn")
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 GATEWAY_KINDS = frozenset({"GatewayClass", "Gateway", "HTTPRoute"})
 MANAGED = "meshup.dev/managed-by"
+NODE_STATUS = frozenset({"allocatable", "capacity", "conditions", "nodeInfo"})
 LONG = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
 POD_SPEC = frozenset(
     {"containers", "initContainers", "hostNetwork", "nodeName", "serviceAccountName", "terminationGracePeriodSeconds"}
@@ -62,7 +63,9 @@ def observe(
     objects: dict[Ref, Object] = {}
     for found in several:
         objects.update(found or {})
-    closed = {f"list {_plural(served, each)}": False for each, found in zip(wanted, several, strict=True) if found is None}
+    closed = {
+        f"list {_plural(served, each)}": False for each, found in zip(wanted, several, strict=True) if found is None
+    }
     system = objects.get(Ref(api_version="v1", kind="Namespace", name="kube-system"))
     uid = str(dig(system, "metadata", "uid") or "") or cluster.uid()
     return Snapshot(
@@ -133,33 +136,41 @@ def kept(obj: Object) -> Object:
     if meta.get("annotations"):
         meta["annotations"] = {key: value for key, value in meta["annotations"].items() if key not in LONG}
     found: dict[str, Any] = {**obj, "metadata": meta}
-    match obj.get("kind"):
-        case "Pod":
-            found["spec"] = {key: value for key, value in (obj.get("spec") or {}).items() if key in POD_SPEC}
-            found["status"] = {key: value for key, value in (obj.get("status") or {}).items() if key in POD_STATUS}
-        case "CustomResourceDefinition" if labels(obj).get(MANAGED) != "meshup" and not ours:
-            spec = dict(obj.get("spec") or {})
-            spec["versions"] = [
-                {key: value for key, value in each.items() if key not in ("schema", "additionalPrinterColumns")}
-                for each in spec.get("versions") or ()
-            ]
-            found["spec"] = spec
-        case "Node":
-            status = obj.get("status") or {}
-            found["status"] = {
-                key: status[key] for key in ("allocatable", "capacity", "conditions", "nodeInfo") if key in status
-            }
+    kind = obj.get("kind")
+    if kind == "Pod":
+        found["spec"] = {key: value for key, value in (obj.get("spec") or {}).items() if key in POD_SPEC}
+        found["status"] = {key: value for key, value in (obj.get("status") or {}).items() if key in POD_STATUS}
+    elif kind == "Node":
+        found["status"] = {key: value for key, value in (obj.get("status") or {}).items() if key in NODE_STATUS}
+    elif kind == "CustomResourceDefinition" and not is_whole(obj):
+        spec = dict(obj.get("spec") or {})
+        spec["versions"] = [
+            {key: value for key, value in each.items() if key not in ("schema", "additionalPrinterColumns")}
+            for each in spec.get("versions") or ()
+        ]
+        found["spec"] = spec
     return found
+
+
+def is_whole(obj: Object) -> bool:
+    """Tell whether a definition is kept with its schemas: only those that meshup made are."""
+    ours = any(each.get("manager") == MANAGER for each in dig(obj, "metadata", "managedFields") or ())
+    return ours or labels(obj).get(MANAGED) == "meshup"
 
 
 def with_objects(cluster: Reader, snapshot: Snapshot, refs: Iterable[Ref], *, groups: Iterable[str] = ()) -> Snapshot:
     """Add objects of kinds that no list has brought yet: one list per kind, of one namespace where that is enough.
 
-    groups: as given to `observe`. Kinds the server does not serve, and Secrets, are left out.
+    groups: as given to `observe`. Kinds the server does not serve, and Secrets, are left out. Definitions of others that
+    are named here are read again, whole. Gives the same snapshot when nothing was missing.
     """
     listed = {*ALWAYS, *_further(snapshot.kinds, frozenset(groups))}
     missing: dict[tuple[str, str], set[Ref]] = {}
-    for ref in refs:
+    again: list[Ref] = []
+    for ref in dict.fromkeys(refs):
+        there = snapshot.get(ref)
+        if ref.kind == "CustomResourceDefinition" and there is not None and not is_whole(there):
+            again.append(ref)
         kind = (ref.api_version, ref.kind)
         if kind not in listed and kind in snapshot.kinds and ref.kind != "Secret" and ref not in snapshot.objects:
             missing.setdefault(kind, set()).add(ref)
@@ -177,7 +188,17 @@ def with_objects(cluster: Reader, snapshot: Snapshot, refs: Iterable[Ref], *, gr
 
         return call
 
-    more = cluster.gather([listing(kind, wanted) for kind, wanted in sorted(missing.items())])
+    def reading(ref: Ref) -> Callable[[], Mapping[Ref, Object]]:
+        def call() -> Mapping[Ref, Object]:
+            found = cluster.find(ref)
+            return {} if found is None else {ref: found}
+
+        return call
+
+    if not missing and not again:
+        return snapshot
+    calls = [listing(kind, wanted) for kind, wanted in sorted(missing.items())] + [reading(ref) for ref in again]
+    more = cluster.gather(calls)
     objects = dict(snapshot.objects)
     for found in more:
         objects.update(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -16,6 +16,7 @@ from meshup.model.problem import Refused, Where
 MANAGED = "meshup.dev/managed-by"
 RUN, STEP, EPOCH = "meshup.dev/run", "meshup.dev/step", "meshup.dev/epoch"
 RESTART = "meshup.dev/restart"
+MARKS = ("metadata", "annotations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +56,7 @@ def send(cluster: Writer, change: Change, stamp: Stamp, *, made_uid: str = "", b
         case Label():
             return _label(cluster, change, stamp, back=back)
         case Restart():
-            path = (*TEMPLATE_PATH[change.on.kind], "metadata", "annotations")
-            as_label = Label(
-                on=change.on, at=path, set={RESTART: change.value}, before={RESTART: change.before}, uid=change.uid
-            )
-            return _label(cluster, as_label, stamp, back=back)
+            return _label(cluster, _as_label(change), stamp, back=back)
         case Evict():
             gone = not cluster.evict(change.on.namespace, change.on.name, uid=change.uid)
             return Sent(uid=change.uid, wrote=not gone)
@@ -143,15 +140,16 @@ def _apply_with_care(cluster: Writer, body: Object, force: tuple[str, ...], *, u
     except Conflict as conflict:
         if not conflict.managers:
             raise foreign(_ref(body), "it was deleted and made again since the plan") from conflict
-        allowed = {_dotted(each) for each in force}
-        taken = [
-            (manager, field)
-            for manager, field in conflict.managers
-            if field.lstrip(".") not in allowed and manager != MANAGER
-        ]
+        taken = foreign_fields(conflict.managers, force)
         if taken:
             raise taken_by_others(_ref(body), taken) from conflict
     return cluster.apply(body, uid=uid, force=True)
+
+
+def foreign_fields(managers: Iterable[tuple[str, str]], force: Iterable[str]) -> list[tuple[str, str]]:
+    """Give the conflicts, as (manager, field), that are neither our own nor on a field that may be taken."""
+    allowed = {_dotted(each) for each in force}
+    return [(manager, field) for manager, field in managers if field.lstrip(".") not in allowed and manager != MANAGER]
 
 
 def taken_by_others(on: Ref, taken: list[tuple[str, str]]) -> Refused:
@@ -188,25 +186,43 @@ def _label(cluster: Writer, change: Label, stamp: Stamp, *, back: bool) -> Sent:
         wanted.setdefault(beside, {}).update(change.annotations)
     if not back and is_ours(live, stamp) and _holds(live, wanted):
         return _sent(live, wrote=False)
-    marks = ("metadata", "annotations")
-    wanted.setdefault(marks, {}).update(dict.fromkeys(stamp.marks(), None) if back else stamp.marks())
-    body: dict[str, Any] = {
-        "apiVersion": live["apiVersion"],
-        "kind": live["kind"],
-        "metadata": {"name": change.on.name},
-    }
-    if change.on.namespace:
-        body["metadata"]["namespace"] = change.on.namespace
-    for path, values in wanted.items():
-        kept = {key: dig(live, *path, key) for key in owned_keys(live, MANAGER, path)}
-        merged = {key: value for key, value in {**kept, **values}.items() if value is not None}
-        if merged:
-            _put(body, path, merged)
-    force = change.force or tuple(
-        pointer((*path, key)) for path, values in wanted.items() for key in values if path == marks
-    )
+    wanted.setdefault(MARKS, {}).update(dict.fromkeys(stamp.marks(), None) if back else stamp.marks())
+    body = _label_body(change.on, live, wanted)
+    force = change.force or tuple(pointer((*MARKS, key)) for key in wanted[MARKS])
     after = _apply_with_care(cluster, body, force, uid=str(dig(live, "metadata", "uid") or ""))
     return _sent(_without_leftovers(cluster, change.on, after, wanted))
+
+
+def label_body(change: Label | Restart, live: Object) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Give what an apply of a label change sends, without a run's marks, and the fields it may take."""
+    if isinstance(change, Restart):
+        change = _as_label(change)
+    wanted = {change.at: dict(change.set)}
+    if change.annotations:
+        wanted.setdefault((*change.at[:-1], "annotations"), {}).update(change.annotations)
+    return _label_body(change.on, live, wanted), change.force
+
+
+def _as_label(change: Restart) -> Label:
+    path = (*TEMPLATE_PATH[change.on.kind], "metadata", "annotations")
+    return Label(on=change.on, at=path, set={RESTART: change.value}, before={RESTART: change.before}, uid=change.uid)
+
+
+def _label_body(on: Ref, live: Object, wanted: Mapping[tuple[str, ...], Mapping[str, str | None]]) -> dict[str, Any]:
+    """Give the wanted keys together with those meshup owns there already, as an apply drops what it no longer says."""
+    body: dict[str, Any] = {
+        "apiVersion": on.api_version,
+        "kind": on.kind,
+        "metadata": {"name": on.name, **({"namespace": on.namespace} if on.namespace else {})},
+    }
+    inside = TEMPLATE_PATH.get(on.kind)
+    template = ((*inside, "metadata", "labels"), (*inside, "metadata", "annotations")) if inside else ()
+    for path in dict.fromkeys((*wanted, MARKS, ("metadata", "labels"), *template)):
+        kept = {key: dig(live, *path, key) for key in owned_keys(live, MANAGER, path)}
+        merged = {key: value for key, value in {**kept, **wanted.get(path, {})}.items() if value is not None}
+        if merged:
+            _put(body, path, merged)
+    return body
 
 
 def _holds(live: Object, wanted: Mapping[tuple[str, ...], Mapping[str, str | None]]) -> bool:

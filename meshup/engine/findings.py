@@ -1,0 +1,124 @@
+"""What keeps a plan from being performed, found while planning. Pure; each finding says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from meshup.engine.draft import Drafting
+from meshup.engine.send import foreign_fields
+from meshup.model.change import Apply, Label, Restart
+from meshup.model.fields import managers_of, said, steps
+from meshup.model.objects import Ref
+from meshup.model.plan import PlannedChange
+from meshup.model.problem import Problem, Where
+from meshup.model.snapshot import Snapshot
+from meshup.model.text import clean
+
+
+def _at(on: Ref) -> Where:
+    return Where(object=str(on))
+
+
+def unmade(changes: Sequence[PlannedChange]) -> Iterator[Problem]:
+    """Name changes whose kind or namespace is not there, and which nothing makes before them."""
+    for each in changes:
+        if each.known == "after:?":
+            yield Problem(
+                code="MU2121",
+                what=f"{each.change.on} can't be made: the server lacks its kind or namespace, and no earlier step makes it",
+                at=_at(each.change.on),
+                why=f"{each.change.on.api_version} {each.change.on.kind}, namespace {each.change.on.namespace or '-'}",
+                fix="install the definition or make the namespace first, then: meshup plan",
+            )
+
+
+def conflicts(changes: Sequence[PlannedChange], snapshot: Snapshot) -> Iterator[Problem]:
+    """Name planned fields that another manager owns and the plan does not take."""
+    for each in changes:
+        answer = snapshot.dry_runs.get(each.id)
+        force = each.change.force if isinstance(each.change, Apply | Label) else ()
+        for manager, field in foreign_fields(answer.conflicts, force) if answer is not None else ():
+            yield Problem(
+                code="MU2122",
+                what=f'{each.change.on}: {field.lstrip(".")} is owned by "{clean(manager)}"',
+                at=_at(each.change.on),
+                why="a field that another manager owns is only taken when the plan lists it",
+                fix=f'agree with the owner of "{clean(manager)}", or leave the service out; then: meshup plan',
+            )
+
+
+def refusals(changes: Sequence[PlannedChange], snapshot: Snapshot) -> Iterator[Problem]:
+    """Name writes that the server, or an admission rule, would refuse."""
+    for each in changes:
+        answer = snapshot.dry_runs.get(each.id)
+        if answer is not None and answer.refused and answer.known == "server":
+            yield Problem(
+                code="MU2123",
+                what=f"{each.change.on} would be refused",
+                at=_at(each.change.on),
+                why=clean(answer.refused, limit=400),
+                fix="mend what it names, then: meshup plan",
+            )
+
+
+def pods(drafting: Drafting, snapshot: Snapshot) -> Iterator[Problem]:
+    """Name services whose pods would not come up in the mesh as planned."""
+    revision = drafting.book.mesh.revision
+    for service, found in sorted(snapshot.pod_probes.items()):
+        at = Where(object=service)
+        if found.revision == "not checked":
+            continue
+        if found.refused:
+            yield Problem(
+                code="MU2124",
+                what=f"pods of {service} would be refused",
+                at=at,
+                why=clean(found.refused, limit=400),
+                fix="mend what it names, then: meshup plan",
+            )
+        elif not found.injected:
+            yield Problem(
+                code="MU2125",
+                what=f"pods of {service} would come up without a proxy",
+                at=at,
+                why=f"a dry-run Pod with the planned labels came back bare; revision {revision} is installed",
+                fix="look at the labels of its namespace and at the injector's selectors, then: meshup plan",
+            )
+        elif found.revision and found.revision != revision:
+            yield Problem(
+                code="MU2126",
+                what=f"pods of {service} would get revision {clean(found.revision)}, not {revision}",
+                at=at,
+                why="another label, most often its namespace's, beats the label on the pod",
+                fix="take the label off the namespace first, then: meshup plan",
+            )
+
+
+def budget(cost: Mapping[str, float], drafting: Drafting) -> Iterator[Problem]:
+    """Name budgets of the runbook that performing the plan would exceed."""
+    budgets = drafting.book.budgets
+    bounds = (
+        ("memory", cost.get("memory_mib", 0.0), float(budgets.memory_mib), "MiB"),
+        ("cpu", cost.get("cpu_m", 0.0), float(budgets.cpu_m), "m"),
+        ("restarts", cost.get("restarts", 0.0), float(budgets.restarts), " pods"),
+    )
+    for name, value, bound, unit in bounds:
+        if bound and value > bound:
+            yield Problem(
+                code="MU2127",
+                what=f"the plan needs {value:.0f}{unit} of {name}, the budget is {bound:.0f}{unit}",
+                at=Where(file=drafting.book.path),
+                fix="make the waves smaller, or raise the budget in the runbook; then: meshup plan",
+            )
+
+
+def taken(changes: Sequence[PlannedChange], snapshot: Snapshot) -> Iterator[str]:
+    """Say which fields the plan takes from another manager, one line each."""
+    for each in changes:
+        if isinstance(each.change, Restart) or not isinstance(each.change, Apply | Label):
+            continue
+        for field in each.change.force:
+            pointer = field if field.startswith("/") else "/" + field.replace(".", "/")
+            holders = managers_of(snapshot.get(each.change.on), pointer)
+            by = f' from "{holders[0]}"' if holders else ""
+            yield f"{each.change.on}: {said(pointer) if steps(pointer) else field} is taken{by}"

@@ -1,0 +1,73 @@
+"""Make a plan: observe, draft, probe, plan. Reads only; asks the server for nothing but lists and dry runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from meshup.engine.draft import draft
+from meshup.engine.observe import bound_to, observe, with_objects
+from meshup.engine.plan import plan
+from meshup.engine.probe import probe
+from meshup.engine.session import Session
+from meshup.meshes.driver import Driver
+from meshup.model.plan import Plan
+from meshup.model.problem import UsageError
+from meshup.model.runbook import Runbook
+from meshup.model.snapshot import Snapshot
+
+
+def make_plan(
+    session: Session, book: Runbook, *, context: str = "", full: bool = False, accept: Sequence[str] = ()
+) -> Plan:
+    """Plan a runbook against the cluster of the session.
+
+    full: every object is dry-run, not only what is changed or new. accept: one-way doors by name. Raises Refused
+    (MU2202) for another cluster, UsageError (MU2110) for a driver that is not there, and what the door raises.
+    """
+    driver = driver_of(session, book)
+    snapshot = snapshot_for(session, driver, context=context)
+    bound_to(snapshot, book.cluster_uid, what=f"the runbook {book.name}")
+    return plan_from(session, book, snapshot, driver, full=full, accept=accept)
+
+
+def driver_of(session: Session, book: Runbook) -> Driver:
+    """Give the driver a runbook names."""
+    found = session.drivers.get(book.mesh.driver)
+    if found is None:
+        raise UsageError(
+            f'there is no driver "{book.mesh.driver}"',
+            code="MU2110",
+            why=f"known are: {', '.join(sorted(session.drivers))}",
+            fix="correct mesh.driver in the runbook",
+            cluster="not contacted",
+        )
+    return found
+
+
+def groups_of(driver: Driver) -> tuple[str, ...]:
+    """Give the API groups whose objects the driver reads."""
+    return tuple(getattr(driver, "groups", ()))
+
+
+def snapshot_for(session: Session, driver: Driver, *, context: str = "") -> Snapshot:
+    """Observe the cluster of a session for a driver."""
+    return observe(session.cluster, session.clock, identity=session.identity, groups=groups_of(driver), context=context)
+
+
+def plan_from(
+    session: Session,
+    book: Runbook,
+    snapshot: Snapshot,
+    driver: Driver,
+    *,
+    full: bool = False,
+    accept: Sequence[str] = (),
+) -> Plan:
+    """Plan a runbook from a snapshot that is at hand; objects of further kinds are read when a step names them."""
+    drafting = draft(book, snapshot, steps=session.steps, driver=driver)
+    refs = [each.draft.change.on for _, each in drafting.drafts()]
+    wider = with_objects(session.cluster, snapshot, refs, groups=groups_of(driver))
+    if wider is not snapshot:
+        drafting = draft(book, wider, steps=session.steps, driver=driver)
+    probed = probe(session.cluster, wider, drafting, driver=driver, full=full)
+    return plan(drafting, probed, driver=driver, gates=session.gates, accept=accept)

@@ -1,0 +1,263 @@
+"""Ask the server what it would do: dry-run writes of what is new or changed, and of the pods that would result."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from meshup.cluster.errors import (
+    AlreadyExists,
+    Conflict,
+    Denied,
+    Forbidden,
+    Invalid,
+    NotFound,
+    ServerTimeout,
+    Unsupported,
+)
+from meshup.cluster.ports import Writer
+from meshup.engine.draft import Drafting, Numbered
+from meshup.engine.known import Makers, known_after, makers, same
+from meshup.engine.send import foreign_fields, label_body
+from meshup.meshes.driver import Driver
+from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart
+from meshup.model.objects import TEMPLATE_PATH, Object, dig, template
+from meshup.model.snapshot import DryRun, PodProbe, Snapshot
+
+NOT_CHECKED = "not checked"
+
+
+def probe(cluster: Writer, snapshot: Snapshot, drafting: Drafting, *, driver: Driver, full: bool = False) -> Snapshot:
+    """Give the snapshot with the server's answers: dry runs by change id, pods by service id, rights by name.
+
+    Only changed and new objects are asked about; full: all. Nothing is written. At most 16 requests at a time.
+    """
+    dry_runs: dict[str, DryRun] = {}
+    calls: list[Callable[[], tuple[str, DryRun]]] = []
+    made = makers(drafting)
+    for number, (_, each) in enumerate(drafting.drafts()):
+        known = _known_without(number, each, made, snapshot, full=full)
+        if known is not None:
+            dry_runs[each.id] = known
+        else:
+            calls.append(_asking(cluster, each, snapshot))
+    dry_runs.update(cluster.gather(calls))
+    pods = dict(cluster.gather(_pod_calls(cluster, snapshot, drafting, driver, full=full)))
+    wanted = permissions(drafting, snapshot)
+    unproven = sorted(wanted - _proven(drafting, dry_runs, snapshot) - set(snapshot.allowed))
+    rights = cluster.gather([_right(cluster, each) for each in unproven])
+    allowed = {**snapshot.allowed, **dict(zip(unproven, rights, strict=True))}
+    return replace(snapshot, dry_runs=dry_runs, pod_probes=pods, allowed=allowed)
+
+
+def _known_without(number: int, each: Numbered, made: Makers, snapshot: Snapshot, *, full: bool) -> DryRun | None:
+    """Give the answer where the server need not, or can't, be asked; None when it must be."""
+    change = each.draft.change
+    if isinstance(change, Evict | Handoff | Delete):
+        return DryRun(after=snapshot.get(change.on), known="server" if isinstance(change, Delete) else NOT_CHECKED)
+    later = each.draft.after or known_after(change.on, snapshot, made, number=number)
+    if later:
+        return DryRun(known=f"after:{later}")
+    there = snapshot.get(change.on)
+    if not full and there is not None and same(change, there):
+        return DryRun(after=there)
+    return None
+
+
+def _asking(cluster: Writer, each: Numbered, snapshot: Snapshot) -> Callable[[], tuple[str, DryRun]]:
+    def call() -> tuple[str, DryRun]:
+        return each.id, ask(cluster, each.draft.change, snapshot)
+
+    return call
+
+
+def ask(cluster: Writer, change: Change, snapshot: Snapshot) -> DryRun:
+    """Ask about one write. Refusals are values; what can't be asked is said, never taken for "no change"."""
+    try:
+        return DryRun(after=_dry(cluster, change, snapshot))
+    except Conflict as conflict:
+        if conflict.managers:
+            return DryRun(conflicts=tuple(sorted(conflict.managers)))
+        return DryRun(refused=conflict.message)
+    except AlreadyExists as there:
+        return DryRun(refused=there.message)
+    except (Forbidden, Unsupported, ServerTimeout) as failed:
+        return DryRun(known=NOT_CHECKED, refused="" if isinstance(failed, Forbidden) else failed.message)
+    except NotFound:
+        return DryRun(known=NOT_CHECKED)
+    except (Invalid, Denied) as refused:
+        if "dry run" in refused.message.lower() or "dryrun" in refused.message.lower():
+            return DryRun(known=NOT_CHECKED)
+        return DryRun(refused=refused.message)
+
+
+def _dry(cluster: Writer, change: Change, snapshot: Snapshot) -> Object:
+    match change:
+        case Create():
+            return cluster.create(change.body, dry_run=True)
+        case Apply():
+            return _applied(cluster, change.body, change.force, uid=change.uid)
+        case Label() | Restart():
+            there = snapshot.get(change.on) or {}
+            body, force = label_body(change, there)
+            return _applied(cluster, body, force, uid=change.uid or str(dig(there, "metadata", "uid") or ""))
+        case _:
+            raise ValueError(type(change).__name__)
+
+
+def _applied(cluster: Writer, body: Object, force: Sequence[str], *, uid: str) -> Object:
+    """Dry-run an apply; a conflict on fields that the change takes, or that are ours already, is asked again by force."""
+    try:
+        return cluster.apply(body, dry_run=True, uid=uid)
+    except Conflict as conflict:
+        if not conflict.managers or foreign_fields(conflict.managers, force):
+            raise
+        return cluster.apply(body, dry_run=True, uid=uid, force=True)
+
+
+def _pod_calls(
+    cluster: Writer, snapshot: Snapshot, drafting: Drafting, driver: Driver, *, full: bool
+) -> list[Callable[[], tuple[str, PodProbe]]]:
+    """One dry-run Pod per namespace and shape of template; full: one per service. None before the injector is there."""
+    revision = drafting.book.mesh.revision
+    if revision not in driver.installed(snapshot):
+        return []
+    shapes: dict[str, str] = {}
+    calls: list[Callable[[], tuple[str, PodProbe]]] = []
+    for _, each in drafting.drafts():
+        change, service = each.draft.change, each.draft.service
+        if not isinstance(change, Label) or not change.restarts or not service or service in shapes.values():
+            continue
+        pod = probe_pod(change, snapshot.get(change.on))
+        if pod is None:
+            continue
+        shape = service if full else f"{change.on.namespace} {_shape(pod)}"
+        if shape in shapes:
+            continue
+        shapes[shape] = service
+        calls.append(_probing(cluster, service, pod, driver))
+    return calls
+
+
+def _shape(pod: Object) -> str:
+    """Name what admission of a mesh looks at: mesh-like labels and annotations, and the host's network."""
+    meta = pod.get("metadata") or {}
+    keys = [
+        f"{key}={value}"
+        for several in ("labels", "annotations")
+        for key, value in sorted((meta.get(several) or {}).items())
+        if "/" in key and not key.startswith(("app.kubernetes.io/", "prometheus.io/", "meshup.dev/"))
+    ]
+    return f"{bool(dig(pod, 'spec', 'hostNetwork'))} {' '.join(keys)}"
+
+
+def probe_pod(change: Label, there: Object | None) -> Object | None:
+    """Give the pod that a workload's template would make after the change; None when it has no template."""
+    if there is None or there.get("kind") not in TEMPLATE_PATH:
+        return None
+    made: dict[str, Any] = copy.deepcopy(dict(template(there)))
+    if not made.get("spec"):
+        return None
+    meta = {key: dict((made.get("metadata") or {}).get(key) or {}) for key in ("labels", "annotations")}
+    for several, wanted in (("labels", change.set), ("annotations", change.annotations)):
+        for key, value in wanted.items():
+            if value is None:
+                meta[several].pop(key, None)
+            else:
+                meta[several][key] = value
+    if made["spec"].get("restartPolicy") not in (None, "Always") and there.get("kind") not in ("Job", "CronJob"):
+        made["spec"]["restartPolicy"] = "Always"
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": f"{change.on.name}-", "namespace": change.on.namespace, **meta},
+        "spec": made["spec"],
+    }
+
+
+def _probing(cluster: Writer, service: str, pod: Object, driver: Driver) -> Callable[[], tuple[str, PodProbe]]:
+    def call() -> tuple[str, PodProbe]:
+        try:
+            admitted = cluster.create(pod, dry_run=True)
+        except (Invalid, Denied, Conflict) as refused:
+            return service, PodProbe(injected=False, refused=refused.message)
+        except (Forbidden, NotFound, Unsupported, ServerTimeout):
+            return service, PodProbe(injected=False, revision=NOT_CHECKED)
+        found = driver.proxy(admitted)
+        if found is None:
+            return service, PodProbe(injected=False)
+        return service, PodProbe(injected=True, revision=found.revision, version=found.release)
+
+    return call
+
+
+# Rights: one review per distinct verb, kind and namespace that no dry run has exercised.
+
+JOURNAL = (
+    "create configmaps meshup-system",
+    "update configmaps meshup-system",
+    "update coordination.k8s.io/leases meshup-system",
+)
+
+
+def permissions(drafting: Drafting, snapshot: Snapshot) -> frozenset[str]:
+    """Name every right the plan needs, as "verb group/resource namespace" ("" cluster-wide leaves the last part out)."""
+    found = set(JOURNAL)
+    for _, each in drafting.drafts():
+        change = each.draft.change
+        found.update(_name(verb, change, snapshot) for verb in _verbs(change))
+    return frozenset(each for each in found if each)
+
+
+def _verbs(change: Change) -> tuple[str, ...]:
+    match change:
+        case Create():
+            return ("create", "delete")
+        case Apply():
+            return ("patch",) if change.uid else ("create", "patch", "delete")
+        case Label() | Restart():
+            return ("patch",)
+        case Delete():
+            return ("delete",)
+        case Evict():
+            return ("create",)
+        case Handoff():
+            return ()
+
+
+def _name(verb: str, change: Change, snapshot: Snapshot) -> str:
+    on = change.on
+    served = snapshot.kinds.get((on.api_version, on.kind))
+    if served is None:
+        return ""
+    resource = f"{on.group}/{served.plural}" if on.group else served.plural
+    if isinstance(change, Evict):
+        resource += "/eviction"
+    return f"{verb} {resource} {on.namespace}".rstrip()
+
+
+def _proven(drafting: Drafting, dry_runs: Mapping[str, DryRun], snapshot: Snapshot) -> set[str]:
+    """Name the rights that accepted dry runs have exercised."""
+    found: set[str] = set()
+    for _, each in drafting.drafts():
+        answer = dry_runs.get(each.id)
+        if answer is None or answer.known != "server" or (answer.after is None and not answer.conflicts):
+            continue
+        match each.draft.change:
+            case Create():
+                found.add(_name("create", each.draft.change, snapshot))
+            case Apply(uid=""):
+                found |= {_name(verb, each.draft.change, snapshot) for verb in ("create", "patch")}
+            case Apply() | Label() | Restart():
+                found.add(_name("patch", each.draft.change, snapshot))
+            case _:
+                continue
+    return found
+
+
+def _right(cluster: Writer, wanted: str) -> Callable[[], bool]:
+    verb, _, rest = wanted.partition(" ")
+    resource, _, namespace = rest.partition(" ")
+    return lambda: cluster.can_i(verb, resource, namespace=namespace)
