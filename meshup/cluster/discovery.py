@@ -6,9 +6,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from meshup.model.objects import Object
 from meshup.model.snapshot import ApiKind
 
 ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+
+CRD = "apiextensions.k8s.io/v1"
 
 
 def kinds(fetch: Callable[[str], bytes]) -> Mapping[tuple[str, str], ApiKind]:
@@ -20,6 +23,21 @@ def kinds(fetch: Callable[[str], bytes]) -> Mapping[tuple[str, str], ApiKind]:
         for each in reader(document, root, fetch):
             found.setdefault((each.api_version, each.kind), each)
     return found
+
+
+def of_definition(definition: Object, group: str, version: str) -> ApiKind | None:
+    """Read the kind that a CustomResourceDefinition defines, None when it is of another group or version."""
+    spec = definition.get("spec") or {}
+    served = [each.get("name") for each in spec.get("versions") or () if each.get("served")]
+    if spec.get("group") != group or version not in served:
+        return None
+    names = spec.get("names") or {}
+    return ApiKind(
+        api_version=f"{group}/{version}",
+        kind=str(names.get("kind") or ""),
+        plural=str(names.get("plural") or ""),
+        namespaced=spec.get("scope") == "Namespaced",
+    )
 
 
 def _aggregated(document: Mapping[str, Any], root: str, fetch: Callable[[str], bytes]) -> Iterator[ApiKind]:

@@ -6,13 +6,16 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from meshup.cluster.errors import Conflict, NotFound
+from meshup.cluster.errors import Conflict, NotFound, NotServed
 from meshup.cluster.paths import KNOWN, collection, member
 from meshup.cluster.ports import MANAGER, Propagation
 from meshup.cluster.reading import ReadingDoor
 from meshup.model.objects import Object, Ref, ref_of
+from meshup.model.transport import Method
 
 ENDING_S = 5.0
+SERVED_EVERY_S = 1.0
+SERVED_TRIES = 5
 
 
 class Cluster(ReadingDoor):
@@ -38,7 +41,7 @@ class Cluster(ReadingDoor):
             raise ValueError(f"{body['kind']} needs a namespace")
         place = collection(found, meta.get("namespace") or "")
         name = "/".join(str(meta[each]) for each in ("namespace", "name") if meta.get(each))
-        return self._json(
+        return self._when_served(
             "POST",
             place,
             query=_write(manager, dry_run=dry_run, strict=True),
@@ -56,7 +59,7 @@ class Cluster(ReadingDoor):
             sent["metadata"]["uid"] = uid
         ref = ref_of(body)
         query = (*_write(manager, dry_run=dry_run, strict=True), ("force", "true" if force else "false"))
-        return self._json(
+        return self._when_served(
             "PATCH",
             self._path(ref),
             query=query,
@@ -65,6 +68,18 @@ class Cluster(ReadingDoor):
             content="application/apply-patch+yaml",
             resend=dry_run or "resourceVersion" not in sent["metadata"],
         )
+
+    def _when_served(self, method: Method, path: str, **asked: Any) -> Object:
+        """Send a write of a kind that may have been defined a moment ago; a dry run does not wait for it."""
+        waits = 0 if ("dryRun", "All") in asked["query"] else SERVED_TRIES
+        while True:
+            try:
+                return self._json(method, path, **asked)
+            except NotServed:
+                if waits == 0:
+                    raise
+                waits -= 1
+                self._sender.pause(SERVED_EVERY_S)
 
     def replace(self, body: Object, *, manager: str = MANAGER, dry_run: bool = False) -> Object:
         """PUT a whole object with its resourceVersion."""

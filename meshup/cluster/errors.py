@@ -55,6 +55,10 @@ class NotFound(ApiError, Refused):
     """The object, its namespace or its kind is not there."""
 
 
+class NotServed(NotFound):
+    """The server does not serve that kind, or not yet: a definition is served a moment after it says so."""
+
+
 class AlreadyExists(ApiError, Refused):
     """A create met an object of that name."""
 
@@ -126,6 +130,8 @@ _QUOTA = re.compile(
 # Server-side apply of a field that the schema does not have is answered 500 (seen on 1.34): it never passes by itself.
 _UNTYPED = re.compile(r"failed to create typed patch object|field not declared in schema|failed to convert new object")
 
+_UNSERVED = re.compile(r"^(404 page not found|the server could not find the requested resource)")
+
 
 def of_response(status: int, headers: Mapping[str, str], body: bytes, *, doing: str) -> ApiError:
     """Make the error of an answer that is not 2xx. doing: "get Deployment shop/cart" for the sentence. Never raises."""
@@ -175,6 +181,8 @@ def _sort(status: int, reason: str, message: str) -> tuple[type[ApiError], str, 
             "not permitted",
             "ask for the right that is named, or use another identity with --context",
         )
+    if status == 404 and _UNSERVED.search(message):
+        return NotServed, "MU7208", "not served", "install the definition (CRD) of the kind first"
     if status == 404:
         return NotFound, "MU7201", "not there", "check the name and the namespace; meshup plan reads the cluster afresh"
     if status == 409 and reason == "AlreadyExists":

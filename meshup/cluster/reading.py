@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 
 from meshup.cluster import discovery, follow, identity
 from meshup.cluster.clock import SIMULATOR_MARK
-from meshup.cluster.errors import Gone, NotFound
+from meshup.cluster.errors import ApiError, Gone, NotFound, NotServed
 from meshup.cluster.paths import KNOWN, collection, member, segment
 from meshup.cluster.ports import Counters, Event, Query
 from meshup.cluster.retry import Again, Sender
@@ -246,7 +247,9 @@ class ReadingDoor:
             self.forget_kinds()
             known = self.kinds().get((api_version, kind))
         if known is None:
-            raise NotFound(
+            known = self._defined(api_version, kind)
+        if known is None:
+            raise NotServed(
                 f"the server does not serve {clean(kind)} of {clean(api_version)}",
                 code="MU7208",
                 status=404,
@@ -254,6 +257,18 @@ class ReadingDoor:
                 fix="install what defines it first; kubectl api-resources lists what is served",
             )
         return known
+
+    def _defined(self, api_version: str, kind: str) -> ApiKind | None:
+        """Read a kind from its definition: discovery learns of a new one some time after it is served."""
+        group, _, version = api_version.rpartition("/")
+        if not group:
+            return None
+        with contextlib.suppress(ApiError):
+            for each in self.list(discovery.CRD, "CustomResourceDefinition"):
+                found = discovery.of_definition(each, group, version)
+                if found is not None and found.kind == kind:
+                    return found
+        return None
 
     def _path(self, ref: Ref, subresource: str = "") -> str:
         return member(self._kind(ref.api_version, ref.kind), ref.namespace, ref.name, subresource=subresource)

@@ -81,7 +81,6 @@ def test_tries_end_and_the_error_says_what_the_server_said():
         (status(403, "Forbidden", "ValidatingAdmissionPolicy 'p' denied request"), Denied, "MU7204"),
         (status(401, "Unauthorized"), Unauthorized, "MU7010"),
         (status(500, "", "failed to create typed patch object: .x: field not declared in schema"), Invalid, "MU7206"),
-        (Reply(status=404, body=b"404 page not found"), NotFound, "MU7201"),
     ],
 )
 def test_what_can_never_pass_is_sent_once(reply, kind, code):
@@ -441,3 +440,55 @@ def test_a_redirect_is_not_followed():
         with pytest.raises(ServerTimeout):
             cluster.once().get(POD)
         assert len(server.seen) == 1
+
+
+def test_a_kind_defined_a_moment_ago_is_waited_for_and_a_dry_run_is_not():
+    unserved = Reply(status=404, body=b"404 page not found")
+    with Scripted([unserved, unserved, value(CM)]) as server:
+        cluster, clock = door(server)
+        cluster.create(CM)
+        assert len(clock.slept) == 2
+    with Scripted([unserved]) as server:
+        cluster, clock = door(server)
+        with pytest.raises(NotFound) as failed:
+            cluster.create(CM, dry_run=True)
+        assert failed.value.code == "MU7208"
+        assert clock.slept == []
+
+
+def test_a_kind_that_discovery_does_not_know_yet_is_read_from_its_definition():
+    made = {
+        "spec": {
+            "group": "x.dev",
+            "scope": "Cluster",
+            "names": {"kind": "Foo", "plural": "foos"},
+            "versions": [{"name": "v1", "served": True}],
+        }
+    }
+    nothing = value({"kind": "APIGroupDiscoveryList", "items": []})
+    with Scripted([nothing] * 4 + [value({"items": [made]}), value({"metadata": {"name": "a"}})]) as server:
+        cluster, _ = door(server)
+        cluster.get(Ref(api_version="x.dev/v1", kind="Foo", name="a"))
+        assert server.seen[-1].path == "/apis/x.dev/v1/foos/a"
+
+
+def test_old_discovery_is_read_group_by_group():
+    replies = [
+        value({"kind": "APIVersions", "versions": ["v1"]}),
+        value(
+            {
+                "resources": [
+                    {"name": "pods", "kind": "Pod", "namespaced": True, "verbs": ["get"]},
+                    {"name": "pods/log", "kind": "Pod"},
+                ]
+            }
+        ),
+        value({"kind": "APIGroupList", "groups": [{"versions": [{"groupVersion": "x.dev/v1"}]}]}),
+        value({"resources": [{"name": "foos", "kind": "Foo", "namespaced": False, "verbs": ["get", "list"]}]}),
+    ]
+    with Scripted(replies) as server:
+        cluster, _ = door(server)
+        found = cluster.kinds()
+        assert found["x.dev/v1", "Foo"].plural == "foos"
+        assert found["v1", "Pod"].namespaced
+        assert len(found) == 2
