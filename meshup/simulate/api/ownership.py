@@ -1,0 +1,188 @@
+"""managedFields: who owns which field after each kind of write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from meshup.simulate.api import ssa
+from meshup.simulate.api.problems import Refusal, cause
+from meshup.simulate.api.store import Obj
+
+
+def _entries(obj: Obj | None) -> list[Obj]:
+    found: list[Obj] = list((obj or {}).get("metadata", {}).get("managedFields") or ())
+    return found
+
+
+def _entry(manager: str, operation: str, *, api_version: str, time: str, sub: str, paths: set[ssa.Path]) -> Obj:
+    made: Obj = {
+        "manager": manager,
+        "operation": operation,
+        "apiVersion": api_version,
+        "time": time,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": ssa.to_fields(paths),
+    }
+    if sub:
+        made["subresource"] = sub
+    return made
+
+
+def _with(obj: Obj, entries: Sequence[Obj]) -> Obj:
+    order = sorted(entries, key=lambda each: (each["operation"] != "Apply", each.get("time", ""), each["manager"]))
+    meta = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    if order:
+        meta["managedFields"] = order
+    return {**obj, "metadata": meta}
+
+
+def after_update(
+    old: Obj | None, new: Obj, node: dict[str, Any], *, manager: str, api_version: str, time: str, sub: str = ""
+) -> Obj:
+    """Give the object with ownership after a create, update or patch: changed fields belong to the writer."""
+    found = (
+        ssa.compare(_plain(old), _plain(new), node) if old is not None else ssa.compare(_empty(new), _plain(new), node)
+    )
+    if sub:
+        top = f"f:{sub}"
+        found = ssa.Compared(
+            *({each for each in several if each[0] == top} for several in (found.added, found.changed, found.removed))
+        )
+    touched = found.added | found.changed
+    entries = _entries(old)
+    if not touched and not found.removed:
+        return _with(new, entries)
+    result: list[Obj] = []
+    mine: set[ssa.Path] = set()
+    for each in entries:
+        paths = ssa.from_fields(each.get("fieldsV1") or {})
+        if (
+            each["manager"] == manager
+            and each["operation"] == "Update"
+            and each.get("subresource", "") == sub
+            and each["apiVersion"] == api_version
+        ):
+            mine = paths
+            continue
+        kept = {path for path in paths - found.changed if not _gone(path, found.removed)}
+        if kept == paths:
+            result.append(each)
+        elif kept:
+            result.append({**each, "fieldsV1": ssa.to_fields(kept)})
+    mine = {path for path in mine if not _gone(path, found.removed)} | touched
+    if mine:
+        result.append(_entry(manager, "Update", api_version=api_version, time=time, sub=sub, paths=mine))
+    return _with(new, result)
+
+
+def _gone(path: ssa.Path, removed: set[ssa.Path]) -> bool:
+    return path in removed
+
+
+def _plain(obj: Obj | None) -> Obj | None:
+    if obj is None:
+        return None
+    return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "managedFields"}}
+
+
+def _empty(obj: Obj) -> Obj:
+    """What a create is compared with: an object whose plain structs are there and empty."""
+    return {
+        "apiVersion": obj.get("apiVersion"),
+        "kind": obj.get("kind"),
+        "metadata": {},
+        **{key: {} for key in ("spec", "status") if isinstance(obj.get(key), dict)},
+    }
+
+
+def apply(
+    live: Obj | None,
+    applied: Obj,
+    node: dict[str, Any],
+    *,
+    manager: str,
+    api_version: str,
+    time: str,
+    force: bool,
+    sub: str = "",
+) -> tuple[Obj, set[ssa.Path]]:
+    """Lay an applied configuration over the live object; give it and the fields the manager owns now.
+
+    Raises Refusal 409 naming every field that another manager owns with another value, unless forced.
+    """
+    wanted = ssa.fields_of(_plain(applied), node)
+    base: Obj = live if live is not None else {"metadata": {}}
+    result = ssa.merged(_plain(base), _plain(applied), node)
+    entries = _entries(live)
+    before: set[ssa.Path] = set()
+    others: list[tuple[Obj, set[ssa.Path]]] = []
+    for each in entries:
+        paths = ssa.from_fields(each.get("fieldsV1") or {})
+        if each["manager"] == manager and each["operation"] == "Apply" and each.get("subresource", "") == sub:
+            before = paths
+        else:
+            others.append((each, paths))
+    fights: list[tuple[Obj, list[ssa.Path]]] = []
+    for each, paths in others:
+        clash = [
+            path
+            for path in sorted(paths & wanted)
+            if path[-1] != "." and ssa.value_at(base, node, path) != ssa.value_at(result, node, path)
+        ]
+        if clash:
+            fights.append((each, clash))
+    if fights and not force:
+        raise _conflict(fights)
+    for each, clash in fights:
+        at = next(n for n, (entry, _) in enumerate(others) if entry is each)
+        others[at] = (each, others[at][1] - set(clash))
+    held = set().union(*(paths for _, paths in others)) if others else set()
+    gone = {path for path in before - wanted if path not in held and not _has_owned_child(path, held | wanted)}
+    result = ssa.without(result, node, gone)
+    kept = [
+        each if ssa.from_fields(each.get("fieldsV1") or {}) == paths else {**each, "fieldsV1": ssa.to_fields(paths)}
+        for each, paths in others
+        if paths
+    ]
+    old = next(
+        (
+            each
+            for each in entries
+            if each["manager"] == manager and each["operation"] == "Apply" and each.get("subresource", "") == sub
+        ),
+        None,
+    )
+    same = old is not None and before == wanted and old["apiVersion"] == api_version
+    if wanted:
+        stamp = old["time"] if same and old is not None else time
+        kept.append(_entry(manager, "Apply", api_version=api_version, time=stamp, sub=sub, paths=wanted))
+    return _with(result, kept), wanted
+
+
+def _has_owned_child(path: ssa.Path, owned: set[ssa.Path]) -> bool:
+    stem = path[:-1] if path and path[-1] == "." else path
+    return any(each[: len(stem)] == stem and len(each) > len(stem) and each != path for each in owned)
+
+
+def _conflict(fights: list[tuple[Obj, list[ssa.Path]]]) -> Refusal:
+    causes = []
+    shown: list[str] = []
+    count = 0
+    for each, paths in sorted(fights, key=lambda pair: str(pair[0]["manager"])):
+        who = f'"{each["manager"]}"'
+        if each.get("subresource"):
+            who += f' with subresource "{each["subresource"]}"'
+        if each["operation"] == "Update":
+            who += f" using {each['apiVersion']}"
+        for path in paths:
+            count += 1
+            causes.append(cause("FieldManagerConflict", f"conflict with {who}", ssa.said(path)))
+        if len(paths) == 1:
+            shown.append(f"conflict with {who}: {ssa.said(paths[0])}")
+        else:
+            shown.append(f"conflicts with {who}:\n" + "\n".join(f"- {ssa.said(path)}" for path in paths))
+    noun = "conflict" if count == 1 else "conflicts"
+    joined = shown[0] if len(shown) == 1 else "\n".join(shown)
+    message = f"Apply failed with {count} {noun}: {joined}"
+    return Refusal(409, message, reason="Conflict", details={"causes": causes})
