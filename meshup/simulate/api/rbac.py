@@ -6,22 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from meshup.simulate.api.store import Obj, Store
+from meshup.simulate.api.users import MASTERS, User
 
 GROUP = "rbac.authorization.k8s.io"
-MASTERS = "system:masters"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
-    """Who asks. groups: system:authenticated is added by the front."""
-
-    name: str
-    groups: tuple[str, ...] = ()
-    uid: str = ""
-
-
-ANONYMOUS = User(name="system:anonymous", groups=("system:unauthenticated",))
-ADMIN = User(name="admin", groups=(MASTERS, "system:authenticated"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
