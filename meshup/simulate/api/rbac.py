@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from meshup.simulate.api.store import Obj, Store
-from meshup.simulate.api.users import MASTERS, User
+from meshup.simulate.api.users import ADMIN, ANONYMOUS, MASTERS, User
+
+__all__ = ["ADMIN", "ANONYMOUS", "Asked", "User", "allowed", "rules"]
 
 GROUP = "rbac.authorization.k8s.io"
 
