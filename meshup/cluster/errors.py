@@ -130,6 +130,7 @@ _QUOTA = re.compile(
 # Server-side apply of a field that the schema does not have is answered 500 (seen on 1.34): it never passes by itself.
 _UNTYPED = re.compile(r"failed to create typed patch object|field not declared in schema|failed to convert new object")
 
+_ANONYMOUS = 'User "system:anonymous"'
 _UNSERVED = re.compile(r"^(404 page not found|the server could not find the requested resource)")
 
 
@@ -154,6 +155,18 @@ def of_response(status: int, headers: Mapping[str, str], body: bytes, *, doing: 
     )
 
 
+def no_api_server(server: str, error: ApiError) -> NotReached:
+    """Make the error of an answer that no API server gives: a proxy's page, plain HTTP on a TLS port."""
+    return NotReached(
+        f"{clean(server)} does not answer as an API server does",
+        code="MU7009",
+        status=error.status,
+        why=error.message or f"it answered {error.status}",
+        fix="check server and proxy-url in the kubeconfig; kubectl version asks the same server",
+        cluster="nothing was read or changed",
+    )
+
+
 def lost(doing: str, detail: str) -> MaybeDone:
     """Make the error of a write whose answer was lost."""
     return MaybeDone(
@@ -167,6 +180,13 @@ def lost(doing: str, detail: str) -> MaybeDone:
 def _sort(status: int, reason: str, message: str) -> tuple[type[ApiError], str, str, str]:
     if status == 401:
         return Unauthorized, "MU7010", "the credentials were not accepted", "log in again, or choose another --context"
+    if status == 403 and _ANONYMOUS in message:
+        return (
+            Forbidden,
+            "MU7008",
+            "the API server takes this for an anonymous user",
+            "log in, or use another --context",
+        )
     if status == 403 and _QUOTA.search(message):
         return (
             Denied,

@@ -8,7 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshup.cluster.errors import ApiError, Away, NotReached, Temporary, TooManyRequests, lost, of_response
+from meshup.cluster.errors import (
+    ApiError,
+    Away,
+    NotReached,
+    Temporary,
+    TooManyRequests,
+    lost,
+    no_api_server,
+    of_response,
+)
+from meshup.cluster.flow import Flow
 from meshup.cluster.ports import Counters
 from meshup.model.clock import Clock
 from meshup.model.text import clean
@@ -47,41 +57,6 @@ class Again:
     number: int
     wait_s: float
     why: str
-
-
-class Flow:
-    """How many requests may be in flight: halved by a 429, one more per 20 successes (AIMD)."""
-
-    def __init__(self, most: int) -> None:
-        self._most = self._limit = most
-        self._turn = threading.Condition()
-        self._in_flight = self._good = self._round = 0
-        self.peak = 0
-
-    @property
-    def limit(self) -> int:
-        """Requests that may be in flight now."""
-        return self._limit
-
-    def enter(self) -> int:
-        """Wait for a free place; give the round it belongs to."""
-        with self._turn:
-            self._turn.wait_for(lambda: self._in_flight < self._limit)
-            self._in_flight += 1
-            self.peak = max(self.peak, self._in_flight)
-            return self._round
-
-    def leave(self, began: int, *, throttled: bool, good: bool) -> None:
-        """Free the place. Sixteen answers 429 to one burst halve it once, not sixteen times."""
-        with self._turn:
-            self._in_flight -= 1
-            if throttled and began == self._round:
-                self._limit, self._good, self._round = max(1, self._limit // 2), 0, self._round + 1
-            elif good:
-                self._good += 1
-                if self._good >= 20 and self._limit < self._most:
-                    self._limit, self._good = self._limit + 1, 0
-            self._turn.notify_all()
 
 
 class _Repeat(Exception):
@@ -222,6 +197,8 @@ class Sender:
         self.reached = self.reached or ours
         if proxied and not (ours and answer.status in (401, 403, 429)):
             return answer
+        if not self.reached and answer.status < 500 and answer.status not in (401, 429):
+            raise no_api_server(self._server, error)
         if not isinstance(error, Temporary):
             raise error
         if isinstance(error, TooManyRequests):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from meshup.cluster.errors import AlreadyExists
 from meshup.cluster.ports import Reader, Writer
-from meshup.journal.home import HOME, MANAGED, ensure_home
+from meshup.journal.home import HOME, MANAGED, ensure_home, make_once
 from meshup.model.journal import Approved
 from meshup.model.objects import dig
 from meshup.model.wire import dump, load
@@ -36,10 +35,7 @@ def approve(cluster: Writer, approval: Approved) -> None:
         "data": {"approval": text},
         "immutable": True,
     }
-    try:
-        cluster.create(body)
-    except AlreadyExists:
-        return
+    make_once(cluster, body)
 
 
 def approvals(cluster: Reader, plan: str) -> tuple[Approved, ...]:

@@ -25,8 +25,9 @@ from meshup.cluster.errors import (
     TooManyRequests,
     Unauthorized,
 )
+from meshup.cluster.flow import Flow
 from meshup.cluster.https import HttpsTransport
-from meshup.cluster.retry import Flow, Rules
+from meshup.cluster.retry import Rules
 from meshup.model.objects import Ref
 from meshup.model.problem import Exit, Unreachable
 
@@ -437,19 +438,31 @@ def test_impersonation_repeats_the_group_header():
 def test_a_redirect_is_not_followed():
     with Scripted([Reply(status=302, headers=(("location", "http://127.0.0.1:1/"),))]) as server:
         cluster, _ = door(server)
-        with pytest.raises(ServerTimeout):
-            cluster.once().get(POD)
+        with pytest.raises(NotReached):
+            cluster.get(POD)
         assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("status_", [400, 403, 404, 407])
+def test_what_no_api_server_says_is_not_taken_for_one(status_):
+    with Scripted([Reply(status=status_, body=b"<html><h1>Corp proxy</h1> log in</html>")]) as server:
+        cluster, clock = door(server)
+        with pytest.raises(NotReached) as failed:
+            cluster.version()
+        assert failed.value.why == "Corp proxy log in"
+        assert clock.slept == []
 
 
 def test_a_kind_defined_a_moment_ago_is_waited_for_and_a_dry_run_is_not():
     unserved = Reply(status=404, body=b"404 page not found")
-    with Scripted([unserved, unserved, value(CM)]) as server:
+    with Scripted([OK, unserved, unserved, value(CM)]) as server:
         cluster, clock = door(server)
+        cluster.get(POD)
         cluster.create(CM)
         assert len(clock.slept) == 2
-    with Scripted([unserved]) as server:
+    with Scripted([OK, unserved]) as server:
         cluster, clock = door(server)
+        cluster.get(POD)
         with pytest.raises(NotFound) as failed:
             cluster.create(CM, dry_run=True)
         assert failed.value.code == "MU7208"
