@@ -17,6 +17,8 @@ CODES: Mapping[str, str] = {
     "MU1007": "The word after `explain` is no command, stage, step, gate, check, error code or exit code that meshup knows.",
     "MU1008": "The output format is not one that this command has.",
     "MU1009": "A one-way change must be accepted by its name with --accept-one-way NAME; --yes does not accept it.",
+    "MU1010": "A plugin brings a step, gate or driver under a name that is built in. Plugins add, they never replace.",
+    "MU1011": "The service named on the command line is not in the runbook, or the name fits several. Name it as NAMESPACE/NAME.",
     "MU9001": "meshup met something its authors did not foresee. The journal is written before every act, so a run that "
     "was under way can be resumed; the file that is named holds a scrubbed trace for a report.",
 }

@@ -38,6 +38,7 @@ class RunState:
     epoch: int = 0
     cluster_uid: str = ""
     started_at: str = ""
+    through: str = ""
     places: Mapping[str, str] = field(default_factory=dict)
     done: Mapping[str, Done] = field(default_factory=dict)
     made: Mapping[str, str] = field(default_factory=dict)
@@ -77,13 +78,14 @@ def fold(entries: Sequence[Entry]) -> RunState:
     approvals: list[Approved] = []
     stopped: Stopped | None = None
     finished: Finished | None = None
-    user, epoch = first.user, first.epoch
+    user, epoch, through = first.user, first.epoch, first.through
     for entry in entries:
         match entry:
             case Started():
                 pass
             case TakenOver():
-                user, epoch, stopped, finished = entry.user, entry.epoch, None, None
+                user, epoch, through = entry.user, entry.epoch, entry.through
+                stopped = finished = None
             case Intent():
                 open_[entry.change] = entry
                 intents.append(entry)
@@ -99,9 +101,10 @@ def fold(entries: Sequence[Entry]) -> RunState:
             case Judgement():
                 judgements.append(entry)
             case Reached():
-                places.pop(entry.place, None)
-                places[entry.place] = entry.how
-                if entry.how == "undone":
+                if entry.how != "disarmed":
+                    places.pop(entry.place, None)
+                    places[entry.place] = entry.how
+                if entry.how in ("undone", "disarmed"):
                     done = {key: value for key, value in done.items() if place_of(key) != entry.place}
                     looked = {key: value for key, value in looked.items() if key[0] != entry.place}
             case Approved():
@@ -118,6 +121,7 @@ def fold(entries: Sequence[Entry]) -> RunState:
         epoch=epoch,
         cluster_uid=first.cluster_uid,
         started_at=first.at,
+        through=through,
         places=places,
         done=done,
         made=made,

@@ -122,6 +122,10 @@ class RunLog:
         self.append(entry)
         self.session.watcher.tell(PlaceEnded(at=self.session.clock.now(), reached=entry))
 
+    def disarmed(self, place: str) -> None:
+        """Store that a place's opening was taken away again before its changes began."""
+        self.append(Reached(at=self.now(), place=place, how="disarmed"))
+
     def stopped(self, *, code: int, why: str, next_command: str, place: str) -> None:
         """Store that the run stops here."""
         self.append(Stopped(at=self.now(), exit=code, why=why, next=next_command, place=place))

@@ -17,6 +17,8 @@ MANAGED = "meshup.dev/managed-by"
 RUN, STEP, EPOCH = "meshup.dev/run", "meshup.dev/step", "meshup.dev/epoch"
 RESTART = "meshup.dev/restart"
 MARKS = ("metadata", "annotations")
+OURS = frozenset({MANAGER, "meshup-guard"})
+"""Managers that may hold what we plan: we ourselves, and the guard, which forces the one field it puts back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +151,7 @@ def _apply_with_care(cluster: Writer, body: Object, force: tuple[str, ...], *, u
 def foreign_fields(managers: Iterable[tuple[str, str]], force: Iterable[str]) -> list[tuple[str, str]]:
     """Give the conflicts, as (manager, field), that are neither our own nor on a field that may be taken."""
     allowed = {_dotted(each) for each in force}
-    return [(manager, field) for manager, field in managers if field.lstrip(".") not in allowed and manager != MANAGER]
+    return [(manager, field) for manager, field in managers if field.lstrip(".") not in allowed and manager not in OURS]
 
 
 def taken_by_others(on: Ref, taken: list[tuple[str, str]]) -> Refused:

@@ -10,13 +10,14 @@ from meshup.engine.session import Session
 from meshup.gates.gate import Blind, Eyes, Gate, Terms
 from meshup.model.events import Waits
 from meshup.model.plan import PlannedGate
-from meshup.model.problem import MeshupError, Unreachable, Waiting
+from meshup.model.problem import DeadlinePassed, MeshupError, Unreachable, Waiting
 from meshup.model.verdict import Answer, Judged, Patience, Reading, Verdict
 
 SLICE_S = 5.0
 HEARTBEAT_S = 30.0
 MOST_READINGS = 60
-MAY_BE_LEFT = frozenset({"approval", "soak", "opted-in"})
+ASKS_PEOPLE = frozenset({"approval"})
+MAY_BE_LEFT = ASKS_PEOPLE | {"soak"}
 
 
 class Pause:
@@ -117,6 +118,8 @@ def wait_for(
         if passes >= patience.in_a_row or verdict.answer is Answer.FAIL or verdict.hopeless:
             return _judged(planned, verdict, readings, waited)
         if waited + 1e-6 >= patience.limit_s:
+            if planned.kind in ASKS_PEOPLE and verdict.answer is Answer.UNKNOWN:
+                raise _left(planned, verdict, waited)
             return _judged(planned, _at_the_limit(verdict, passes, patience), readings, waited)
         text = verdict.because if not passes else f"{verdict.because} ({passes} of {patience.in_a_row} in a row)"
         if text != said or waited - said_at >= HEARTBEAT_S:
@@ -160,20 +163,16 @@ def _judged(planned: PlannedGate, verdict: Verdict, readings: Sequence[Reading],
 
 
 def _left(planned: PlannedGate, verdict: Verdict, waited: float) -> MeshupError:
+    text = f"{planned.id} is still being waited for: {verdict.because}"
+    why = f"waited {waited:.0f} s of {planned.patience.limit_s:.0f} s, and no longer"
     if planned.kind in MAY_BE_LEFT:
         return Waiting(
-            f"{planned.id} is still being waited for: {verdict.because}",
+            text,
             code="MU3101",
-            why=f"the caller waits no longer (--timeout) after {waited:.0f} s of {planned.patience.limit_s:.0f} s",
+            why=why,
             fix="meshup apply --resume",
             cluster="the wave holds in place; the lock is free",
         )
-    from meshup.model.problem import DeadlinePassed
-
     return DeadlinePassed(
-        f"{planned.id} is still being waited for: {verdict.because}",
-        code="MU3102",
-        why=f"the caller waits no longer (--timeout) after {waited:.0f} s of {planned.patience.limit_s:.0f} s",
-        fix="meshup apply --resume",
-        cluster="the wave holds in place; the lock is free",
+        text, code="MU3102", why=why, fix="meshup apply --resume", cluster="the wave holds in place; the lock is free"
     )

@@ -21,7 +21,7 @@ from meshup.model.fields import said, value_at
 from meshup.model.journal import Judgement
 from meshup.model.objects import Ref, dig
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedWave
-from meshup.model.problem import RollbackFailed
+from meshup.model.problem import RollbackFailed, Waiting
 from meshup.model.verdict import Answer, Judged, Verdict
 
 
@@ -60,6 +60,7 @@ class WaveRun:
         self._session.watcher.tell(
             PlaceStarted(at=self._session.clock.now(), place=self._place, changes=count, services=wave.services)
         )
+        self._await_owners()
         begun = any(each.id in self._touched() for each in wave.changes)
         try:
             self._writing.in_order(wave.opening)
@@ -83,6 +84,27 @@ class WaveRun:
         self._log.reached(self._place, "done")
         return None
 
+    def is_cut_off(self) -> bool:
+        """Tell whether an earlier process left the wave between arming its guard and disarming it."""
+        touched = self._touched()
+        return self._wave.guard is not None and any(
+            each.id in touched for each in (*self._wave.opening, *self._wave.changes)
+        )
+
+    def _await_owners(self) -> None:
+        """Raise Waiting (MU3104) when the wave requires all its services and some are not opted in."""
+        named = next((each for each in self._plan.book.waves if each.name == self._wave.name), None)
+        if named is None or named.require != "all" or not self._wave.waiting:
+            return
+        owners = {self._services[each].owner or "unknown" for each in self._wave.waiting if each in self._services}
+        raise Waiting(
+            f"{self._place} requires all its services, and {len(self._wave.waiting)} are not opted in",
+            code="MU3104",
+            why=f"not opted in: {', '.join(self._wave.waiting)}; their owners: {', '.join(sorted(owners))}",
+            fix="when they have opted in: meshup plan, then meshup apply",
+            cluster="what came before it stays; the lock is free",
+        )
+
     def undo(self, why: str) -> None:
         """Take back what was done, verify it, and store that. Raises RollbackFailed (MU3391) when that fails."""
         self._log.reached(self._place, "undoing", why)
@@ -105,9 +127,12 @@ class WaveRun:
         self._log.reached(self._place, "undone", why)
 
     def disarm(self) -> None:
-        """Take the opening's objects away when the wave's changes never began."""
-        self._writing.in_order(self._closing_of_opened(), back=True)
+        """Take the opening's objects away when the wave's changes never began; it is armed anew when the wave is."""
+        closing = self._closing_of_opened()
+        self._writing.in_order(closing, back=True)
         self._guard_beat(None)
+        if closing:
+            self._log.disarmed(self._place)
 
     def _touched(self) -> frozenset[str]:
         """Give the ids of changes that took effect, or may have."""

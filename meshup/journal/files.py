@@ -42,12 +42,33 @@ class FileStore:
             if end == 0:
                 _sync_folder(self.path.parent)
         except OSError as failed:
-            raise Refused(
-                f"the journal file {self.path} could not be written: {failed.strerror}",
-                code="MU2313",
-                fix="free some room or choose another --journal folder, then: meshup apply --resume",
-                cluster="nothing was sent after that",
-            ) from failed
+            raise self._full(failed) from failed
+
+    def become(self, entries: Sequence[Entry]) -> None:
+        """Hold exactly these entries; the file is replaced in one step, and only when it differs."""
+        text = (
+            json.dumps({"schema": SCHEMA, "run": self.run}) + "\n" + "".join(to_line(each) + "\n" for each in entries)
+        )
+        try:
+            if self.path.exists() and self.path.read_bytes() == text.encode():
+                return
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            beside = self.path.with_suffix(".new")
+            with beside.open("wb", buffering=0) as file:
+                _write(file, text.encode())
+                os.fsync(file.fileno())
+            beside.replace(self.path)
+            _sync_folder(self.path.parent)
+        except OSError as failed:
+            raise self._full(failed) from failed
+
+    def _full(self, failed: OSError) -> Refused:
+        return Refused(
+            f"the journal file {self.path} could not be written: {failed.strerror}",
+            code="MU2313",
+            fix="free some room or choose another --journal folder, then: meshup apply --resume",
+            cluster="nothing was sent after that",
+        )
 
     def entries(self) -> tuple[Entry, ...]:
         """Read the lines back; a last line cut short by a kill is passed over. Raises Refused (MU2311) when odd."""

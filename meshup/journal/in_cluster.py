@@ -55,7 +55,8 @@ class ClusterStore:
         """Read all segments and check the chain. Raises Refused when it is broken or of a newer format."""
         found: list[Entry] = []
         previous = ""
-        for number, each in enumerate(self._segments()):
+        segments = self._segments()
+        for number, each in enumerate(segments):
             name = str(dig(each, "metadata", "name"))
             if name != segment_name(self.run, number):
                 raise damaged(f"ConfigMap {HOME}/{segment_name(self.run, number)}", "a segment is missing")
@@ -71,6 +72,9 @@ class ClusterStore:
                 from_line(line, where=f"ConfigMap {HOME}/{name} line {at}")
                 for at, line in enumerate(text.splitlines(), 1)
             ]
+        if self._number < 0:
+            # What is appended next stands behind what was read here: an entry that came between stops this process.
+            self._stand_behind(segments)
         return tuple(found)
 
     def _segments(self) -> list[Object]:
@@ -78,7 +82,9 @@ class ClusterStore:
         return sorted(found, key=lambda each: str(dig(each, "metadata", "name")))
 
     def _find_end(self) -> None:
-        segments = self._segments()
+        self._stand_behind(self._segments())
+
+    def _stand_behind(self, segments: Sequence[Object]) -> None:
         if segments:
             self._last, self._number = segments[-1], len(segments) - 1
             self._previous = str(dig(segments[-1], "data", "previous") or "")

@@ -74,10 +74,18 @@ def damaged(where: str, why: str) -> Refused:
     )
 
 
+class Copy(JournalStore, Protocol):
+    """A store that can follow another."""
+
+    def become(self, entries: Sequence[Entry]) -> None:
+        """Hold exactly these entries: what a kill left here alone goes, what is missing comes."""
+        ...
+
+
 class BothStores:
     """The cluster's journal, and the same lines in files: a file that can't be written stops the act before it."""
 
-    def __init__(self, cluster: JournalStore, files: JournalStore) -> None:
+    def __init__(self, cluster: JournalStore, files: Copy) -> None:
         self._cluster, self._files = cluster, files
         self.run = cluster.run
 
@@ -87,5 +95,8 @@ class BothStores:
         self._cluster.append(entries)
 
     def entries(self) -> tuple[Entry, ...]:
-        """Give the cluster's entries; they are the truth."""
-        return self._cluster.entries()
+        """Give the cluster's entries; they are the truth, and the files are made equal to them."""
+        found = self._cluster.entries()
+        if found:
+            self._files.become(found)
+        return found

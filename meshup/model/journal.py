@@ -11,7 +11,10 @@ from meshup.model.verdict import Judged, Reading
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The run begins. plan: its digest. epoch: of the lock at that time. kind: Plan.kind. at: RFC 3339 UTC (all)."""
+    """The run begins. plan: its digest. epoch: of the lock at that time. kind: Plan.kind. at: RFC 3339 UTC (all).
+
+    through: the last place it was asked to perform, "" = all; a resume goes no further unless it is asked to.
+    """
 
     at: str
     run: str
@@ -22,6 +25,7 @@ class Started:
     cluster_uid: str
     host: str = ""
     on_behalf_of: str = ""
+    through: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """A wave or stage ended well (how=done), was undone (how=undone), or began its undo (how=undoing)."""
+    """A wave or stage ended: how is done, undone, undoing (its undo began), held, or disarmed (its guard was taken away)."""
 
     at: str
     place: str
@@ -100,12 +104,13 @@ class Approved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenOver:
-    """Another process went on with the run."""
+    """Another process went on with the run. through: as in Started."""
 
     at: str
     epoch: int
     user: str
     host: str = ""
+    through: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,36 @@
+"""A runbook for a command: read, checked, and refused with every problem at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meshup.model.problem import UsageError
+
+if TYPE_CHECKING:
+    from meshup.model.runbook import Runbook
+
+
+def book(filename: str) -> Runbook:
+    """Load a runbook. Raises UsageError with all its problems, or when there is no such file."""
+    from meshup.cli.kinds import kinds
+    from meshup.runbook.load import load_file
+
+    if not Path(filename).exists():
+        raise UsageError(
+            f"there is no runbook {filename}",
+            code="MU1005",
+            fix="meshup init writes one; -f names another",
+            cluster="not contacted",
+        )
+    loaded = load_file(filename, kinds=kinds())
+    wrong = [each for each in loaded.problems if each.severity == "error"]
+    if wrong or loaded.runbook is None:
+        raise UsageError(
+            f"{filename} has {len(wrong)} problems",
+            code=wrong[0].code if wrong else "MU1101",
+            problems=loaded.problems,
+            fix=f"meshup lint -f {filename}",
+            cluster="not contacted",
+        )
+    return loaded.runbook

@@ -1,0 +1,68 @@
+"""`meshup lint`: every problem of a runbook at once, without a cluster."""
+
+from __future__ import annotations
+
+from meshup.cli import options
+
+
+def command(
+    filename: options.Filename = "meshup.yaml",
+    output: options.Output = "text",
+    report: options.Report = [],  # noqa: B006 - the framework copies it
+    color: options.Color = "auto",
+    plain: options.Plain = False,
+) -> int:
+    """Check a runbook without a cluster; every problem at once.
+
+    Example: meshup lint -f meshup.yaml --report sarif=lint.sarif
+    """
+    import json
+    from pathlib import Path
+
+    from meshup.cli import reports
+    from meshup.cli.connect import one_of
+    from meshup.cli.kinds import kinds
+    from meshup.cli.screen import screen
+    from meshup.model.problem import Exit, UsageError
+    from meshup.runbook.load import load_file
+    from meshup.views.documents import document
+    from meshup.views.problem import findings, problem_document
+    from meshup.views.sarif import sarif
+    from meshup.views.table import amount
+
+    one_of(output, ("text", "json"), flag="-o")
+    further = reports.asked(report, ("json", "sarif"))
+    if not Path(filename).exists():
+        raise UsageError(
+            f"there is no runbook {filename}",
+            code="MU1005",
+            fix="meshup init writes one; -f names another",
+            cluster="not contacted",
+        )
+    loaded = load_file(filename, kinds=kinds())
+    look = screen(color=color, plain=plain)
+    errors = sum(each.severity == "error" for each in loaded.problems)
+    told = document(
+        "lint",
+        runbook=filename,
+        errors=errors,
+        warnings=len(loaded.problems) - errors,
+        problems=[problem_document(each) for each in loaded.problems],
+    )
+    reports.write(further, {"json": lambda: json.dumps(told, indent=2), "sarif": lambda: sarif(loaded.problems)})
+    if output == "json":
+        look.out(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        if loaded.problems:
+            look.err(findings(loaded.problems))
+        if loaded.runbook is not None and not errors:
+            book = loaded.runbook
+            look.out(
+                f"pass      {filename}: {amount(len(book.stages), 'stage')}, {amount(len(book.waves), 'wave')}, "
+                f"{amount(len(book.services), 'service')}; {amount(len(loaded.problems), 'warning')}\nNext      meshup plan"
+            )
+        else:
+            look.out(
+                f"fail      {filename}: {amount(errors, 'error')}, {amount(len(loaded.problems) - errors, 'warning')}\nNext      correct them, then: meshup lint -f {filename}"
+            )
+    return int(Exit.USAGE) if errors else int(Exit.DONE)

@@ -1,0 +1,69 @@
+"""Who is told of a run's events: lines on stderr, a live line on a terminal, or one JSON object a line on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from meshup.model.events import Event, Waits
+
+if TYPE_CHECKING:
+    from meshup.cli.screen import Screen
+
+
+@dataclass(slots=True)
+class Lines:
+    """Lines on stderr: one per change of state. A wait that says the same again is told as a heartbeat every 30 s.
+
+    On a terminal a wait rewrites its own line instead.
+    """
+
+    screen: Screen
+    chatty: bool = False
+    _said: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _live: bool = False
+
+    def tell(self, event: Event) -> None:
+        """Show one event."""
+        from meshup.views.run import line
+
+        if isinstance(event, Waits):
+            key = f"{event.place} {event.gate} {event.object}"
+            before = self._said.get(key)
+            same = before is not None and before[0] == event.because and event.elapsed_s - before[1] < 30
+            if self.screen.interactive:
+                self._rewrite(line(event))
+                return
+            if same:
+                return
+            self._said[key] = (event.because, event.elapsed_s)
+        text = line(event, chatty=self.chatty)
+        if text:
+            if self._live:
+                sys.stderr.write("\r\x1b[K")
+                self._live = False
+            self.screen.err(text)
+
+    def _rewrite(self, text: str) -> None:
+        sys.stderr.write("\r\x1b[K" + text[: self.screen.width - 1])
+        sys.stderr.flush()
+        self._live = True
+
+
+@dataclass(slots=True)
+class Stream:
+    """One JSON object a line on stdout, each with its schema."""
+
+    def tell(self, event: Event) -> None:
+        """Write one event."""
+        from meshup.views.run import record
+
+        sys.stdout.write(json.dumps(record(event), ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+
+def watcher(output: str, screen: Screen, *, chatty: bool) -> Lines | Stream:
+    """Choose by the output format; for json the story still goes to stderr."""
+    return Stream() if output == "events" else Lines(screen=screen, chatty=chatty)

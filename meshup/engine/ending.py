@@ -1,0 +1,68 @@
+"""How a run ends: one outcome that every format shows, and the entry that says so in the journal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from meshup.engine.holding import Run
+from meshup.engine.log import RunLog
+from meshup.model.events import Outcome
+from meshup.model.journal import Judgement
+from meshup.model.problem import MeshupError
+
+
+def of_error(stopped: MeshupError) -> Outcome:
+    """Make the outcome of an error that ended a run."""
+    why = f"{stopped.what}: {stopped.why}" if stopped.why else stopped.what
+    return Outcome(
+        exit=int(stopped.exit),
+        run="",
+        plan="",
+        kind="",
+        code=stopped.code,
+        why=why,
+        details=stopped.details,
+        kept=stopped.cluster or "everything that was done is in the journal",
+        next=(stopped.fix,),
+    )
+
+
+def ended(run: Run, log: RunLog, outcome: Outcome, place: str) -> Outcome:
+    """Store the stop and complete the outcome; a stop that can't be stored changes nothing of it."""
+    try:
+        log.flush()
+        log.stopped(
+            code=outcome.exit, why=outcome.why, next_command=outcome.next[0] if outcome.next else "", place=place
+        )
+    except MeshupError:
+        pass
+    return result(run, log, replace(outcome, stopped=place))
+
+
+def result(run: Run, log: RunLog, outcome: Outcome) -> Outcome:
+    """Complete an outcome with what the run has done so far."""
+    state = log.state
+    written = sum(each.wrote for each in state.done.values())
+    counters = getattr(run.session.cluster, "counters", None)
+    return replace(
+        outcome,
+        run=state.run,
+        plan=run.plan.id,
+        kind=run.plan.kind,
+        places=tuple(state.places.items()),
+        judgements=_last_of_each(log),
+        planned=sum(1 for _ in run.plan.changes()),
+        written=written,
+        already_right=len(state.done) - written,
+        requests=counters.requests if counters is not None else 0,
+        mutations=counters.mutations if counters is not None else 0,
+        took_s=run.session.clock.elapsed() - run.began,
+    )
+
+
+def _last_of_each(log: RunLog) -> tuple[Judgement, ...]:
+    found: dict[str, Judgement] = {}
+    for each in log.state.judgements:
+        found.pop(each.judged.gate, None)
+        found[each.judged.gate] = each
+    return tuple(found.values())

@@ -1,0 +1,69 @@
+"""What is checked before anything is written: cluster, doors, findings, runs that were cut off, drift."""
+
+from __future__ import annotations
+
+from meshup.engine.drift import moved, stale
+from meshup.engine.fold import RunState
+from meshup.engine.session import Session
+from meshup.model.plan import Basis, Plan
+from meshup.model.problem import MeshupError, Refused, UsageError
+
+
+def blocked(plan: Plan) -> MeshupError:
+    """Make the error of a plan with findings that keep it from starting."""
+    return Refused(
+        f"the plan is blocked by {len(plan.blocked)} finding{'s' if len(plan.blocked) > 1 else ''}",
+        code="MU2112",
+        problems=plan.blocked,
+        fix="mend them, then: meshup plan",
+        cluster="nothing was changed",
+    )
+
+
+def check_cluster(session: Session, plan: Plan) -> None:
+    """Refuse a plan for another cluster, one-way doors that nobody accepted, and stand-ins on a real cluster."""
+    uid = session.cluster.uid()
+    if plan.cluster_uid != uid:
+        raise Refused(
+            f"the plan is for another cluster: {plan.cluster_uid[:8] or 'none'}..., this is {uid[:8]}...",
+            code="MU2202",
+            why="the UID of namespace kube-system differs",
+            fix="choose the right --context, or meshup plan",
+            cluster="nothing was changed",
+        )
+    closed = [door for door in plan.one_way if door not in plan.accepted_one_way]
+    if closed:
+        raise UsageError(
+            f"the plan has a one-way change that was not accepted: {', '.join(closed)}",
+            code="MU1009",
+            fix=f"--accept-one-way {closed[0]}, or put it under oneWay.accept in the runbook",
+            why="it can't be taken back, so it is accepted by its name and by nothing else",
+            cluster="nothing was changed",
+        )
+    if plan.book.mesh.manifests.source == "stand-in" and not session.cluster.is_simulator():
+        raise Refused(
+            "the runbook uses stand-in manifests, and this is not the simulator",
+            code="MU2203",
+            fix="set mesh.manifests.from to istioctl, helm or directory, then: meshup plan",
+            why="stand-ins only pretend to be a mesh",
+            cluster="nothing was changed",
+        )
+
+
+def interrupted_run(state: RunState) -> Refused:
+    """Make the error of a run whose open intents block every other."""
+    return Refused(
+        f"run {state.run} was cut off in the middle of {len(state.open)} change{'s' if len(state.open) > 1 else ''}",
+        code="MU2304",
+        details=tuple(f"{each.change}  {each.object}" for each in state.open[:10]),
+        why="what it had begun may or may not have happened; only that run knows its way on and back",
+        fix=f"meshup apply --resume, or meshup rollback --run {state.run}",
+        cluster="nothing was changed",
+    )
+
+
+def refuse_stale(session: Session, plan: Plan, basis: tuple[Basis, ...], *, run: str, changed: bool) -> None:
+    """Raise Refused (MU2201) when planned objects are not as the plan saw them."""
+    found = moved(session.cluster, basis, list(plan.changes()), run=run)
+    if found:
+        raise stale(found, planned=len(basis), taken_at=plan.taken_at, changed=changed)

@@ -1,0 +1,154 @@
+"""Where things stand, as values for every view: a run, the services, the pins, and what a rehearsal showed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from meshup.model.events import Outcome
+from meshup.model.journal import Judgement
+from meshup.model.ledger import Pin, Running, Trust
+from meshup.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceStanding:
+    """One planned wave or stage. how: done, undone, undoing, held, running, or "" = not begun. done, changes: counts."""
+
+    place: str
+    how: str
+    changes: int
+    done: int
+    services: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    verdict: str = ""
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStanding:
+    """The newest run. word: running, stopped, finished. open: intents without an end, "CHANGE  OBJECT"."""
+
+    run: str
+    plan: str
+    kind: str
+    word: str
+    user: str
+    started_at: str
+    places: tuple[PlaceStanding, ...]
+    open: tuple[str, ...] = ()
+    exit: int = 0
+    why: str = ""
+    next: str = ""
+    judgements: tuple[Judgement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStanding:
+    """One service. wanted: release the runbook says. opted_in: "who, when", "" = not. pinned: "RELEASE until DATE"."""
+
+    running: Running
+    wave: str
+    wanted: str
+    opted_in: str = ""
+    pinned: str = ""
+    overdue: bool = False
+
+    @property
+    def is_right(self) -> bool:
+        """Tell whether every pod runs what is wanted."""
+        return bool(self.running.releases) and all(release == self.wanted for release, _ in self.running.releases)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """All that `status` shows. holder: who has the lock, "" = nobody. revisions: (revision, release) installed."""
+
+    at: datetime
+    cluster_uid: str
+    context: str
+    server: str
+    user: str
+    run: RunStanding | None
+    services: tuple[ServiceStanding, ...]
+    pins: tuple[Pin, ...]
+    revisions: tuple[tuple[str, str], ...] = ()
+    holder: str = ""
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRow:
+    """One rollback or pin. to_release: "" = out of the mesh. user: "" = nobody recorded it (trust inferred)."""
+
+    user: str
+    service: str
+    from_release: str
+    to_release: str
+    since: datetime | None
+    until: datetime | None
+    trust: Trust
+    phase: str
+    reason: str = ""
+    overdue: bool = False
+    on_behalf_of: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseCount:
+    """One release. on: services with all their pods on it. mixed: services with some. rolled_back: away from it."""
+
+    release: str
+    on: int
+    mixed: int
+    rolled_back: int
+    temporary: int
+    overdue: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Who runs or rolled back to what. release: the one asked for, "" = all. services: how many were looked at.
+
+    by_user: (user, rollbacks), most first. odd: records that could not be read. unread: why a part is missing.
+    """
+
+    at: datetime
+    cluster_uid: str
+    release: str
+    services: int
+    counts: tuple[ReleaseCount, ...]
+    rows: tuple[ReportRow, ...]
+    running: tuple[Running, ...]
+    by_user: tuple[tuple[str, int], ...] = ()
+    odd: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What playing a runbook in memory showed. back: how the way back of the whole run ended, None = not tried.
+
+    left: differences to the first state after the way back, one line each; empty = it works. virtual_s: seconds that
+    passed in there. approved: places whose approval was given by the rehearsal itself.
+    """
+
+    plan: Plan
+    outcome: Outcome
+    back: Outcome | None
+    left: tuple[str, ...]
+    virtual_s: float
+    approved: tuple[str, ...] = ()
+    requests: int = 0
+
+    @property
+    def exit(self) -> int:
+        """The exit code that `apply` would give."""
+        return self.outcome.exit
+
+    @property
+    def way_back_works(self) -> bool:
+        """Tell whether the way back ended well and left nothing."""
+        return self.back is not None and self.back.exit == 0 and not self.left
