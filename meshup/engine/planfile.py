@@ -22,7 +22,7 @@ def _canonical(value: Any) -> str:
 
 def sealed(plan: Plan) -> Plan:
     """Give the plan with its id and digest: SHA-256 over everything but id, digest and the time it was taken."""
-    body = dump(replace(plan, id="", digest="", taken_at=""))
+    body = dump(replace(plan, id="", digest="", taken_at="", accepted_one_way=()))
     digest = hashlib.sha256(_canonical(body).encode()).hexdigest()
     return replace(plan, id=digest[:8], digest=f"sha256:{digest}")
 
