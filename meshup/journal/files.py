@@ -46,16 +46,15 @@ class FileStore:
 
     def become(self, entries: Sequence[Entry]) -> None:
         """Hold exactly these entries; the file is replaced in one step, and only when it differs."""
-        text = (
-            json.dumps({"schema": SCHEMA, "run": self.run}) + "\n" + "".join(to_line(each) + "\n" for each in entries)
-        )
+        header = json.dumps({"schema": SCHEMA, "run": self.run}) + "\n"
+        content = (header + "".join(to_line(each) + "\n" for each in entries)).encode()
         try:
-            if self.path.exists() and self.path.read_bytes() == text.encode():
+            if self.path.exists() and self.path.stat().st_size == len(content) and self.path.read_bytes() == content:
                 return
             self.path.parent.mkdir(parents=True, exist_ok=True)
             beside = self.path.with_suffix(".new")
             with beside.open("wb", buffering=0) as file:
-                _write(file, text.encode())
+                _write(file, content)
                 os.fsync(file.fileno())
             beside.replace(self.path)
             _sync_folder(self.path.parent)

@@ -182,12 +182,14 @@ def test_a_full_disk_stops_before_the_cluster_is_told(tmp_path):
     server = Server()
     both = BothStores(ClusterStore(door(server), "r1", epoch=1), FileStore(tmp_path, "r1"))
     both.append([note(1)])
-    both._files.path = type(both._files.path)("/dev/full")
+    kept = both._files.path
+    both._files.path = type(kept)("/dev/full")
     before = server.mutations
     with pytest.raises(Refused) as failed:
         both.append([note(2)])
     assert failed.value.code == "MU2313"
     assert server.mutations == before
+    both._files.path = kept
     assert [each.change for each in both.entries()] == ["1"]
 
 
@@ -279,3 +281,66 @@ def test_a_stored_plan_that_was_altered_is_refused(harm):
     with pytest.raises(Refused) as failed:
         read_plan(door(server), "sha256:ab")
     assert failed.value.code == "MU2314"
+
+
+def test_a_file_follows_the_cluster_after_a_kill_between_the_two(tmp_path):
+    server = Server()
+    both = BothStores(ClusterStore(door(server), "r1", epoch=1), FileStore(tmp_path, "r1"))
+    both.append([note(1)])
+    server.faults = {server.mutations: "killed-before"}
+    with pytest.raises(Killed):
+        both.append([note(2)])
+    assert len(FileStore(tmp_path, "r1").entries()) == 2
+    again = BothStores(ClusterStore(door(server), "r1", epoch=2), FileStore(tmp_path, "r1"))
+    assert again.entries() == (note(1),)
+    again.append([note(3)])
+    assert FileStore(tmp_path, "r1").entries() == (note(1), note(3))
+    elsewhere = BothStores(ClusterStore(door(server), "r1", epoch=3), FileStore(tmp_path / "other", "r1"))
+    elsewhere.entries()
+    elsewhere.append([note(4)])
+    assert FileStore(tmp_path / "other", "r1").entries() == (note(1), note(3), note(4))
+
+
+def test_an_entry_that_came_after_the_look_stops_the_one_who_looked():
+    server = Server()
+    old = ClusterStore(door(server), "r1", epoch=1)
+    old.append([note(1)])
+    new = ClusterStore(door(server), "r1", epoch=2)
+    assert new.entries() == (note(1),)
+    old.append([note(2)])
+    with pytest.raises(Refused) as failed:
+        new.append([note(3)])
+    assert failed.value.code == "MU2303"
+
+
+APPENDER = """
+import sys
+from pathlib import Path
+from meshup.journal.files import FileStore
+from meshup.model.journal import Failed
+store = FileStore(Path(sys.argv[1]), "r1")
+begin = len(store.entries())
+for number in range(begin, 100000):
+    store.append([Failed(at="t", change=str(number), why="x" * (number % 700))])
+    print(number, flush=True)
+"""
+
+
+def test_a_real_process_killed_while_it_appends_loses_nothing_it_confirmed(tmp_path):
+    import signal
+    import subprocess
+    import sys
+
+    confirmed = -1
+    for round_ in range(4):
+        with subprocess.Popen(
+            [sys.executable, "-c", APPENDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        ) as child:
+            for _ in range(20 + 13 * round_):
+                confirmed = int(child.stdout.readline())
+            child.send_signal(signal.SIGKILL)
+            rest = child.stdout.read().split("\n")
+            confirmed = max([confirmed, *(int(each) for each in rest[:-1] if each)])
+        read = [int(each.change) for each in FileStore(tmp_path, "r1").entries()]
+        assert read == list(range(len(read)))
+        assert len(read) > confirmed
