@@ -36,6 +36,8 @@ CODES: Mapping[str, str] = {
     "minute.",
     "MU7014": "The API server failed (500, 502, 503, 504), or an admission webhook that it must call does not "
     "answer, until the tries were used up. The message names what failed. It is resumable.",
+    "MU7015": "You asked to stop while meshup was waiting for an API server that does not answer. Whatever was sent "
+    "last is in the journal as an intent; meshup apply --resume looks what became of it.",
     "MU7101": "This identity may not do that. The message names verb, resource and namespace; meshup plan lists "
     "every right a run needs.",
     "MU7201": "The object, its namespace or its kind is not in the cluster any more. Plan again: the cluster moved.",

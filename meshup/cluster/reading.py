@@ -58,6 +58,10 @@ class ReadingDoor:
         """Go on with another clock; hear: given every answer, as a simulator's carry its time."""
         self._sender.use_clock(clock, hear)
 
+    def stop_when(self, asked: Callable[[], bool]) -> None:
+        """Let waiting for an API server that is away end with Interrupted soon after a person asked to stop."""
+        self._sender.stop_when(asked)
+
     def observe(self, observer: Callable[[Again], None] | None) -> None:
         """Let somebody see every repeated attempt."""
         self._sender.observer = observer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from meshup.cluster.errors import (
 from meshup.cluster.flow import Flow
 from meshup.cluster.ports import Counters
 from meshup.model.clock import Clock
+from meshup.model.problem import Interrupted
 from meshup.model.text import clean
 from meshup.model.transport import Request, Response, Transport, TransportFailure
 
@@ -47,6 +49,8 @@ class Rules:
 
 RULES = Rules()
 FENCE_S = 5.0
+SLICE_S = 1.0
+ENOUGH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,9 @@ class Sender:
     ) -> None:
         self.rules, self.clock, self.counters, self.flow = rules, clock, Counters(), Flow(rules.in_flight)
         self._transport, self._server = transport, server
-        self.pause = pause or clock.sleep
+        self._sleep = pause or clock.sleep
+        self._stop: Callable[[], bool] | None = None
+        self._stop_seen = 0.0
         self._chance = chance or random.Random()  # noqa: S311 - jitter
         self._refresh, self._hear = refresh, hear
         self.observer = observer
@@ -97,7 +103,28 @@ class Sender:
 
     def use_clock(self, clock: Clock, hear: Callable[[Response], None] | None) -> None:
         """Go on with another clock: the server turned out to be a simulator."""
-        self.clock, self.pause, self._hear = clock, clock.sleep, hear
+        self.clock, self._sleep, self._hear = clock, clock.sleep, hear
+
+    def stop_when(self, asked: Callable[[], bool]) -> None:
+        """Let pauses end with Interrupted some seconds after a person asked to stop."""
+        self._stop = asked
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, in slices when somebody may ask to stop: a server that is away must not hold them for minutes."""
+        left = seconds
+        while left > 0:
+            piece = left if self._stop is None else min(left, SLICE_S)
+            self._sleep(piece)
+            left -= piece
+            if self._stop is not None and self._stop():
+                self._stop_seen = self._stop_seen or time.monotonic()
+                if time.monotonic() - self._stop_seen >= ENOUGH_S:
+                    raise Interrupted(
+                        "stopped as asked while waiting for the API server",
+                        code="MU7015",
+                        fix="meshup apply --resume",
+                        cluster="what was sent last may have happened; the resume looks",
+                    )
 
     def send(
         self,

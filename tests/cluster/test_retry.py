@@ -29,7 +29,7 @@ from meshup.cluster.flow import Flow
 from meshup.cluster.https import HttpsTransport
 from meshup.cluster.retry import Rules
 from meshup.model.objects import Ref
-from meshup.model.problem import Exit, Unreachable
+from meshup.model.problem import Exit, Interrupted, Unreachable
 
 POD = Ref(api_version="v1", kind="Pod", namespace="shop", name="cart-1")
 CM = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}, "data": {"k": "v"}}
@@ -505,3 +505,16 @@ def test_old_discovery_is_read_group_by_group():
         assert found["x.dev/v1", "Foo"].plural == "foos"
         assert found["v1", "Pod"].namespaced
         assert len(found) == 2
+
+
+def test_a_person_who_asks_to_stop_is_not_held_by_a_server_that_is_away(monkeypatch):
+    monkeypatch.setattr("meshup.cluster.retry.ENOUGH_S", 0.0)
+    with Scripted([OK]) as server:
+        cluster, clock = door(server)
+        cluster.get(POD)
+    cluster._sender._transport.close()
+    cluster.stop_when(lambda: sum(clock.slept) > 20)
+    with pytest.raises(Interrupted) as failed:
+        cluster.get(POD)
+    assert sum(clock.slept) < 22
+    assert failed.value.exit == Exit.INTERRUPTED
