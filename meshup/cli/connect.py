@@ -76,6 +76,8 @@ def session(
     from meshup.engine.session import Session, Silence, never
     from meshup.journal.holder import on_behalf_of, this_process
 
+    if interrupt is not None:
+        cluster.stop_when(interrupt)
     identity = cluster.whoami()
     return Session(
         cluster=cluster,
