@@ -12,8 +12,9 @@ from meshup.model.problem import UsageError
 
 if TYPE_CHECKING:
     from meshup.cluster.door import Cluster
+    from meshup.cluster.retry import Again
     from meshup.engine.session import Session
-    from meshup.model.events import Watcher
+    from meshup.model.events import Retried, Watcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,8 @@ def session(
 
     if interrupt is not None:
         cluster.stop_when(interrupt)
+    if watcher is not None:
+        cluster.observe(lambda again: watcher.tell(_retried(again, cluster)))
     identity = cluster.whoami()
     return Session(
         cluster=cluster,
@@ -94,6 +97,12 @@ def session(
         journal_folder=Path(journal) if journal else None,
         on_behalf_of=on_behalf_of(os.environ),
     )
+
+
+def _retried(again: Again, cluster: Cluster) -> Retried:
+    from meshup.model.events import Retried
+
+    return Retried(at=cluster.clock.now(), request=again.doing, why=again.why, tries=again.number, wait_s=again.wait_s)
 
 
 def seconds(text: str, *, flag: str) -> float:
