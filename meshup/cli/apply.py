@@ -47,6 +47,7 @@ def command(
     from meshup.cli.screen import screen
     from meshup.cli.telling import watcher
     from meshup.engine import execute
+    from meshup.engine.planfile import accepting
     from meshup.engine.planning import make_plan
     from meshup.model.problem import UsageError
 
@@ -83,7 +84,7 @@ def command(
     if saved is None and loaded is not None:
         saved = make_plan(around, loaded, context=cluster.context, accept=tuple(accept_one_way))
     assert saved is not None
-    saved = execute.accepting(saved, tuple(accept_one_way))
+    saved = accepting(saved, tuple(accept_one_way))
     if saved.changed:
         confirm(look, yes=yes, question=_question(saved, cluster.context, around.identity.user))
     return ending.show(execute.apply(around, saved, through=through), screen=look, output=output, further=further)

@@ -124,3 +124,8 @@ def _not_a_plan(where: str, line: int, why: str) -> UsageError:
         fix="meshup plan --out FILE",
         cluster="not contacted",
     )
+
+
+def accepting(plan: Plan, doors: tuple[str, ...]) -> Plan:
+    """Give the plan with further one-way doors accepted by name; its content and digest stay as they were saved."""
+    return replace(plan, accepted_one_way=tuple(dict.fromkeys([*plan.accepted_one_way, *doors]))) if doors else plan
