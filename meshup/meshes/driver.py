@@ -27,12 +27,15 @@ class Enrolment:
     """What makes the pods of one workload join at a revision, or why that can't be done.
 
     at: path of the label map. set: labels wanted there. blocked: reason in one line, "" when it can be done.
+    annotations: of the pod template beside the labels (evidence that must be switched on), written in the same patch.
     right: the workload already carries it. before: the same keys now. revision_before: what its template asks for now.
     """
 
     at: tuple[str, ...] = ()
     set: Mapping[str, str | None] = field(default_factory=dict)
     before: Mapping[str, str | None] = field(default_factory=dict)
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+    annotations_before: Mapping[str, str | None] = field(default_factory=dict)
     blocked: str = ""
     right: bool = False
     revision_before: str = ""

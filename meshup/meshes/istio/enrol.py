@@ -1,0 +1,136 @@
+"""What puts a workload on a revision, decided by the cluster's own webhook selectors and never by assumption.
+
+Seen on a real 1.31 by dry-run pods: a namespace's label beats the pod's; a label for a revision that is not there
+gives a bare pod and no error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from meshup.meshes.driver import Enrolment
+from meshup.meshes.istio.words import INJECT, INJECTION, REV, STATS, STATS_WANTED, TAG
+from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, labels, matches, template
+from meshup.model.snapshot import Snapshot
+
+SYSTEM = frozenset({"kube-system", "kube-public", "kube-node-lease", "istio-system"})
+
+
+def injectors(snapshot: Snapshot) -> Iterator[tuple[str, Object]]:
+    """Yield (revision, webhook) of every injector webhook, tags resolved to their revision."""
+    for configuration in snapshot.of("MutatingWebhookConfiguration"):
+        found = labels(configuration)
+        if REV not in found or (found.get("app") != "sidecar-injector" and TAG not in found):
+            continue
+        for hook in configuration.get("webhooks") or ():
+            yield found[REV], hook
+
+
+def chosen_by(pod_labels: Mapping[str, str], namespace_labels: Mapping[str, str], snapshot: Snapshot) -> str:
+    """Give the revision that would inject such a pod, "" when none would."""
+    for revision, hook in injectors(snapshot):
+        if matches(hook.get("namespaceSelector") or {}, namespace_labels) and matches(
+            hook.get("objectSelector") or {}, pod_labels
+        ):
+            return revision
+    return ""
+
+
+def enrolment(workload: Object, snapshot: Snapshot, revision: str | None) -> Enrolment:
+    """Say what puts a workload on a revision (None = out of the mesh), or why that can't be done."""
+    kind = str(workload.get("kind"))
+    path = TEMPLATE_PATH.get(kind)
+    if path is None or kind not in ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job"):
+        return Enrolment(blocked=f"a {kind} can't be enrolled")
+    at = (*path, "metadata", "labels")
+    now = dig(workload, *at) or {}
+    notes = dig(workload, *path, "metadata", "annotations") or {}
+    before = {REV: now.get(REV), INJECT: now.get(INJECT)}
+    blocked = _blocked(workload, snapshot)
+    if blocked:
+        return Enrolment(at=at, blocked=blocked, revision_before=now.get(REV, ""))
+    if kind == "Job":
+        return Enrolment(at=at, blocked="a Job's template can't change: it is enrolled when its owner makes it anew")
+    if revision is None:
+        wanted: dict[str, str | None] = {REV: None, INJECT: None}
+        right = REV not in now and INJECT not in now
+        return _made(at, wanted, before, right=right, now=now, notes=notes, stats=None)
+    wanted = {REV: revision}
+    if now.get(INJECT) == "false":
+        wanted[INJECT] = None
+    right = now.get(REV) == revision and now.get(INJECT) != "false" and STATS in notes
+    stats = None if STATS in notes and annotated_by_us(notes) else ",".join(STATS_WANTED)
+    return _made(at, wanted, {key: before[key] for key in wanted}, right=right, now=now, notes=notes, stats=stats)
+
+
+def annotated_by_us(notes: Mapping[str, str]) -> bool:
+    """Tell whether the statistics annotation already asks for what the evidence needs."""
+    return all(each in notes.get(STATS, "") for each in STATS_WANTED)
+
+
+def _made(
+    at: tuple[str, ...],
+    wanted: Mapping[str, str | None],
+    before: Mapping[str, str | None],
+    *,
+    right: bool,
+    now: Mapping[str, str],
+    notes: Mapping[str, str],
+    stats: str | None,
+) -> Enrolment:
+    leaving = wanted.get(REV) is None
+    extra: dict[str, str | None] = {}
+    if stats is not None:
+        extra = {STATS: _joined(notes.get(STATS, ""), stats)}
+    elif leaving and STATS in notes and annotated_by_us(notes):
+        extra = {STATS: None}
+    return Enrolment(
+        at=at,
+        set=dict(wanted),
+        before=dict(before),
+        annotations=extra,
+        annotations_before={key: notes.get(key) for key in extra},
+        right=right,
+        revision_before=now.get(REV, ""),
+    )
+
+
+def _joined(old: str, wanted: str) -> str:
+    return ",".join(dict.fromkeys([*(each for each in old.split(",") if each), *wanted.split(",")]))
+
+
+def _blocked(workload: Object, snapshot: Snapshot) -> str:
+    meta = workload.get("metadata") or {}
+    for owner in meta.get("ownerReferences") or ():
+        if owner.get("controller"):
+            return f"owned by {owner.get('kind')} {owner.get('name')}: change it there, never underneath"
+    spec = dig(template(workload), "spec") or {}
+    if spec.get("hostNetwork"):
+        return "its pods use the host's network, which no sidecar can redirect"
+    name = str(meta.get("namespace") or "")
+    if name in SYSTEM:
+        return f"namespace {name} is a system namespace, which the injector leaves out"
+    namespace = snapshot.get(Ref(api_version="v1", kind="Namespace", name=name))
+    found = labels(namespace) if namespace is not None else {}
+    if INJECTION in found:
+        return f"namespace {name} carries {INJECTION}={found[INJECTION]}, which beats the pod's label; drop it first"
+    if REV in found:
+        return f"namespace {name} carries {REV}={found[REV]}, which beats the pod's label; drop it first"
+    return ""
+
+
+def wanted_of(workload: Object) -> str:
+    """Give the revision a workload's template asks for, "" = none."""
+    return str(dig(template(workload), "metadata", "labels", REV) or "")
+
+
+def injected_by(pod: Object) -> str:
+    """Give the revision that injected a pod, as its own annotations say; "" when it is bare."""
+    notes = annotated(pod)
+    if REV in notes:
+        return notes[REV]
+    try:
+        return str(json.loads(notes.get("sidecar.istio.io/status", "{}")).get("revision") or "")
+    except ValueError:
+        return ""

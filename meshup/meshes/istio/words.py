@@ -1,0 +1,58 @@
+"""Names and facts of Istio: labels, ports, release data (istio.io and the source of 1.29 to 1.31)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+REV = "istio.io/rev"
+TAG = "istio.io/tag"
+INJECTION = "istio-injection"
+INJECT = "sidecar.istio.io/inject"
+STATUS = "sidecar.istio.io/status"
+NATIVE = "sidecar.istio.io/nativeSidecar"
+STATS = "sidecar.istio.io/statsInclusionRegexps"
+PROXY = "istio-proxy"
+INIT = "istio-init"
+PROXY_UID = 1337
+STATS_PORT = 15090
+TAKEN_PORTS = (15000, 15001, 15002, 15004, 15006, 15008, 15020, 15021, 15053, 15090)
+"""Ports a sidecar takes in its pod (istio.io, ports used by Istio)."""
+
+STATS_WANTED = (
+    r"http\.inbound_.*downstream_cx_.*",
+    r"listener\..*(ssl|no_filter_chain_match|downstream_cx).*",
+    r"cluster\.(in|out)bound.*",
+)
+"""What plaintext evidence needs and an injected Envoy hides by default (MESHES section 2, mTLS)."""
+
+SECURITY = "security.istio.io"
+NETWORKING = "networking.istio.io"
+GATEWAY_API = "gateway.networking.k8s.io"
+GROUPS = (SECURITY, NETWORKING, GATEWAY_API)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of one minor release. kubernetes: (lowest, highest) minor it supports."""
+
+    kubernetes: tuple[int, int]
+
+
+FACTS: Mapping[str, Facts] = {
+    "1.28": Facts(kubernetes=(29, 34)),
+    "1.29": Facts(kubernetes=(30, 35)),
+    "1.30": Facts(kubernetes=(32, 36)),
+    "1.31": Facts(kubernetes=(32, 36)),
+}
+
+
+def minor(release: str) -> str:
+    """Give "1.30" of "1.30.3"; "" when it is none."""
+    parts = release.split(".")
+    return ".".join(parts[:2]) if len(parts) > 1 and parts[0].isdigit() and parts[1].isdigit() else ""
+
+
+def revision_suffix(revision: str) -> str:
+    """Give what object names of a revision end in; the default revision has none."""
+    return "" if revision == "default" else f"-{revision}"
