@@ -15,6 +15,7 @@ from meshup.model.objects import Object, Ref, dig, labels, matches
 from meshup.model.problem import Problem
 from meshup.model.runbook import OptIn, Runbook, Service, Stage, StepSpec, Wave
 from meshup.model.snapshot import Snapshot
+from meshup.model.text import clean
 from meshup.steps.step import Draft, Drafted, Scope, Step
 
 PLACES = ("opening", "main", "closing")
@@ -69,17 +70,19 @@ def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], drive
     frozen = freeze(book, snapshot)
     known = {each.id: each for each in frozen.services}
     by_name = {each.name: each for each in frozen.waves}
+    held = pinned(frozen, snapshot)
     places: list[Place] = []
     problems: list[Problem] = []
     right: list[str] = []
-    notes: list[str] = []
+    notes: list[str] = [f"{name} is left out: {why}" for name, why in sorted(held.items())]
     unjudged: dict[str, str] = {}
     moved: list[str] = []
     for stage in frozen.stages:
         names = stage.waves or ("",)
         for name in names:
             members = by_name[name].services if name else tuple(dict.fromkeys(moved))
-            joined = tuple(known[each] for each in members if each in known and known[each].opt_in is not None)
+            opted = [known[each] for each in members if each in known and known[each].opt_in is not None]
+            joined = tuple(each for each in opted if each.id not in held)
             waiting = tuple(each for each in members if each in known and known[each].opt_in is None)
             drafted: list[tuple[StepSpec, Drafted]] = []
             for spec in stage.steps:
@@ -205,6 +208,22 @@ def freeze(book: Runbook, snapshot: Snapshot) -> Runbook:
     services = tuple(_opted(each, snapshot) for each in book.services)
     waves = tuple(_resolved(each, services, snapshot) for each in book.waves)
     return replace(book, services=services, waves=waves)
+
+
+def pinned(book: Runbook, snapshot: Snapshot) -> Mapping[str, str]:
+    """Give the services that somebody holds elsewhere, and why: no wave touches them. Pins that are overdue hold too."""
+    found: dict[str, str] = {}
+    for service in book.services:
+        for pin in snapshot.pins:
+            if dig(pin, "metadata", "namespace") != service.namespace or dig(pin, "spec", "service") != service.name:
+                continue
+            closed = (dig(pin, "status", "phase") or "Requested") in ("Closed", "Failed")
+            if closed or dig(pin, "spec", "to", "revision") == book.mesh.revision:
+                continue
+            release = dig(pin, "spec", "to", "release") or "none"
+            user, until = dig(pin, "spec", "user", "name"), str(dig(pin, "spec", "until") or "")[:10]
+            found[service.id] = f"{clean(user)} pinned it to {clean(release)} until {until}"
+    return found
 
 
 def _opted(service: Service, snapshot: Snapshot) -> Service:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from meshup.engine.drift import moved, stale
 from meshup.engine.ending import ended, of_error, result
@@ -10,8 +11,9 @@ from meshup.engine.fold import RunState
 from meshup.engine.history import newest_run
 from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
+from meshup.engine.pinning import settle_pin, write_pin
 from meshup.engine.place import Place, places
-from meshup.engine.planfile import text_of
+from meshup.engine.planfile import sealed, text_of
 from meshup.engine.refusals import blocked, check_cluster, interrupted_run, refuse_stale
 from meshup.engine.session import Session
 from meshup.engine.wave import Held, WaveRun
@@ -20,22 +22,21 @@ from meshup.journal.runs import open_store
 from meshup.model.events import Outcome, RunStarted
 from meshup.model.journal import Started, TakenOver
 from meshup.model.plan import Plan
-from meshup.model.problem import Exit, MeshupError, Refused
+from meshup.model.problem import Exit, MeshupError, Refused, UsageError
 from meshup.model.verdict import Answer
 
 AGAIN = "meshup apply --resume"
 
 
-def apply(session: Session, plan: Plan, *, through: str = "", instead_of: str = "") -> Outcome:
-    """Perform a plan, or go on with the run that already performs it. Raises only what happened before a run began.
-
-    instead_of: the run that this plan takes back, so that its open intents do not stand in the way.
-    """
+def apply(session: Session, plan: Plan, *, through: str = "") -> Outcome:
+    """Perform a plan, or go on with the run that already performs it. Raises only what happened before a run began."""
     check_cluster(session, plan)
     wanted = places(plan, through=through)
     if plan.blocked:
         raise blocked(plan)
     if not plan.changed:
+        write_pin(session, plan)
+        settle_pin(session, plan, run="")
         return Outcome(exit=0, run="", plan=plan.id, kind=plan.kind, kept="nothing was written")
     before = newest_run(session)
     state = before[0] if before is not None else None
@@ -43,10 +44,27 @@ def apply(session: Session, plan: Plan, *, through: str = "", instead_of: str = 
         if _all_done(state, wanted):
             return _done_already(session, plan, state, wanted)
         return _go_on(session, plan, state, wanted, through=through)
-    if state is not None and state.open and state.run != instead_of:
+    if state is not None and state.open and state.run != plan.takes_back:
         raise interrupted_run(state)
     refuse_stale(session, plan, plan.basis, run="", changed=False)
     return _begin(session, plan, wanted, through=through)
+
+
+def accepting(plan: Plan, names: Sequence[str]) -> Plan:
+    """Give the plan with further one-way doors accepted by name; its digest says so. Raises UsageError (MU2113)."""
+    further = sorted(set(names) - set(plan.accepted_one_way))
+    unknown = [each for each in further if each not in plan.one_way]
+    if unknown:
+        raise UsageError(
+            f'the plan has no one-way change "{unknown[0]}"',
+            code="MU2113",
+            why=f"it has: {', '.join(plan.one_way)}" if plan.one_way else "everything in it can be taken back",
+            fix="correct --accept-one-way",
+            cluster="nothing was changed",
+        )
+    if not further:
+        return plan
+    return sealed(replace(plan, accepted_one_way=tuple(sorted({*plan.accepted_one_way, *further}))))
 
 
 def resume(session: Session, *, run: str = "", through: str = "") -> Outcome:
@@ -101,6 +119,7 @@ def _done_already(session: Session, plan: Plan, state: RunState, wanted: Sequenc
 
 
 def _begin(session: Session, plan: Plan, wanted: Sequence[Place], *, through: str) -> Outcome:
+    write_pin(session, plan)
     run = Run(session, plan)
     epoch = run.take_lock()
     try:
@@ -166,6 +185,7 @@ def _perform(run: Run, log: RunLog, wanted: Sequence[Place], *, through: str, ho
             if outcome is not None:
                 return ended(run, log, outcome, place.name)
         log.finished(through=through)
+        settle_pin(session, plan, run=log.state.run)
         return result(run, log, Outcome(exit=0, run="", plan="", kind=""))
     except MeshupError as stopped:
         return ended(run, log, of_error(stopped), _current(log, wanted))
@@ -239,8 +259,12 @@ def _held(run: Run, log: RunLog, place: Place, wave: WaveRun, held: Held) -> Out
             next=(AGAIN, "meshup status"),
         )
     failed = verdict.answer is Answer.FAIL
+    if failed and plan.takes_back:
+        log.reached(place.name, "held", why)
+        raise wave.not_back(why)
     if failed and (place.stage.on_fail == "undo" or place.wave.guard is not None):
         wave.undo(why)
+        settle_pin(run.session, plan, run=log.state.run, failed=why)
         return _undone(plan, place, why=why, details=details)
     if place.wave.guard is not None:
         wave.undo(why)

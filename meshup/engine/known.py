@@ -63,14 +63,12 @@ def _dropped(body: Object, there: Object) -> bool:
         if entry.get("manager") != MANAGER or entry.get("operation") != "Apply":
             continue
         for pointer in _owned(entry.get("fieldsV1") or {}, ""):
-            if pointer.startswith("/metadata/annotations/meshup.dev") or pointer.startswith(
-                "/metadata/labels/meshup.dev"
-            ):
+            if pointer.startswith(OURS):
                 continue
-            known = (
-                pointer in wanted or f"{pointer}/" in prefixes or any(pointer.startswith(f"{one}/") for one in wanted)
-            )
-            if not known and dig(there, *steps(pointer)) is not None:
+            above = any(pointer[:at] in wanted for at, char in enumerate(pointer) if char == "/")
+            if pointer in wanted or f"{pointer}/" in prefixes or above:
+                continue
+            if dig(there, *steps(pointer)) is not None:
                 return True
     return False
 

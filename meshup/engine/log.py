@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
 
 from meshup.engine.fold import RunState, fold
@@ -13,6 +15,9 @@ from meshup.model.journal import Done, Entry, Failed, Finished, Intent, Judgemen
 from meshup.model.plan import PlannedChange
 from meshup.model.verdict import Judged, Reading
 from meshup.model.wire import dump
+
+EVIDENCE_MOST = 48 * 1024
+"""Bytes of readings in one journal entry; older ones between the first and the newest are left out."""
 
 
 class RunLog:
@@ -48,12 +53,24 @@ class RunLog:
     def intents(self, place: str, changes: Sequence[PlannedChange]) -> None:
         """Store the intents of a group, together with the ends of the group before."""
         self.append(*(self._intent(each) for each in changes))
+
+    def started(self, place: str, changes: Sequence[PlannedChange]) -> None:
+        """Tell that changes, whose intents are stored, are being sent now."""
         for each in changes:
             self.session.watcher.tell(
                 ChangeStarted(
                     at=self.session.clock.now(), place=place, change=each.id, summary=each.summary, service=each.service
                 )
             )
+
+    def not_begun(self, changes: Sequence[PlannedChange]) -> None:
+        """Note that changes, whose intents were stored ahead, were never sent."""
+        self._waiting += [
+            Failed(at=self.now(), change=each.id, why="not begun: what came before it stopped the wave")
+            for each in changes
+            if each.id not in self.state.done
+        ]
+        self._state = None
 
     def _intent(self, planned: PlannedChange) -> Intent:
         change = planned.change
@@ -111,7 +128,7 @@ class RunLog:
 
     def judged(self, place: str, judged: Judged) -> Judgement:
         """Store a gate's answer with its evidence."""
-        entry = Judgement(at=self.now(), place=place, judged=judged)
+        entry = Judgement(at=self.now(), place=place, judged=fitting(judged))
         self.append(entry)
         self.session.watcher.tell(GateAnswered(at=self.session.clock.now(), judgement=entry))
         return entry
@@ -133,3 +150,18 @@ class RunLog:
     def finished(self, *, through: str) -> None:
         """Store that everything asked for is done."""
         self.append(Finished(at=self.now(), through=through))
+
+
+def fitting(judged: Judged) -> Judged:
+    """Keep the first reading and as many of the newest as fit into a journal entry."""
+    sizes = [len(json.dumps(dump(each))) for each in judged.readings]
+    if sum(sizes) <= EVIDENCE_MOST:
+        return judged
+    left = EVIDENCE_MOST - sizes[0]
+    kept: list[Reading] = []
+    for reading, size in zip(reversed(judged.readings[1:]), reversed(sizes[1:]), strict=True):
+        left -= size
+        if left < 0 and kept:
+            break
+        kept.append(reading)
+    return replace(judged, readings=(judged.readings[0], *reversed(kept)))

@@ -32,7 +32,7 @@ ALWAYS: tuple[tuple[str, str], ...] = (
     ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
 )
-OURS = ("MeshPin", "OptIn")
+OURS = ("MeshPin", "OptIn", "MeshRelease")
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 GATEWAY_KINDS = frozenset({"GatewayClass", "Gateway", "HTTPRoute"})
 MANAGED = "meshup.dev/managed-by"

@@ -14,7 +14,6 @@ from meshup.meshes.driver import Driver
 from meshup.model.clock import Clock
 from meshup.model.events import Event, Watcher
 from meshup.model.problem import Interrupted
-from meshup.model.runbook import Service
 from meshup.model.snapshot import Identity
 from meshup.steps.step import Step
 
@@ -24,11 +23,6 @@ class Silence:
 
     def tell(self, event: Event) -> None:
         """Take one event and forget it."""
-
-
-def no_pin(_service: Service) -> str:
-    """No service is pinned."""
-    return ""
 
 
 def never() -> bool:
@@ -42,8 +36,7 @@ class Session:
 
     interrupted: becomes true after SIGINT or SIGTERM; asked between writes and while waiting. wait_s: how long the
     caller wants to wait in all, 0 = as long as the plan says. journal_folder: where --journal keeps a copy, None =
-    nowhere. pinned: says who holds a service where ("" = nobody); asked after its intent is journalled. fenced: gives
-    the cluster with a check before each mutation.
+    nowhere. fenced: gives the cluster with a check before each mutation.
     """
 
     cluster: Writer
@@ -60,7 +53,6 @@ class Session:
     journal_folder: Path | None = None
     on_behalf_of: str = ""
     lock_terms: Terms = Terms()
-    pinned: Callable[[Service], str] = no_pin
 
     def check_interrupt(self, *, next_command: str) -> None:
         """Raise Interrupted when the user asked to stop; called only where stopping is safe."""

@@ -52,6 +52,7 @@ class WaveRun:
         self._pause, self._guard_beat = pause, guard_beat
         self._writing = Writing(session, plan, wave=wave, place=place, log=log, cluster=cluster, pause=pause)
         self._services = {each.id: each for each in plan.book.services}
+        self._back_only = bool(plan.takes_back)
 
     def perform(self) -> Held | None:
         """Carry the wave through; None when it is done, else what held it. The way back is the caller's decision."""
@@ -63,14 +64,13 @@ class WaveRun:
         self._await_owners()
         begun = any(each.id in self._touched() for each in wave.changes)
         try:
-            self._writing.in_order(wave.opening)
+            self._writing.in_order(wave.opening, back=self._back_only)
             self._guard_beat(wave.guard)
             held = None if begun else self._gates(wave.before, before=True)
             if held is not None:
                 return held
             self._first_looks()
-            self._writing.in_order([each for each in wave.changes if not each.service])
-            self._writing.in_window([each for each in wave.changes if each.service])
+            self._write_changes()
         except Trouble as trouble:
             return Held(judgement=trouble.judgement, before=False)
         held = self._gates(wave.gates, before=False)
@@ -83,6 +83,20 @@ class WaveRun:
         self._guard_beat(None)
         self._log.reached(self._place, "done")
         return None
+
+    def _write_changes(self) -> None:
+        shared = [each for each in self._wave.changes if not each.service]
+        own = [each for each in self._wave.changes if each.service]
+        if self._back_only:
+            self._writing.in_window(own, back=True)
+            self._writing.in_order(shared, back=True)
+        else:
+            self._writing.in_order(shared)
+            self._writing.in_window(own)
+
+    def not_back(self, why: str) -> RollbackFailed:
+        """Make the error of a plan that takes a run back and can't be carried through."""
+        return self._failed(why)
 
     def is_cut_off(self) -> bool:
         """Tell whether an earlier process left the wave between arming its guard and disarming it."""
@@ -147,9 +161,10 @@ class WaveRun:
     def _to_take_back(self) -> list[PlannedChange]:
         """Give the way back of every change that took effect, or may have, latest first."""
         touched = self._touched()
-        return [
+        back = [
             self._back(each) for each in reversed(self._wave.changes) if each.id in touched and each.inverse is not None
         ]
+        return [each for each in back if not isinstance(each.change, Delete) or each.change.uid]
 
     def _back(self, planned: PlannedChange) -> PlannedChange:
         inverse = planned.inverse

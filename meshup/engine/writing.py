@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 
 from meshup.cluster.errors import ApiError, Away, Temporary, Unauthorized
 from meshup.cluster.ports import Writer
 from meshup.engine.log import RunLog
+from meshup.engine.pinning import held_by_pins
 from meshup.engine.send import RUN, Stamp, send
 from meshup.engine.session import Session
 from meshup.engine.settle import Settled, gone, settled, to_settle
@@ -17,7 +19,7 @@ from meshup.model.fields import steps
 from meshup.model.journal import Judgement
 from meshup.model.objects import Ref, annotated, dig
 from meshup.model.plan import Plan, PlannedChange, PlannedWave
-from meshup.model.problem import MeshupError, Waiting
+from meshup.model.problem import Interrupted, MeshupError, Refused, Waiting
 from meshup.model.verdict import Answer, Judged, Verdict
 
 GROUP = 16
@@ -51,8 +53,13 @@ class Writing:
         for group in groups(left):
             self._session.check_interrupt(next_command=RESUME)
             self._log.intents(self._place, group)
-            for each in group:
-                self._send(each, back=back)
+            self._log.started(self._place, group)
+            for number, each in enumerate(group):
+                try:
+                    self._send(each, back=back)
+                except (Trouble, Refused):
+                    self._log.not_begun(group[number + 1 :])
+                    raise
             at += len(group)
             definitions = group[-1].change.on.kind == "CustomResourceDefinition"
             if definitions or (at < len(left) and left[at].step != group[-1].step):
@@ -66,24 +73,46 @@ class Writing:
         units = by_service(changes)
         begun: dict[int, tuple[Ref, ...]] = {}
         started: dict[int, float] = {}
-        index, next_start = 0, 0.0
+        index, ahead, next_start = 0, 0, 0.0
         most = self._plan.book.pacing.in_flight
-        while index < len(units) or begun:
-            while index < len(units) and len(begun) < most and self._session.clock.elapsed() >= next_start:
-                self._session.check_interrupt(next_command=RESUME)
-                refs = self._begin(units[index], back=back)
-                if refs:
-                    begun[index], started[index] = refs, self._session.clock.elapsed()
-                next_start = self._session.clock.elapsed() + self._pace(refs)
-                index += 1
-            self._log.flush()
-            if begun:
-                self._look_at(begun, started, units)
-            if begun and (len(begun) >= most or index >= len(units)):
-                self._pause.sleep(self._wave.settle.every_s)
-            elif index < len(units) and self._session.clock.elapsed() < next_start:
-                self._pause.sleep(min(self._wave.settle.every_s, max(0.1, next_start - self._session.clock.elapsed())))
+        every_s = self._wave.settle.every_s
+        try:
+            while index < len(units) or begun:
+                while index < len(units) and len(begun) < most and self._session.clock.elapsed() >= next_start:
+                    self._session.check_interrupt(next_command=RESUME)
+                    if index >= ahead:
+                        ahead = self._write_ahead(units, index, free=most - len(begun))
+                    refs = self._begin(units[index], back=back)
+                    if refs:
+                        begun[index], started[index] = refs, self._session.clock.elapsed()
+                    next_start = self._session.clock.elapsed() + self._pace(refs)
+                    index += 1
+                if begun:
+                    self._look_at(begun, started, units)
+                if begun and (len(begun) >= most or index >= len(units)):
+                    self._pause.sleep(every_s)
+                elif index < len(units) and self._session.clock.elapsed() < next_start:
+                    self._pause.sleep(min(every_s, max(0.1, next_start - self._session.clock.elapsed())))
+        except (Trouble, Interrupted):
+            for unit in units[index:ahead]:
+                self._log.not_begun(unit)
+            raise
+        finally:
+            with contextlib.suppress(MeshupError):
+                self._log.flush()
         self._await_gone([each for unit in units for each in unit if isinstance(each.change, Delete)])
+
+    def _write_ahead(self, units: Sequence[list[PlannedChange]], index: int, *, free: int) -> int:
+        """Store the intents of the units that begin now and of the next one, in one append; give where they end."""
+        done = self._log.state.done
+        group: list[PlannedChange] = []
+        at = index
+        while at < len(units) and at <= index + free and (not group or len(group) + len(units[at]) <= GROUP):
+            group += [each for each in units[at] if each.id not in done]
+            at += 1
+        if group:
+            self._log.intents(self._place, group)
+        return at
 
     def made(self, on: Ref) -> str:
         """Give the UID of what this run made under that name, "" when it made nothing there."""
@@ -100,7 +129,7 @@ class Writing:
         state = self._log.state
         left = [each for each in unit if each.id not in state.done]
         if left:
-            self._log.intents(self._place, left)
+            self._log.started(self._place, left)
             pinned = "" if back else self._pinned(left[0].service)
             if pinned:
                 for each in left:
@@ -152,7 +181,9 @@ class Writing:
 
     def _pinned(self, service: str) -> str:
         known = self._services.get(service)
-        return self._session.pinned(known) if known is not None and self._plan.kind == "apply" else ""
+        if known is None or self._plan.kind != "apply":
+            return ""
+        return held_by_pins(self._cluster, revision=self._plan.revision)(known)
 
     def _pace(self, refs: tuple[Ref, ...]) -> float:
         """Give the seconds until the next service may begin, so that new connections stay below the runbook's rate.

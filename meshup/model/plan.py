@@ -108,7 +108,8 @@ class Plan:
     whoever resumes needs nothing but a kubeconfig. kind: apply, rollback-service,
     rollback-stage, rollback-run. basis: of every object it touches. blocked: findings that keep a stage from starting.
     unjudged: services without evidence, with the reason. permissions: "verb group/resource namespace" it needs.
-    pin: body of the MeshPin that is written before the act, for rollback-service.
+    pin: body of the MeshPin that is written before the act, for rollback-service. takes_back: id of the run that a
+    rollback-stage or rollback-run undoes.
     """
 
     id: str
@@ -134,6 +135,7 @@ class Plan:
     cost: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     pin: Mapping[str, Any] | None = None
+    takes_back: str = ""
     digest: str = ""
 
     def changes(self) -> Iterator[PlannedChange]:

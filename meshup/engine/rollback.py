@@ -1,0 +1,314 @@
+"""The way back of one service as a plan: to a release that is installed, or out of the mesh; recorded before the act."""
+
+from __future__ import annotations
+
+import difflib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, timedelta
+from typing import Any
+
+from meshup.engine.draft import completed
+from meshup.engine.drift import wanted_values
+from meshup.engine.history import newest_run
+from meshup.engine.plan import basis
+from meshup.engine.planfile import sealed
+from meshup.engine.planning import driver_of, snapshot_for
+from meshup.engine.running import release_now, running
+from meshup.engine.session import Session
+from meshup.engine.settle import ROLLED
+from meshup.engine.undo import inverse
+from meshup.journal.pin import from_body, pin_name, to_body
+from meshup.meshes.driver import Driver, Enrolment
+from meshup.model.change import Apply, Change, Label, Restart
+from meshup.model.ledger import Pin
+from meshup.model.objects import TEMPLATE_PATH, Object, dig, ref_of
+from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
+from meshup.model.problem import Problem, Refused, UsageError, Where
+from meshup.model.runbook import Runbook, Service
+from meshup.model.snapshot import Snapshot
+
+NONE = "none"
+MOST = timedelta(days=14)
+AFTER = ("workloads-ready", "proxies-right")
+
+
+def service_plan(
+    session: Session,
+    service: str,
+    *,
+    to: str,
+    reason: str,
+    until: timedelta,
+    book: Runbook | None = None,
+    context: str = "",
+    nonce: str = "",
+) -> Plan:
+    """Plan to take one service to a release that is installed, or out of the mesh (to="none").
+
+    service: "name" or "namespace/name". until: how long it is meant to stay. book: None = that of the newest run.
+    nonce: makes the record's name; random when empty. Raises UsageError (MU3401, MU3405) and Refused (MU3402-MU3404).
+    """
+    meant = book or _book_of_newest(session)
+    chosen = find_service(meant, service)
+    if not timedelta(0) < until <= MOST:
+        raise UsageError(
+            f"a rollback lasts at most {MOST.days} days, asked for were {until}",
+            code="MU3405",
+            why="it is temporary: the time is for mending the cause",
+            fix="--until 7d",
+            cluster="not contacted",
+        )
+    driver = driver_of(session, meant)
+    snapshot = snapshot_for(session, driver, context=context)
+    revision = _revision(driver.installed(snapshot), snapshot, chosen, to)
+    workload = snapshot.get(chosen.workload)
+    if workload is None:
+        raise _refused(chosen, "MU3403", f"{chosen.workload} is not there", "meshup status shows what is")
+    enrolment = driver.enrolment(workload, snapshot, revision or None)
+    if enrolment.blocked:
+        raise _refused(chosen, "MU3403", enrolment.blocked, "mend what it names, then run the command again")
+    now = running((chosen,), snapshot, driver)[0]
+    release = "" if to == NONE else driver.installed(snapshot)[revision]
+    pin = _pin(
+        session,
+        chosen,
+        snapshot,
+        workload_uid=str(dig(workload, "metadata", "uid") or ""),
+        before=(release_now(now), enrolment.revision_before or now.revision),
+        after=(release, revision),
+        reason=reason,
+        until=until,
+        nonce=nonce or secrets.token_hex(8),
+    )
+    late = any(each != release for each, _ in now.releases)
+    changes = _move(chosen, enrolment, workload, to=to, late=late, mark=pin.name)
+    moving = tuple(
+        _change("rollback/1", each, step="rollback", summary=f"{chosen.id} goes to {to}", service=chosen.id)
+        for each in changes
+    )
+    kinds = [kind for kind in AFTER if kind in session.gates] if moving else []
+    gates = tuple(gate_of(session, kind, "rollback") for kind in kinds)
+    wave = PlannedWave(name="", changes=moving, gates=gates, services=(chosen.id,))
+    stages = [PlannedStage(name="rollback", waves=(wave,))]
+    lifting = _lift(driver, chosen, snapshot, meant) if not revision else ()
+    if lifting:
+        stages.insert(0, PlannedStage(name="lift", waves=(PlannedWave(name="", changes=lifting, gates=()),)))
+    return assembled(
+        meant, snapshot, stages, kind="rollback-service", revision=revision, release=release, pin=to_body(pin)
+    )
+
+
+def find_service(book: Runbook, service: str) -> Service:
+    """Find a service by id, or by name when that says which. Raises UsageError (MU3401)."""
+    found = [each for each in book.services if service in (each.id, each.name)]
+    if len(found) == 1:
+        return found[0]
+    near = difflib.get_close_matches(service, [name for each in book.services for name in (each.id, each.name)], n=3)
+    several = ", ".join(each.id for each in found)
+    raise UsageError(
+        f'the runbook has {len(found) or "no"} service{"s" if found else ""} "{service}"',
+        code="MU3401",
+        why=f"these: {several}" if found else f"near it: {', '.join(near) or 'nothing'}",
+        fix="name it as NAMESPACE/NAME",
+        cluster="nothing was changed",
+    )
+
+
+def choices(session: Session, book: Runbook | None = None) -> tuple[tuple[str, str], ...]:
+    """Give (release, revision) pairs that a service could go to now, "none" last."""
+    meant = book or _book_of_newest(session)
+    driver = driver_of(session, meant)
+    installed = driver.installed(snapshot_for(session, driver))
+    return (*sorted((release, revision) for revision, release in installed.items() if release), (NONE, ""))
+
+
+def _book_of_newest(session: Session) -> Runbook:
+    found = newest_run(session)
+    if found is None:
+        raise Refused(
+            "there is no run on record, and no runbook was given",
+            code="MU2305",
+            fix="name the runbook with -f",
+            cluster="nothing was changed",
+        )
+    return found[1]().book
+
+
+def _revision(installed: Mapping[str, str], snapshot: Snapshot, service: Service, to: str) -> str:
+    if to == NONE:
+        return ""
+    for each in snapshot.of("MeshRelease"):
+        if dig(each, "spec", "version") == to and dig(each, "spec", "state") == "blocked":
+            note = dig(each, "spec", "note") or "its MeshRelease says so"
+            raise _refused(service, "MU3404", f"release {to} is blocked: {note}", "choose another release with --to")
+    fitting = sorted(revision for revision, release in installed.items() if to in (release, revision))
+    if not fitting:
+        able = ", ".join(f"{release or '?'} (revision {revision})" for revision, release in sorted(installed.items()))
+        why = f"installed are: {able}" if able else "no control plane of the mesh is installed"
+        raise _refused(
+            service, "MU3402", f"release {to} is not installed; {why}", "meshup rollback SERVICE --to RELEASE"
+        )
+    return fitting[-1]
+
+
+def _refused(service: Service, code: str, why: str, fix: str) -> Refused:
+    return Refused(
+        f"{service.id} can't be taken there",
+        code=code,
+        why=why,
+        fix=fix,
+        at=Where(object=str(service.workload)),
+        cluster="nothing was changed, and nothing was recorded",
+    )
+
+
+def _lift(driver: Driver, service: Service, snapshot: Snapshot, book: Runbook) -> tuple[PlannedChange, ...]:
+    """Take strict mode off a service that leaves the mesh: nobody could call it any more."""
+    if not driver.is_strict(service, snapshot):
+        return ()
+    against = driver.policy_conflicts((service,), snapshot, level="workload")
+    if against:
+        raise _refused(service, "MU3403", f"its strict mode can't be lifted: {against[0]}", "ask that policy's owner")
+    policies = driver.policies((service,), snapshot, book.mesh, level="workload", mode="permissive")
+    return tuple(
+        _change(
+            f"lift/{number}",
+            completed(Apply(on=ref_of(policy.body), body=policy.body), snapshot),
+            step="permissive",
+            summary=f"lift strict mode of {service.id}, as it leaves the mesh",
+            service=service.id,
+        )
+        for number, policy in enumerate(policies, 1)
+    )
+
+
+def _move(service: Service, enrolment: Enrolment, workload: Object, *, to: str, late: bool, mark: str) -> list[Change]:
+    """Give the one write that moves a service's pods; none when template and pods are right already."""
+    uid = str(dig(workload, "metadata", "uid") or "")
+    if not enrolment.right:
+        return [Label(on=service.workload, at=enrolment.at, set=enrolment.set, before=enrolment.before, uid=uid)]
+    if late and service.workload.kind in ROLLED:
+        path = (*TEMPLATE_PATH[service.workload.kind], "metadata", "annotations", "meshup.dev/restart")
+        return [Restart(on=service.workload, value=mark, before=dig(workload, *path), uid=uid)]
+    return []
+
+
+def _change(id_: str, change: Change, *, step: str, summary: str, service: str) -> PlannedChange:
+    return PlannedChange(
+        id=id_,
+        step=step,
+        change=change,
+        inverse=inverse(change),
+        known="not checked",
+        summary=summary,
+        service=service,
+        fields=tuple(sorted(wanted_values(change))),
+    )
+
+
+def gate_of(session: Session, kind: str, place: str, *, services: tuple[str, ...] = ()) -> PlannedGate:
+    """Plan a gate with its own usual parameters and patience."""
+    gate = session.gates[kind]
+    params = {name: usual for name, (_, usual, _) in gate.params.items() if usual is not ...}
+    return PlannedGate(
+        id=f"{place}/{kind}",
+        kind=kind,
+        title=gate.title,
+        params=params,
+        patience=gate.patience,
+        services=services,
+    )
+
+
+def _pin(
+    session: Session,
+    service: Service,
+    snapshot: Snapshot,
+    *,
+    workload_uid: str,
+    before: tuple[str, str],
+    after: tuple[str, str],
+    reason: str,
+    until: timedelta,
+    nonce: str,
+) -> Pin:
+    """Make the record; one that was written for the same wish and never acted on is used again."""
+    for each in snapshot.pins:
+        try:
+            there = from_body(each)
+        except ValueError:
+            continue
+        same = (there.workload_uid, there.user, (there.to_release, there.to_revision)) == (
+            workload_uid,
+            session.identity.user,
+            after,
+        )
+        if same and there.phase == "Requested" and there.until > snapshot.taken_at:
+            return there
+    since = snapshot.taken_at.astimezone(UTC).replace(microsecond=0)
+    name = pin_name(
+        cluster_uid=snapshot.cluster_uid,
+        service=service.id,
+        workload_uid=workload_uid,
+        from_release=before[0],
+        to_release=after[0],
+        user=session.identity.user,
+        nonce=nonce,
+    )
+    return Pin(
+        name=name,
+        namespace=service.namespace,
+        service=service.name,
+        workload=service.workload,
+        workload_uid=workload_uid,
+        from_release=before[0],
+        from_revision=before[1],
+        to_release=after[0],
+        to_revision=after[1],
+        user=session.identity.user,
+        user_uid=session.identity.uid,
+        reason=reason,
+        since=since,
+        until=since + until,
+        on_behalf_of=session.on_behalf_of,
+    )
+
+
+def assembled(
+    book: Runbook,
+    snapshot: Snapshot,
+    stages: Sequence[PlannedStage],
+    *,
+    kind: str,
+    revision: str = "",
+    release: str = "",
+    pin: Mapping[str, Any] | None = None,
+    blocked: Sequence[Problem] = (),
+    notes: Sequence[str] = (),
+    takes_back: str = "",
+) -> Plan:
+    """Make a sealed plan of stages that are at hand, with what its objects look like now as its basis."""
+    made = Plan(
+        id="",
+        kind=kind,
+        runbook=book.name,
+        runbook_digest=book.digest,
+        lock_digest=book.lock_digest,
+        cluster_uid=snapshot.cluster_uid,
+        context=snapshot.context,
+        user=snapshot.identity.user,
+        driver=book.mesh.driver,
+        release=release,
+        revision=revision,
+        taken_at=snapshot.taken_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        stages=tuple(stages),
+        basis=(),
+        book=book,
+        blocked=tuple(blocked),
+        notes=tuple(notes),
+        pin=pin,
+        takes_back=takes_back,
+    )
+    return sealed(replace(made, basis=basis(tuple(made.changes()), snapshot)))

@@ -1,0 +1,260 @@
+"""Folds for people: where the newest run stands, who runs what, and what that means for a release."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from meshup.engine.fold import RunState
+from meshup.engine.history import newest_run
+from meshup.engine.planning import driver_of, snapshot_for
+from meshup.engine.running import running
+from meshup.engine.session import Session
+from meshup.journal.holder import read_holder
+from meshup.journal.lease import HOLDER, LEASE
+from meshup.journal.ledger import holding, is_overdue, odd, pins
+from meshup.model.ledger import Pin, Running
+from meshup.model.objects import annotated, dig
+from meshup.model.plan import Plan
+from meshup.model.problem import MeshupError, Refused
+from meshup.model.runbook import Runbook
+from meshup.model.standing import (
+    PlaceStanding,
+    ReleaseCount,
+    Report,
+    ReportRow,
+    RunStanding,
+    ServiceStanding,
+    Standing,
+)
+
+
+def status(session: Session, *, book: Runbook | None = None, run: str = "", context: str = "") -> Standing:
+    """Say where things stand. book: what services are wanted; None = that of the newest run.
+
+    Raises Refused (MU2305) when there is neither a run nor a runbook, and what the door raises.
+    """
+    found = newest_run(session, run=run)
+    state, plan = (None, None) if found is None else (found[0], _plan_or_none(found[1]))
+    meant = book or (plan.book if plan is not None else None)
+    if meant is None:
+        raise Refused(
+            "there is no run on record, and no runbook was given",
+            code="MU2305",
+            fix="meshup plan, then meshup apply; or name the runbook with -f",
+            cluster="nothing was changed",
+        )
+    driver = driver_of(session, meant)
+    snapshot = snapshot_for(session, driver, context=context)
+    every = pins(session.cluster)
+    now = session.clock.now()
+    standing = None if state is None else run_standing(state, plan)
+    return Standing(
+        at=now,
+        cluster_uid=snapshot.cluster_uid,
+        context=context,
+        server=snapshot.server_version,
+        user=session.identity.user,
+        run=standing,
+        services=_services(meant, running(meant.services, snapshot, driver), every, now),
+        pins=tuple(each for each in every if each.phase in ("Requested", "Active")),
+        revisions=tuple(sorted(driver.installed(snapshot).items())),
+        holder=_holder(session),
+        next=_next(standing, every, now),
+    )
+
+
+def _plan_or_none(read: object) -> Plan | None:
+    """Read a run's plan; a stored plan that is damaged leaves the journal to speak for itself."""
+    try:
+        found = read() if callable(read) else None
+    except MeshupError:
+        return None
+    return found if isinstance(found, Plan) else None
+
+
+def run_standing(state: RunState, plan: Plan | None) -> RunStanding:
+    """Fold a journal and its plan to what a person asks: which places are done, what holds, what comes next."""
+    last = {each.place: each.judged for each in state.judgements}
+    places: list[PlaceStanding] = []
+    for stage in plan.stages if plan is not None else ():
+        for wave in stage.waves:
+            name = f"{stage.name}/{wave.name}" if wave.name else stage.name
+            ids = [each.id for each in (*wave.opening, *wave.changes, *wave.closing)]
+            begun = any(each in state.done for each in ids) or name in last
+            judged = last.get(name)
+            places.append(
+                PlaceStanding(
+                    place=name,
+                    how=state.places.get(name, "running" if begun else ""),
+                    changes=len(ids),
+                    done=sum(each in state.done for each in ids),
+                    services=wave.services,
+                    waiting=wave.waiting,
+                    verdict=judged.verdict.answer.word if judged is not None else "",
+                    because=judged.verdict.because if judged is not None else "",
+                )
+            )
+    if plan is None:
+        places = [PlaceStanding(place=name, how=how, changes=0, done=0) for name, how in state.places.items()]
+    stopped = state.stopped
+    return RunStanding(
+        run=state.run,
+        plan=state.plan,
+        kind=state.plan_kind,
+        word=state.word,
+        user=state.user,
+        started_at=state.started_at,
+        places=tuple(places),
+        open=tuple(f"{each.change}  {each.object}" for each in state.open),
+        exit=stopped.exit if stopped is not None else 0,
+        why=stopped.why if stopped is not None else "",
+        next=stopped.next if stopped is not None else "",
+        judgements=tuple({each.judged.gate: each for each in state.judgements}.values()),
+    )
+
+
+def _services(
+    book: Runbook, found: Sequence[Running], every: Sequence[Pin], now: datetime
+) -> tuple[ServiceStanding, ...]:
+    waves = {name: wave.name for wave in book.waves for name in wave.services}
+    standings = []
+    for service, one in zip(book.services, found, strict=True):
+        pin = holding(every, namespace=service.namespace, service=service.name)
+        wanted = pin.to_release if pin is not None else (book.mesh.release if service.opt_in is not None else "")
+        standings.append(
+            ServiceStanding(
+                running=one,
+                wave=waves.get(service.id, ""),
+                wanted=wanted,
+                opted_in=f"{service.opt_in.by}, {service.opt_in.at:%Y-%m-%d}" if service.opt_in is not None else "",
+                pinned=f"{pin.to_release or 'none'} until {pin.until:%Y-%m-%d}" if pin is not None else "",
+                overdue=pin is not None and is_overdue(pin, now),
+            )
+        )
+    return tuple(standings)
+
+
+def _holder(session: Session) -> str:
+    lease = session.cluster.find(LEASE)
+    if lease is None or not dig(lease, "spec", "holderIdentity"):
+        return ""
+    holder = read_holder(annotated(lease).get(HOLDER, ""))
+    return holder.name if holder is not None else str(dig(lease, "spec", "holderIdentity"))
+
+
+def _next(run: RunStanding | None, every: Sequence[Pin], now: datetime) -> str:
+    if run is not None and run.word == "stopped":
+        return run.next or "meshup apply --resume"
+    if run is not None and run.open:
+        return "meshup apply --resume"
+    if any(is_overdue(each, now) for each in every):
+        return "meshup report"
+    return "meshup plan" if run is None or run.word == "finished" else "meshup status --watch"
+
+
+def report(session: Session, *, release: str = "", book: Runbook | None = None, context: str = "") -> Report:
+    """Say who runs what and who rolled back, per release and per user. release: only what concerns this one.
+
+    A service whose pods left the release that a finished wave gave them, without a record, is a row of its own
+    (trust inferred). Raises as `status` does.
+    """
+    standing = status(session, book=book, context=context)
+    every = pins(session.cluster)
+    now = standing.at
+    shown = [
+        each for each in every if not release or release in (each.from_release or "none", each.to_release or "none")
+    ]
+    rows = [_row(each, now) for each in shown] + [
+        each for each in _inferred(standing, every) if not release or release in (each.from_release, each.to_release)
+    ]
+    releases = sorted({name for each in standing.services for name, _ in each.running.releases})
+    wanted = [release] if release else list(dict.fromkeys([*releases, *(each.from_release for each in every)]))
+    users: Counter[str] = Counter(each.user or "(unknown)" for each in rows if each.phase != "Failed")
+    return Report(
+        at=now,
+        cluster_uid=standing.cluster_uid,
+        release=release,
+        services=len(standing.services),
+        counts=tuple(_count(name, standing, every, now) for name in wanted if name),
+        rows=tuple(sorted(rows, key=lambda each: (each.since is None, str(each.since or ""), each.service))),
+        running=tuple(each.running for each in standing.services),
+        by_user=tuple(sorted(users.items(), key=lambda each: (-each[1], each[0]))),
+        odd=odd(session.cluster),
+        next=_next_of_report(rows),
+    )
+
+
+def _row(pin: Pin, now: datetime) -> ReportRow:
+    return ReportRow(
+        user=pin.user,
+        service=f"{pin.namespace}/{pin.service}",
+        from_release=pin.from_release,
+        to_release=pin.to_release,
+        since=pin.since,
+        until=pin.until,
+        trust=pin.trust,
+        phase=pin.phase,
+        reason=pin.reason,
+        overdue=is_overdue(pin, now),
+        on_behalf_of=pin.on_behalf_of,
+        name=pin.name,
+    )
+
+
+def _inferred(standing: Standing, every: Sequence[Pin]) -> list[ReportRow]:
+    places = standing.run.places if standing.run is not None and standing.run.kind == "apply" else ()
+    moved = {name for place in places if place.how == "done" for name in place.services}
+    found = []
+    for each in standing.services:
+        one = each.running
+        name = f"{one.namespace}/{one.service}"
+        held = holding(every, namespace=one.namespace, service=one.service) is not None
+        if name not in moved or held or not one.releases or each.is_right:
+            continue
+        found.append(
+            ReportRow(
+                user="",
+                service=name,
+                from_release=each.wanted,
+                to_release=one.releases[0][0],
+                since=None,
+                until=None,
+                trust="inferred",
+                phase="Active",
+                reason="seen in the pods, no record",
+            )
+        )
+    return found
+
+
+def _count(release: str, standing: Standing, every: Sequence[Pin], now: datetime) -> ReleaseCount:
+    on = mixed = 0
+    for each in standing.services:
+        releases: Mapping[str, int] = dict(each.running.releases)
+        if release in releases:
+            on += len(releases) == 1
+            mixed += len(releases) > 1
+    left = [each for each in every if each.from_release == release and each.phase != "Failed"]
+    open_ = [each for each in left if each.phase in ("Requested", "Active")]
+    return ReleaseCount(
+        release=release,
+        on=on,
+        mixed=mixed,
+        rolled_back=len(left),
+        temporary=sum(not is_overdue(each, now) for each in open_),
+        overdue=sum(is_overdue(each, now) for each in open_),
+    )
+
+
+def _next_of_report(rows: Sequence[ReportRow]) -> str:
+    unrecorded = next((each for each in rows if each.trust == "inferred"), None)
+    if unrecorded is not None:
+        to = unrecorded.to_release or "none"
+        return (
+            f"the owner of {unrecorded.service} records it: "
+            f"meshup rollback {unrecorded.service} --to {to} --reason TEXT --until 7d"
+        )
+    overdue = next((each for each in rows if each.overdue), None)
+    return f"the pin of {overdue.service} is overdue: ask {overdue.user}" if overdue is not None else ""
