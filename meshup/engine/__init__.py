@@ -2,11 +2,12 @@
 
 What the commands call, each with a `session.Session`:
 
-- `planning.make_plan(session, book, context=, full=, accept=) -> Plan`; `planfile.text_of(plan)`, `planfile.parse(text)`.
-- `execute.apply(session, plan, through=) -> Outcome`, `execute.resume(session, run=, through=) -> Outcome`.
-- `rollback.service_plan(session, service, to=, reason=, until=, book=) -> Plan`, `rollback.stage_plan(session, stage)`,
-  `rollback.run_plan(session, run)`, `rollback.perform(session, plan) -> Outcome`; `undo.as_kubectl(change)`.
-- `approving.approve(session, stage, plan=) -> Approved`.
-- `standing.status(session, book=) -> Standing`, `standing.report(session, release=) -> Report` (values in model/standing.py).
-- `rehearse.rehearse(session, book, back=) -> Rehearsal`.
+- `planning.make_plan(session, book, context=, full=, accept=)`; `planfile.text_of(plan)`, `planfile.parse(text, where=)`.
+- `execute.apply(session, plan, through=)` performs any plan, those of a way back too; `execute.resume(session, run=,
+  through=)`; `execute.accepting(plan, doors)`.
+- `rollback.service_plan(session, service, to=, reason=, until=, book=)`, `rollback.choices(session, book)`,
+  `taking_back.stage_plan(session, stage, run=)`, `taking_back.run_plan(session, run)`; `undo.as_kubectl(change)`.
+- `approving.approve(session, place, plan=, lasts=)`.
+- `standing.status(session, book=)`, `standing.report(session, release=, book=)`: values of model/standing.py.
+- `rehearse.rehearse(session, book, through=, back=, accept=)`.
 """

@@ -110,7 +110,7 @@ def differences(first: Snapshot, last: Snapshot) -> tuple[str, ...]:
 
 
 def _counts(ref: Ref, _snapshot: Snapshot) -> bool:
-    return ref.kind in COMPARED and ref.namespace != HOME and ref.name != HOME
+    return ref.kind in COMPARED and HOME not in (ref.namespace, ref.name)
 
 
 def _plain(obj: Object) -> Object:

@@ -1,0 +1,73 @@
+"""What the codes of planning, applying, resuming and taking back mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CODES: Mapping[str, str] = {
+    "MU2101": "The file is not a plan that this version can read: its first line names another schema, a line is not "
+    "JSON, or it is larger than 64 MiB. meshup plan --out FILE makes a new one.",
+    "MU2102": "The plan file was altered since it was made: its digest does not fit its content. A plan is performed as "
+    "it was reviewed or not at all. Change the runbook and plan again.",
+    "MU2110": "The runbook names a mesh that no driver is installed for. The message lists those that are; further ones "
+    "come as plugins of the group meshup.meshes.",
+    "MU2111": "--through or --stage names a stage or wave that the plan does not have. Write STAGE or STAGE/WAVE.",
+    "MU2112": "The plan has findings that keep it from being performed. Each is listed with its own code and fix; mend "
+    "them and plan again.",
+    "MU2113": "--accept-one-way names a one-way change that the plan does not have. meshup show lists those it has.",
+    "MU2121": "A change needs a kind or a namespace that the cluster lacks, and no earlier step of the runbook makes it. "
+    "Install the definition, for instance those of Gateway API, or make the namespace; then plan again.",
+    "MU2122": "A planned field belongs to another field manager, for instance an autoscaler, GitOps or an operator. "
+    "meshup does not take it unless the plan lists it. Agree with the one who owns it, or leave the service out.",
+    "MU2123": "The server, or an admission rule, refused the dry run of a change, so the write would be refused too. Its "
+    "own words stand beside the object.",
+    "MU2124": "A dry-run Pod of the workload's planned template was refused, by a quota, Pod Security or another rule. "
+    "The rollout would hang, so it does not begin.",
+    "MU2125": "A dry-run Pod with the planned labels came back without a proxy although the revision is installed: the "
+    "labels of its namespace, the host's network or a selector of the injector stands in the way.",
+    "MU2126": "A dry-run Pod came back with another revision than planned: a label that wins, most often the namespace's. "
+    "Single services can't be moved there until it is gone.",
+    "MU2127": "Performing the plan would cost more memory, CPU or restarts than the runbook's budgets allow.",
+    "MU2201": "Planned fields or objects moved since the plan was made; each is named with the manager that moved it. "
+    "apply does exactly what the plan says or stops. Plan again; what others changed elsewhere is no drift.",
+    "MU2202": "The plan or runbook is for another cluster: the UID of its namespace kube-system differs. Choose the right "
+    "--context.",
+    "MU2203": "Stand-in manifests only pretend to be a mesh and are refused by every server but the simulator. Choose "
+    "istioctl, helm or a directory as the source of manifests.",
+    "MU2204": "While applying, a planned field turned out to belong to another manager. It was left as it is.",
+    "MU2205": "An object is not the one the plan means: somebody else made it, or it was deleted and made again. It was "
+    "left as it is.",
+    "MU2304": "An earlier run was cut off in the middle of changes, so what it had begun may or may not have happened. "
+    "Only that run knows its way on and back: resume it, or roll it back.",
+    "MU2305": "There is no run on record that fits. A run begins with meshup apply.",
+    "MU2321": "Stopped by SIGINT or SIGTERM after finishing and journalling the write under way. Resumable.",
+    "MU2331": "There is no run that could wait for an approval. A saved plan can be approved before it runs.",
+    "MU2332": "The stage or wave does not wait for an approval. The message names those that do.",
+    "MU2333": "The one who applies a plan can't approve it too. A second person runs meshup approve.",
+    "MU3101": "An approval has not been given, or a soak goes on longer than the caller wants to wait. The lock is free "
+    "and nothing is lost: a later resume goes on, and judges a soak from its recorded start.",
+    "MU3102": "A gate was still being asked when the time given with --timeout was over. Resumable.",
+    "MU3103": "Somebody else has to do a write (a handoff) and has not done it in time. What is to be done stands in the "
+    "plan. Resume when it is done.",
+    "MU3104": "A wave that requires all its services waits for owners who have not opted in. Its membership was frozen "
+    "when it was planned, so plan again once they have.",
+    "MU3111": "A gate that must hold before the changes of a stage or wave did not hold, so they did not begin. What came "
+    "before stays as it is.",
+    "MU3112": "A gate failed and its wave was taken back and verified. Mend the cause, then resume; an edited runbook "
+    "needs a new plan.",
+    "MU3113": "A gate stayed without enough evidence to its limit. Unknown never lets a stage go on: the wave holds in "
+    "place, or was taken back where strict mode must not stay on without evidence.",
+    "MU3114": "A gate failed in a stage whose on_fail is hold: nothing was taken back. Resume after mending the cause, or "
+    "roll the stage back.",
+    "MU3391": "The way back could not be carried through or verified. A person must look; what is left is printed as "
+    "kubectl commands, and resuming tries it again.",
+    "MU3401": "The runbook has no service of that name, or several. Name it as NAMESPACE/NAME.",
+    "MU3402": "A service can only go to a release whose control plane is installed in the cluster. The message lists "
+    "those that are.",
+    "MU3403": "The service can't be moved: its workload is not there, belongs to a controller, or somebody else's policy "
+    "or label stands in the way. The reason is in the message.",
+    "MU3404": "The release is blocked: its MeshRelease says so. Choose another one.",
+    "MU3405": "A rollback is temporary: it lasts longer than nothing and at most 14 days.",
+    "MU3411": "Since the run wrote a field, somebody else changed it. A way back does not overwrite others' values: put "
+    "it back by hand or agree with its owner, then run the command again.",
+}
