@@ -63,6 +63,7 @@ class Run:
 
     def take_lock(self) -> int:
         """Take the lock; waits for one that stands still."""
+        pause = Pause(self.session, beat=lambda: None, next_command="meshup apply")
 
         def waiting(why: str, elapsed: float, limit: float) -> None:
             self.session.watcher.tell(
@@ -76,8 +77,7 @@ class Run:
                     limit_s=limit,
                 )
             )
-            self.session.check_interrupt(next_command="meshup apply")
-            self.session.clock.sleep(min(5.0, max(0.1, limit - elapsed)))
+            pause.sleep(min(5.0, max(0.1, limit - elapsed)))
 
         def newest() -> int:
             return max((head.epoch for head in heads(self.session.cluster)), default=0)

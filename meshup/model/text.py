@@ -33,8 +33,12 @@ def _shown(char: str, *, lines: bool) -> str:
         return char if lines else " "
     if char in _BIDI or char in _INVISIBLE:
         return f"<U+{ord(char):04X}>"
-    if unicodedata.category(char) in ("Cc", "Cs", "Cn", "Co"):
-        return "\N{REPLACEMENT CHARACTER}"
-    if unicodedata.category(char) == "Cf":
-        return f"<U+{ord(char):04X}>"
-    return char
+    match unicodedata.category(char):
+        case "Cc" | "Cs" | "Cn" | "Co":
+            return "\N{REPLACEMENT CHARACTER}"
+        case "Cf":
+            return f"<U+{ord(char):04X}>"
+        case "Zs":
+            return " "
+        case _:
+            return char
