@@ -84,7 +84,7 @@ def _cluster(
             "response_code_class" not in labels and "response_code" not in labels
         ):
             clusters[cluster]["rq_5xx"] = clusters[cluster].get("rq_5xx", 0) + value
-    elif name in ("upstream_rq_xx",):
+    elif name == "upstream_rq_xx":
         if labels.get("envoy_response_code_class", labels.get("response_code_class")) in ("5", "5xx"):
             clusters[cluster]["rq_5xx"] = clusters[cluster].get("rq_5xx", 0) + value
     elif name.startswith("upstream_"):

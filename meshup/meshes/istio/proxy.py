@@ -26,7 +26,7 @@ def find(pod: Object) -> Proxy | None:
         for container in spec.get(where) or ():
             if container.get("name") != PROXY or (native and container.get("restartPolicy") != "Always"):
                 continue
-            state = next((each for each in status.get(statuses) or () if each.get("name") == PROXY), {})
+            state: Object = next((each for each in status.get(statuses) or () if each.get("name") == PROXY), {})
             image = str(container.get("image") or "")
             return Proxy(
                 release=release_of(image),
@@ -41,4 +41,4 @@ def find(pod: Object) -> Proxy | None:
 def is_gateway(pod: Object) -> bool:
     """Tell whether a pod is a gateway: a proxy that stands alone."""
     several = dig(pod, "spec", "containers") or ()
-    return len(several) == 1 and several[0].get("name") == PROXY
+    return [each.get("name") for each in several] == [PROXY]

@@ -23,6 +23,7 @@ STATS_WANTED = (
     r"http\.inbound_.*downstream_cx_.*",
     r"listener\..*(ssl|no_filter_chain_match|downstream_cx).*",
     r"cluster\.(in|out)bound.*",
+    r"control_plane\..*",
 )
 """What plaintext evidence needs and an injected Envoy hides by default (MESHES section 2, mTLS)."""
 

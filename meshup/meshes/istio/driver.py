@@ -1,0 +1,156 @@
+"""The Istio sidecar driver: one object that answers what the rest of the program asks of a mesh."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from meshup.meshes.driver import (
+    Call,
+    Enrolment,
+    Policy,
+    Proxy,
+    ProxyCounters,
+    Rendered,
+    Source,
+    Translated,
+    Unused,
+)
+from meshup.meshes.istio import accesslog, counters, enrol, gateway, mtls, proxy, queries, render, translate, unused
+from meshup.meshes.istio.words import FACTS, GROUPS, PROXY_UID, STATS_PORT, TAKEN_PORTS, minor
+from meshup.model.objects import Object, Ref, dig, labels
+from meshup.model.runbook import Ingress, Manifests, Mesh, Service
+from meshup.model.snapshot import Snapshot
+
+OTHERS: Mapping[str, str] = {
+    "linkerd.io": "Linkerd",
+    "policy.linkerd.io": "Linkerd",
+    "kuma.io": "Kuma",
+    "consul.hashicorp.com": "Consul",
+    "appmesh.k8s.aws": "App Mesh",
+    "config.openservicemesh.io": "Open Service Mesh",
+}
+
+
+class IstioSidecar:
+    """Istio with sidecars, moved by revision: every workload by its own label, never by its namespace's."""
+
+    name: ClassVar[str] = "istio"
+    capabilities: ClassVar[frozenset[str]] = frozenset(
+        {
+            "revisions",
+            "sidecars",
+            "strict-per-workload",
+            "access-log-names",
+            "proxy-counters",
+            "ingress-gateway",
+            "standard-metrics",
+        }
+    )
+    groups: ClassVar[tuple[str, ...]] = GROUPS
+    proxy_uid: ClassVar[int] = PROXY_UID
+    taken_ports: ClassVar[tuple[int, ...]] = TAKEN_PORTS
+
+    def render(self, mesh: Mesh) -> Rendered:
+        """Give the control plane's objects for this release and revision."""
+        return render.render(mesh)
+
+    def default_manifests(self) -> Manifests:
+        """Give istioctl when it is on PATH, else the stand-ins."""
+        return Manifests(source="istioctl") if shutil.which("istioctl") else Manifests(source="stand-in")
+
+    def supports(self, release: str, kubernetes: str) -> str:
+        """Say why a server's version does not fit a release; "" when it does or nothing is known of the release."""
+        facts = FACTS.get(minor(release))
+        parts = kubernetes.lstrip("v").split(".")
+        if facts is None or len(parts) < 2 or not parts[1].isdigit():
+            return ""
+        lowest, highest = facts.kubernetes
+        if lowest <= int(parts[1]) <= highest:
+            return ""
+        return f"Istio {minor(release)} supports Kubernetes 1.{lowest} to 1.{highest}, the server is {kubernetes}"
+
+    def conflicts(self, snapshot: Snapshot, mesh: Mesh) -> tuple[str, ...]:
+        """Name other meshes that are installed."""
+        found: dict[str, str] = {}
+        for each in snapshot.of("CustomResourceDefinition"):
+            other = OTHERS.get(str(dig(each, "spec", "group") or ""))
+            if other is not None:
+                found.setdefault(
+                    other, f"{other} is installed: CustomResourceDefinition {dig(each, 'metadata', 'name')}"
+                )
+        del mesh
+        return tuple(found[name] for name in sorted(found))
+
+    def installed(self, snapshot: Snapshot) -> Mapping[str, str]:
+        """Give revision -> release of every control plane."""
+        return unused.installed(snapshot)
+
+    def gateway(self, ingress: Ingress, mesh: Mesh) -> tuple[Object, ...]:
+        """Give the ingress gateway and its routes."""
+        return gateway.objects(ingress, mesh)
+
+    def gateway_service(self, ingress: Ingress) -> Ref:
+        """Name the Service that the gateway answers at."""
+        return gateway.service_of(ingress)
+
+    def gateway_workload(self, ingress: Ingress) -> Ref:
+        """Name the Deployment behind the gateway."""
+        return gateway.workload_of(ingress)
+
+    def translate(self, ingresses: Sequence[Object]) -> Translated:
+        """Read Ingress objects as hosts and paths."""
+        return translate.read(ingresses)
+
+    def enrolment(self, workload: Object, snapshot: Snapshot, revision: str | None) -> Enrolment:
+        """Say what puts this workload on a revision, or out of the mesh."""
+        return enrol.enrolment(workload, snapshot, revision)
+
+    def would_inject(self, pod_labels: Mapping[str, str], namespace: Object | None, snapshot: Snapshot) -> str:
+        """Give the revision that the cluster's webhooks would inject into such a pod, "" = none."""
+        return enrol.chosen_by(pod_labels, labels(namespace) if namespace is not None else {}, snapshot)
+
+    def proxy(self, pod: Object) -> Proxy | None:
+        """Find the proxy in a pod."""
+        return proxy.find(pod)
+
+    def policies(
+        self, services: Sequence[Service], snapshot: Snapshot, mesh: Mesh, *, level: str, mode: str
+    ) -> tuple[Policy, ...]:
+        """Give the policies of one level."""
+        return mtls.policies(services, snapshot, mesh, level=level, mode=mode)
+
+    def policy_conflicts(self, services: Sequence[Service], snapshot: Snapshot, *, level: str) -> tuple[str, ...]:
+        """Name policies and rules of others that stand in the way."""
+        return mtls.conflicts(services, snapshot, level=level)
+
+    def is_strict(self, service: Service, snapshot: Snapshot) -> bool:
+        """Tell whether policies in force refuse plaintext to this service."""
+        return mtls.is_strict(service, snapshot, root="istio-system")
+
+    def counters(self) -> Source:
+        """Say where a pod's proxy counters are."""
+        return Source(port=STATS_PORT, path="/stats/prometheus")
+
+    def read_counters(self, text: str) -> ProxyCounters:
+        """Parse a page of counters."""
+        return counters.read(text)
+
+    def read_calls(self, log: str) -> tuple[Call, ...]:
+        """Parse a proxy's access log."""
+        return accesslog.read(log)
+
+    def queries(self) -> Mapping[str, str]:
+        """Give PromQL templates by meaning."""
+        return queries.QUERIES
+
+    def unused(self, snapshot: Snapshot, mesh: Mesh, *, keep: Sequence[str]) -> tuple[Unused, ...]:
+        """Name components and revisions that nothing uses."""
+        return unused.find(snapshot, mesh, keep=keep)
+
+    def sidecar_requests(self, snapshot: Snapshot, mesh: Mesh) -> tuple[int, int]:
+        """Give what one sidecar asks for: the chart's defaults unless mesh.values say otherwise."""
+        asked = dig(dict(mesh.values), "global", "proxy", "resources", "requests") or {}
+        del snapshot
+        return unused.millicores(str(asked.get("cpu", "100m"))), unused.mebibytes(str(asked.get("memory", "128Mi")))

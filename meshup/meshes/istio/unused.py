@@ -1,0 +1,140 @@
+"""Components and revisions that nothing uses, with the proof; one that a pod, gateway or pin uses is never named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from meshup.meshes.driver import Unused
+from meshup.meshes.istio.enrol import injected_by, wanted_of
+from meshup.meshes.istio.proxy import release_of
+from meshup.meshes.istio.words import REV
+from meshup.model.objects import Object, Ref, dig, labels, ref_of
+from meshup.model.runbook import Mesh
+from meshup.model.snapshot import Snapshot
+
+OF_A_REVISION = (
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+    "Service",
+    "ConfigMap",
+    "ServiceAccount",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+)
+"""Kinds a revision consists of; webhooks first when they are removed, so that no pod is refused meanwhile."""
+
+REMOVE_FIRST = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+
+
+def installed(snapshot: Snapshot) -> dict[str, str]:
+    """Give revision -> release of every control plane, from its Deployment."""
+    found: dict[str, str] = {}
+    for each in snapshot.of("Deployment"):
+        if (
+            labels(each).get("app") == "istiod"
+            or labels(each).get("istio") == "pilot"
+            or labels(each).get("istio") == "istiod"
+        ):
+            revision = labels(each).get(REV, "default")
+            containers = dig(each, "spec", "template", "spec", "containers") or ()
+            found[revision] = release_of(str(containers[0].get("image", ""))) if containers else ""
+    return found
+
+
+def in_use(snapshot: Snapshot) -> dict[str, str]:
+    """Give revision -> who uses it: pods that it injected, templates, gateways, tags and pins that ask for it."""
+    found: dict[str, str] = {}
+    for pod in snapshot.of("Pod"):
+        revision = injected_by(pod)
+        if revision and dig(pod, "status", "phase") not in ("Succeeded", "Failed"):
+            found.setdefault(revision, f"pod {dig(pod, 'metadata', 'namespace')}/{dig(pod, 'metadata', 'name')}")
+    for kind in ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "ReplicaSet"):
+        for each in snapshot.of(kind):
+            revision = wanted_of(each)
+            if revision:
+                found.setdefault(revision, str(ref_of(each)))
+    for kind in ("Namespace", "Gateway"):
+        for each in snapshot.of(kind):
+            if labels(each).get(REV):
+                found.setdefault(labels(each)[REV], str(ref_of(each)))
+    for each in snapshot.of("MutatingWebhookConfiguration"):
+        tag = labels(each).get("istio.io/tag")
+        if tag and tag != "default":
+            found.setdefault(labels(each).get(REV, ""), f"tag {tag}")
+    for pin in snapshot.pins:
+        if dig(pin, "status", "phase") in ("Requested", "Active", None):
+            revision = str(dig(pin, "spec", "to", "revision") or dig(pin, "spec", "toRevision") or "")
+            if revision:
+                found.setdefault(revision, f"pin {dig(pin, 'metadata', 'namespace')}/{dig(pin, 'metadata', 'name')}")
+    return found
+
+
+def find(snapshot: Snapshot, mesh: Mesh, *, keep: Sequence[str]) -> tuple[Unused, ...]:
+    """Name what can go: revisions that nobody uses, in the order they must be removed."""
+    users = in_use(snapshot)
+    kept = {mesh.revision, *keep, *mesh.keep_revisions}
+    found: list[Unused] = []
+    for revision, release in sorted(installed(snapshot).items()):
+        if revision in kept or revision in users:
+            continue
+        why = f"revision {revision} ({release or 'release unknown'}): no pod, template, gateway, tag or pin uses it"
+        for each in _parts(snapshot, mesh, revision):
+            cpu, memory = _size(each)
+            found.append(Unused(ref=ref_of(each), why=why, cpu_m=cpu, memory_mib=memory))
+    return tuple(found)
+
+
+def _parts(snapshot: Snapshot, mesh: Mesh, revision: str) -> Iterator[Object]:
+    order = (*REMOVE_FIRST, *(kind for kind in OF_A_REVISION if kind not in REMOVE_FIRST))
+    for kind in order:
+        for each in snapshot.of(kind):
+            if labels(each).get(REV) != revision:
+                continue
+            namespace = dig(each, "metadata", "namespace")
+            if namespace in (None, "", mesh.namespace):
+                yield each
+
+
+def _size(obj: Object) -> tuple[int, int]:
+    if obj.get("kind") != "Deployment":
+        return 0, 0
+    cpu = memory = 0
+    for container in dig(obj, "spec", "template", "spec", "containers") or ():
+        asked = dig(container, "resources", "requests") or {}
+        cpu += millicores(str(asked.get("cpu", "0")))
+        memory += mebibytes(str(asked.get("memory", "0")))
+    replicas = int(dig(obj, "spec", "replicas") or 1)
+    return cpu * replicas, memory * replicas
+
+
+def millicores(text: str) -> int:
+    """Read a CPU quantity."""
+    return int(text[:-1]) if text.endswith("m") else int(float(text or 0) * 1000)
+
+
+def mebibytes(text: str) -> int:
+    """Read a memory quantity, rounded down."""
+    for unit, size in (
+        ("Ki", 1 / 1024),
+        ("Mi", 1),
+        ("Gi", 1024),
+        ("Ti", 1024 * 1024),
+        ("k", 1e3 / 2**20),
+        ("M", 1e6 / 2**20),
+        ("G", 1e9 / 2**20),
+    ):
+        if text.endswith(unit):
+            return int(float(text[: -len(unit)]) * size)
+    return int(float(text or 0) / 2**20)
+
+
+def webhook_refs(snapshot: Snapshot, revision: str) -> tuple[Ref, ...]:
+    """Name the injector webhooks of one revision."""
+    return tuple(
+        ref_of(each) for each in snapshot.of("MutatingWebhookConfiguration") if labels(each).get(REV) == revision
+    )
