@@ -85,7 +85,7 @@ class Lock:
         waits a little and may raise. Raises Refused (MU2301) when a living process holds it.
         """
         ensure_home(self._cluster)
-        began = self._clock.elapsed()
+        began = 0.0
         unchanged: str | None = None
         while True:
             found = self._cluster.find(LEASE)
@@ -97,7 +97,8 @@ class Lock:
                 continue
             version = str(dig(found, "metadata", "resourceVersion"))
             if unchanged is None:
-                unchanged = version
+                # Counted from the answer of the first look, not from its start: the holder may have renewed in between.
+                unchanged, began = version, self._clock.elapsed()
             elif unchanged != version:
                 raise self._held(found)
             waited = self._clock.elapsed() - began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from datetime import UTC, datetime
 
@@ -123,6 +124,7 @@ def process(world, who, written, rounds, *, crash_after):
     def body():
         clock = Clock(world, who)
         cluster = over(Wire(world, who), clock, rules=Rules(tries=3, away_s=120), in_flight=1)
+        cluster._sender._chance = random.Random(who)
         for round_ in range(rounds):
             lock = Lock(cluster, clock, Holder(user=who, host="elsewhere", pid=round_ + 1, start=1, boot="b"))
             fenced = cluster.fenced(lock.fence)
