@@ -62,7 +62,7 @@ def test_no_module_holds_two_ideas(most: int) -> None:
 
 def test_the_changelogs_newest_version_is_the_packages() -> None:
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    headings = re.findall(r"^## \[([^\]]+)\]", text, flags=re.M)
+    headings = re.findall(r"^## \[([^\]]+)\]", text, flags=re.MULTILINE)
     assert headings[0] == "Unreleased"
     assert headings[1] == __version__
 
