@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from meshup.engine.draft import Drafting
 from meshup.engine.send import foreign_fields
-from meshup.model.change import Apply, Label, Restart
-from meshup.model.fields import managers_of, said, steps
+from meshup.model.change import Apply, Label
 from meshup.model.objects import Ref
 from meshup.model.plan import PlannedChange
 from meshup.model.problem import Problem, Where
@@ -115,10 +114,11 @@ def budget(cost: Mapping[str, float], drafting: Drafting) -> Iterator[Problem]:
 def taken(changes: Sequence[PlannedChange], snapshot: Snapshot) -> Iterator[str]:
     """Say which fields the plan takes from another manager, one line each."""
     for each in changes:
-        if isinstance(each.change, Restart) or not isinstance(each.change, Apply | Label):
+        answer = snapshot.dry_runs.get(each.id)
+        if answer is None or not isinstance(each.change, Apply | Label):
             continue
-        for field in each.change.force:
-            pointer = field if field.startswith("/") else "/" + field.replace(".", "/")
-            holders = managers_of(snapshot.get(each.change.on), pointer)
-            by = f' from "{holders[0]}"' if holders else ""
-            yield f"{each.change.on}: {said(pointer) if steps(pointer) else field} is taken{by}"
+        allowed = foreign_fields(answer.conflicts, ())
+        refused = foreign_fields(answer.conflicts, each.change.force)
+        for manager, field in allowed:
+            if (manager, field) not in refused:
+                yield f'{each.change.on}: {field.lstrip(".")} is taken from "{clean(manager)}"'

@@ -8,6 +8,7 @@ from typing import Any
 from meshup.cluster.paths import KNOWN
 from meshup.cluster.ports import MANAGER
 from meshup.engine.draft import Drafting
+from meshup.journal.home import HOME
 from meshup.model.change import Apply, Change, Create, Label, Restart
 from meshup.model.fields import leaves, steps
 from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig
@@ -113,12 +114,16 @@ def makers(drafting: Drafting) -> Makers:
 def known_after(on: Ref, snapshot: Snapshot, made: Makers, *, number: int) -> str:
     """Name the stage that makes an object's kind or namespace when it is not there yet.
 
-    number: of the draft that asks. "" = it can be asked now; "?" = nothing makes it before it is needed.
+    number: of the draft that asks. "" = it can be asked now; "?" = nothing makes it before it is needed. meshup's own
+    namespace is made with the lock, before any change.
     """
     needs: list[tuple[str, str]] = []
     if not served(on, snapshot):
         needs.append((on.group, on.kind))
-    if on.namespace and snapshot.get(Ref(api_version="v1", kind="Namespace", name=on.namespace)) is None:
+    if (
+        on.namespace not in ("", HOME)
+        and snapshot.get(Ref(api_version="v1", kind="Namespace", name=on.namespace)) is None
+    ):
         needs.append(("", on.namespace))
     stage = ""
     for need in needs:

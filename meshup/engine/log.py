@@ -13,7 +13,7 @@ from meshup.journal.store import JournalStore
 from meshup.model.events import ChangeEnded, ChangeStarted, GateAnswered, PlaceEnded
 from meshup.model.journal import Done, Entry, Failed, Finished, Intent, Judgement, Looked, Reached, Stopped
 from meshup.model.plan import PlannedChange
-from meshup.model.verdict import Judged, Reading
+from meshup.model.verdict import Answer, Judged, Reading
 from meshup.model.wire import dump
 
 EVIDENCE_MOST = 48 * 1024
@@ -127,9 +127,12 @@ class RunLog:
         self._state = None
 
     def judged(self, place: str, judged: Judged) -> Judgement:
-        """Store a gate's answer with its evidence."""
+        """Keep a gate's answer with its evidence: stored at once when it stops the wave, else with what comes next."""
         entry = Judgement(at=self.now(), place=place, judged=fitting(judged))
-        self.append(entry)
+        self._waiting.append(entry)
+        self._state = None
+        if judged.verdict.answer > Answer.SKIPPED:
+            self.flush()
         self.session.watcher.tell(GateAnswered(at=self.session.clock.now(), judgement=entry))
         return entry
 

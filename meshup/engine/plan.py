@@ -151,6 +151,9 @@ def _fields(change: Change) -> Iterable[str]:
 
 def _is_no_change(change: Change, answer: DryRun, snapshot: Snapshot) -> bool:
     there = snapshot.get(change.on)
+    if isinstance(change, Delete) and not change.uid:
+        # It takes away what an earlier change of this very plan makes.
+        return False
     if there is None:
         return isinstance(change, Delete | Evict)
     if isinstance(change, Delete | Evict):

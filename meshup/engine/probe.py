@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from meshup.cluster.errors import (
     AlreadyExists,
+    ApiError,
     Conflict,
     Denied,
     Forbidden,
@@ -74,47 +75,63 @@ def _asking(cluster: Writer, each: Numbered, snapshot: Snapshot) -> Callable[[],
 
 
 def ask(cluster: Writer, change: Change, snapshot: Snapshot) -> DryRun:
-    """Ask about one write. Refusals are values; what can't be asked is said, never taken for "no change"."""
+    """Ask about one write. Refusals are values; what can't be asked is said, never taken for "no change".
+
+    A conflict on fields that the change takes, or that are ours already, is asked again by force and kept beside the
+    answer, so that the plan can say from whom it takes them.
+    """
     try:
-        return DryRun(after=_dry(cluster, change, snapshot))
+        return _dry(cluster, change, snapshot, force=False)
     except Conflict as conflict:
-        if conflict.managers:
-            return DryRun(conflicts=tuple(sorted(conflict.managers)))
-        return DryRun(refused=conflict.message)
-    except AlreadyExists as there:
-        return DryRun(refused=there.message)
-    except (Forbidden, Unsupported, ServerTimeout) as failed:
-        return DryRun(known=NOT_CHECKED, refused="" if isinstance(failed, Forbidden) else failed.message)
-    except NotFound:
-        return DryRun(known=NOT_CHECKED)
-    except (Invalid, Denied) as refused:
-        if "dry run" in refused.message.lower() or "dryrun" in refused.message.lower():
+        managers = tuple(sorted(conflict.managers))
+        if not managers:
+            return DryRun(refused=conflict.message)
+        if not isinstance(change, Apply | Label | Restart) or foreign_fields(managers, _takes(change)):
+            return DryRun(conflicts=managers)
+        return replace(_asked(cluster, change, snapshot, force=True), conflicts=managers)
+    except _ANSWERS as answer:
+        return _answered(answer)
+
+
+def _asked(cluster: Writer, change: Change, snapshot: Snapshot, *, force: bool) -> DryRun:
+    try:
+        return _dry(cluster, change, snapshot, force=force)
+    except _ANSWERS as answer:
+        return _answered(answer)
+
+
+_ANSWERS = (AlreadyExists, Conflict, Denied, Forbidden, Invalid, NotFound, ServerTimeout, Unsupported)
+
+
+def _answered(answer: ApiError) -> DryRun:
+    match answer:
+        case Forbidden() | NotFound():
             return DryRun(known=NOT_CHECKED)
-        return DryRun(refused=refused.message)
+        case Unsupported() | ServerTimeout():
+            return DryRun(known=NOT_CHECKED, refused=answer.message)
+        case _ if "dry run" in answer.message.lower() or "dryrun" in answer.message.lower():
+            return DryRun(known=NOT_CHECKED)
+        case _:
+            return DryRun(refused=answer.message)
 
 
-def _dry(cluster: Writer, change: Change, snapshot: Snapshot) -> Object:
+def _takes(change: Apply | Label | Restart) -> tuple[str, ...]:
+    return () if isinstance(change, Restart) else change.force
+
+
+def _dry(cluster: Writer, change: Change, snapshot: Snapshot, *, force: bool) -> DryRun:
     match change:
         case Create():
-            return cluster.create(change.body, dry_run=True)
+            return DryRun(after=cluster.create(change.body, dry_run=True))
         case Apply():
-            return _applied(cluster, change.body, change.force, uid=change.uid)
+            return DryRun(after=cluster.apply(change.body, dry_run=True, uid=change.uid, force=force))
         case Label() | Restart():
             there = snapshot.get(change.on) or {}
-            body, force = label_body(change, there)
-            return _applied(cluster, body, force, uid=change.uid or str(dig(there, "metadata", "uid") or ""))
+            body, _ = label_body(change, there)
+            uid = change.uid or str(dig(there, "metadata", "uid") or "")
+            return DryRun(after=cluster.apply(body, dry_run=True, uid=uid, force=force))
         case _:
             raise ValueError(type(change).__name__)
-
-
-def _applied(cluster: Writer, body: Object, force: Sequence[str], *, uid: str) -> Object:
-    """Dry-run an apply; a conflict on fields that the change takes, or that are ours already, is asked again by force."""
-    try:
-        return cluster.apply(body, dry_run=True, uid=uid)
-    except Conflict as conflict:
-        if not conflict.managers or foreign_fields(conflict.managers, force):
-            raise
-        return cluster.apply(body, dry_run=True, uid=uid, force=True)
 
 
 def _pod_calls(
