@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from meshup.cluster.errors import AlreadyExists, Forbidden, MaybeDone
+from meshup.cluster.errors import Forbidden
 from meshup.cluster.ports import Writer
+from meshup.journal.home import make_once
 from meshup.model.objects import Object, Ref, dig
 from meshup.model.problem import DeadlinePassed, Refused
 from meshup.model.shipped import shipped
@@ -34,7 +35,7 @@ def ensure(cluster: Writer, plural: str, *, pause: Callable[[float], None]) -> N
     try:
         found = cluster.find(ref)
         if found is None:
-            found = _installed(cluster, ref, definition(plural))
+            found = make_once(cluster, definition(plural)) or cluster.get(ref)
     except Forbidden as refused:
         if _served(cluster, plural):
             return
@@ -57,13 +58,6 @@ def ensure(cluster: Writer, plural: str, *, pause: Callable[[float], None]) -> N
         pause(LOOK_EVERY_S)
         waited += LOOK_EVERY_S
         found = cluster.get(ref)
-
-
-def _installed(cluster: Writer, ref: Ref, body: Object) -> Object:
-    try:
-        return cluster.create(body)
-    except (AlreadyExists, MaybeDone):
-        return cluster.get(ref)
 
 
 def _established(found: Object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import re
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
@@ -47,6 +48,7 @@ class Server:
         self.version = 1
         self.log = []
         self.before_mutation = None
+        self.forbidden = "nothing is"
 
     def send(self, request: Request) -> Response:
         if request.method == "GET":
@@ -70,7 +72,9 @@ class Server:
         query = dict(request.query)
         if request.path in self.objects:
             return _answer(200, self.objects[request.path])
-        found = [each for path, each in sorted(self.objects.items()) if path.startswith(request.path + "/")]
+        root, _, plural = request.path.rpartition("/")
+        everywhere = re.compile(rf"{re.escape(root)}/(namespaces/[^/]+/)?{plural}/[^/]+")
+        found = [each for path, each in sorted(self.objects.items()) if everywhere.fullmatch(path)]
         if "limit" not in query:
             return _failure(404, "NotFound")
         for rule in filter(None, query.get("labelSelector", "").split(",")):
@@ -81,17 +85,31 @@ class Server:
 
     def _write(self, request):
         body = json.loads(request.body)
-        path = unquote(request.path)
+        path = unquote(request.path).removesuffix("/status")
         if request.method == "POST":
             path += "/" + body["metadata"]["name"]
             if path in self.objects:
                 return _failure(409, "AlreadyExists")
+            if self.forbidden in path:
+                return _failure(403, "Forbidden")
             body["metadata"]["uid"] = f"u{self.version}"
+            body.pop("status", None)
+            if body.get("kind") == "CustomResourceDefinition":
+                body["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
         elif path not in self.objects:
             return _failure(404, "NotFound")
         elif request.method == "PUT":
             if body["metadata"]["resourceVersion"] != self.objects[path]["metadata"]["resourceVersion"]:
                 return _failure(409, "Conflict")
+        elif request.method == "PATCH":
+            assert request.headers["content-type"] == "application/merge-patch+json"
+            old = self.objects[path]
+            if (
+                body.get("metadata", {}).get("resourceVersion", old["metadata"]["resourceVersion"])
+                != old["metadata"]["resourceVersion"]
+            ):
+                return _failure(409, "Conflict")
+            body = {**copy.deepcopy(old), "status": {**old.get("status", {}), **body["status"]}}
         else:
             raise AssertionError(request.method)
         self.version += 1
