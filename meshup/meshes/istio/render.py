@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from meshup.meshes.driver import Rendered
 from meshup.meshes.istio.words import revision_suffix
@@ -50,6 +50,8 @@ def render(mesh: Mesh) -> Rendered:
             documents, origin = _directory(mesh)
         case "stand-in":
             documents, origin = _stand_in(mesh), f"stand-ins for {mesh.release}"
+        case _:
+            assert_never(mesh.manifests.source)
     objects = ordered(_with_namespace(documents, mesh))
     digest = digest_of(objects)
     if mesh.manifests.digest and mesh.manifests.digest != digest:

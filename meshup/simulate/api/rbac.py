@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from meshup.simulate.api.store import Obj, Store
 from meshup.simulate.api.users import ADMIN, ANONYMOUS, MASTERS, User
 
-__all__ = ["ADMIN", "ANONYMOUS", "Asked", "User", "allowed", "rules"]
+__all__ = ["ADMIN", "ANONYMOUS", "Asked", "User", "allowed", "reason", "rules"]
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -28,54 +28,73 @@ class Asked:
 
 def allowed(store: Store, user: User, asked: Asked) -> bool:
     """Decide by the roles bound to a user."""
+    return reason(store, user, asked) is not None
+
+
+def reason(store: Store, user: User, asked: Asked) -> str | None:
+    """Say why something is allowed, as the real server says it; None when it is not."""
     if MASTERS in user.groups:
-        return True
-    if asked.path:
-        return asked.path.startswith(
-            ("/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz", "/simulator")
-        )
-    if asked.group in ("authentication.k8s.io", "authorization.k8s.io") and asked.resource.startswith("self"):
-        return True
-    return any(_rule(rule, asked) for rule in rules(store, user, asked.namespace))
+        return ""
+    for binding, role, scope in _grants(store, user, asked.namespace):
+        if any(_rule(rule, asked) for rule in role.get("rules") or ()):
+            return _said(binding, user, scope)
+    return None
+
+
+def _said(binding: Obj, user: User, scope: str) -> str:
+    ref = binding["roleRef"]
+    name = binding["metadata"]["name"]
+    sort, shown = ("RoleBinding", f"{name}/{scope}") if scope else ("ClusterRoleBinding", name)
+    subject = next(each for each in binding.get("subjects") or () if _is(each, user, scope))
+    who = subject["name"]
+    if subject["kind"] == "ServiceAccount":
+        who = f"{who}/{subject.get('namespace', scope)}"
+    return f'RBAC: allowed by {sort} "{shown}" of {ref["kind"]} "{ref["name"]}" to {subject["kind"]} "{who}"'
 
 
 def rules(store: Store, user: User, namespace: str) -> Iterator[Obj]:
     """Yield the rules that bindings give a user, cluster-wide and in one namespace."""
+    if MASTERS in user.groups:
+        yield {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+        yield {"verbs": ["*"], "nonResourceURLs": ["*"]}
+    for _, role, _ in _grants(store, user, namespace):
+        yield from role.get("rules") or ()
+
+
+def _grants(store: Store, user: User, namespace: str) -> Iterator[tuple[Obj, Obj, str]]:
+    """Yield (binding, its role, namespace or "") that concern a user."""
     for binding in store.list((GROUP, "clusterrolebindings")):
-        if _bound(binding, user, ""):
-            yield from _role(store, binding, "")
+        if any(_is(each, user, "") for each in binding.get("subjects") or ()):
+            yield binding, _role(store, binding, ""), ""
     if namespace:
         for binding in store.list((GROUP, "rolebindings"), namespace):
-            if _bound(binding, user, namespace):
-                yield from _role(store, binding, namespace)
+            if any(_is(each, user, namespace) for each in binding.get("subjects") or ()):
+                yield binding, _role(store, binding, namespace), namespace
 
 
-def _bound(binding: Obj, user: User, namespace: str) -> bool:
-    for subject in binding.get("subjects") or ():
-        kind, name = subject.get("kind"), subject.get("name")
-        if kind == "User" and name == user.name:
-            return True
-        if kind == "Group" and name in user.groups:
-            return True
-        account = f"system:serviceaccount:{subject.get('namespace', namespace)}:{name}"
-        if kind == "ServiceAccount" and account == user.name:
-            return True
-    return False
+def _is(subject: Obj, user: User, namespace: str) -> bool:
+    kind, name = subject.get("kind"), subject.get("name")
+    if kind == "User":
+        return name == user.name
+    if kind == "Group":
+        return name in user.groups
+    return f"system:serviceaccount:{subject.get('namespace', namespace)}:{name}" == user.name
 
 
-def _role(store: Store, binding: Obj, namespace: str) -> Iterator[Obj]:
+def _role(store: Store, binding: Obj, namespace: str) -> Obj:
     ref = binding.get("roleRef") or {}
     if ref.get("kind") == "ClusterRole":
-        role = store.get((GROUP, "clusterroles"), "", str(ref.get("name")))
-    else:
-        role = store.get((GROUP, "roles"), namespace, str(ref.get("name")))
-    yield from (role or {}).get("rules") or ()
+        return store.get((GROUP, "clusterroles"), "", str(ref.get("name"))) or {}
+    return store.get((GROUP, "roles"), namespace, str(ref.get("name"))) or {}
 
 
 def _rule(rule: Obj, asked: Asked) -> bool:
     verbs, groups, resources = rule.get("verbs") or (), rule.get("apiGroups") or (), rule.get("resources") or ()
     if asked.verb not in verbs and "*" not in verbs:
         return False
+    if asked.path:
+        urls = rule.get("nonResourceURLs") or ()
+        return any(url in ("*", asked.path) or (url.endswith("*") and asked.path.startswith(url[:-1])) for url in urls)
     if asked.group not in groups and "*" not in groups:
         return False
     wanted = f"{asked.resource}/{asked.subresource}" if asked.subresource else asked.resource

@@ -114,12 +114,13 @@ class Store:
                 yield each
 
     def encoded(self, obj: Obj) -> bytes:
-        """Give an object's JSON, made once per version."""
+        """Give an object's JSON without kind and apiVersion, made once per version."""
         uid, version = str(obj["metadata"].get("uid")), str(obj["metadata"].get("resourceVersion"))
         found = self._encoded.get(uid)
         if found is not None and found[0] == version:
             return found[1]
-        made = json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode()
+        bare = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
+        made = json.dumps(bare, separators=(",", ":"), ensure_ascii=False).encode()
         self._encoded[uid] = (version, made)
         return made
 

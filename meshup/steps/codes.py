@@ -1,0 +1,19 @@
+"""What the findings of steps mean: why a plan is blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CODES: Mapping[str, str] = {
+    "MU3211": "The revision of the runbook is installed and serves another release. A revision is never altered, because its pods "
+    "would change under their owners: other values mean another revision.",
+    "MU3212": "An object the step needs is there and was made by somebody else. meshup does not overwrite what it did not create; "
+    "choose another name, or let its owner keep managing it (mesh.managedBy: external).",
+    "MU3213": "The ingress has no hosts: nothing would be routed. List them, or name existing Ingress objects as the source.",
+    "MU3214": "A service of a wave names a workload that is not in the cluster.",
+    "MU3215": "A service can't be enrolled as it is: another controller owns its workload, its namespace's label would win, it uses "
+    "the host's network, or its kind has no pods of its own. The reason is named.",
+    "MU3216": "A policy that meshup must own to switch strict mode is there and belongs to somebody else.",
+    "MU3217": "Another policy selects the same workloads, or a rule defeats mutual TLS for them, so strict mode would not mean what it "
+    "says.",
+}

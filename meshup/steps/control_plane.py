@@ -1,0 +1,105 @@
+"""install-control-plane: the pinned release as a revision of its own, rendered offline, applied by us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from meshup.model.change import Apply, Change, Handoff
+from meshup.model.objects import Object, Ref, annotated, labels, ref_of
+from meshup.model.problem import Problem, Where
+from meshup.steps.step import Draft, Drafted, Scope
+
+MANAGED = "meshup.dev/managed-by"
+DEFINITION = "CustomResourceDefinition"
+
+
+class InstallControlPlane:
+    """Installs a revision beside those that are there; shared definitions of another owner are left alone."""
+
+    kind: ClassVar[str] = "install-control-plane"
+    title: ClassVar[str] = "the pinned release is installed as a revision of its own"
+    params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {}
+    needs: ClassVar[frozenset[str]] = frozenset({"revisions"})
+
+    def draft(self, scope: Scope) -> Drafted:
+        """Give one apply per manifest in their order; a handoff when somebody else manages the control plane."""
+        mesh = scope.book.mesh
+        rendered = scope.driver.render(mesh)
+        if mesh.managed_by == "external":
+            return _handed_off(scope, rendered.objects, rendered.ready)
+        there = scope.driver.installed(scope.snapshot).get(mesh.revision)
+        if there is not None and there not in ("", mesh.release):
+            return Drafted(
+                problems=(
+                    Problem(
+                        code="MU3211",
+                        what=f"revision {mesh.revision} is installed and serves {there}, the runbook wants {mesh.release}",
+                        why="a revision is never altered: its pods would change under their owners",
+                        fix="choose another mesh.revision in the runbook, then: meshup plan",
+                        at=Where(object=f"revision {mesh.revision}"),
+                    ),
+                )
+            )
+        drafts: list[Draft] = []
+        left: list[str] = []
+        problems: list[Problem] = []
+        for body in rendered.objects:
+            found = scope.snapshot.get(ref_of(body))
+            if (
+                found is not None
+                and body.get("kind") in (DEFINITION, "Namespace")
+                and labels(found).get(MANAGED) != "meshup"
+            ):
+                left.append(f"{ref_of(body)} is there and not meshup's: left as it is")
+                continue
+            if found is not None and labels(found).get(MANAGED) != "meshup":
+                problems.append(_foreign(ref_of(body), found))
+                continue
+            drafts.append(
+                Draft(
+                    change=_apply(body, found), step=self.kind, summary=f"{'change' if found else 'new'} {ref_of(body)}"
+                )
+            )
+        return Drafted(
+            drafts=tuple(drafts),
+            problems=tuple(problems),
+            right=tuple(left),
+            notes=(f"manifests: {rendered.origin}, {len(rendered.objects)} objects, {rendered.digest[:19]}",),
+        )
+
+
+def _apply(body: Object, found: Object | None) -> Change:
+    if found is None:
+        return Apply(on=ref_of(body), body=body)
+    return Apply(on=ref_of(body), body=body, before=body, uid=str(found["metadata"].get("uid") or ""))
+
+
+def _foreign(ref: Ref, found: Object) -> Problem:
+    helm = annotated(found).get("meta.helm.sh/release-name")
+    who = f"Helm release {helm}" if helm else "somebody else"
+    return Problem(
+        code="MU3212",
+        what=f"{ref} is there and belongs to {who}",
+        why="meshup does not overwrite what it did not create",
+        fix="set mesh.managedBy: external, or choose another mesh.revision",
+        at=Where(object=str(ref)),
+    )
+
+
+def _handed_off(scope: Scope, objects: tuple[Object, ...], ready: tuple[Ref, ...]) -> Drafted:
+    mesh = scope.book.mesh
+    if scope.driver.installed(scope.snapshot).get(mesh.revision) == mesh.release:
+        return Drafted(right=(f"revision {mesh.revision} serves {mesh.release} already",))
+    target = next((each for each in ready), ref_of(objects[0]))
+    change = Handoff(
+        on=target,
+        to="the owner of the control plane",
+        what=f"install {mesh.release} as revision {mesh.revision} in namespace {mesh.namespace}",
+        until={"/status/availableReplicas": "1"},
+        back=f"remove revision {mesh.revision}",
+        body={"items": [dict(each) for each in objects]},
+    )
+    return Drafted(
+        drafts=(Draft(change=change, step=InstallControlPlane.kind, summary=f"handoff: {change.what}", risk="medium"),)
+    )

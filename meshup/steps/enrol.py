@@ -1,0 +1,130 @@
+"""enrol: each service of the wave gets the revision's label on its pod template; that one patch is its restart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from meshup.model.change import Label
+from meshup.model.objects import annotated, dig
+from meshup.model.problem import Problem, Where
+from meshup.model.runbook import Service
+from meshup.steps.step import Draft, Drafted, Scope
+
+
+class Enrol:
+    """Moves opted-in services onto the runbook's revision; what is right already is not restarted."""
+
+    kind: ClassVar[str] = "enrol"
+    title: ClassVar[str] = "every service of the wave runs on the revision"
+    params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {}
+    needs: ClassVar[frozenset[str]] = frozenset({"revisions", "sidecars"})
+
+    def draft(self, scope: Scope) -> Drafted:
+        """Give one change per service that is not there yet; blocked ones are problems with their owner's name."""
+        drafts: list[Draft] = []
+        problems: list[Problem] = []
+        right: list[str] = []
+        unjudged: list[tuple[str, str]] = []
+        installed = scope.book.mesh.revision in scope.driver.installed(scope.snapshot)
+        for service in scope.services:
+            workload = scope.snapshot.get(service.workload)
+            if workload is None:
+                problems.append(_absent(service))
+                continue
+            pinned = pin_of(service, scope)
+            if pinned:
+                right.append(f"{service.id} is left alone: {pinned}")
+                continue
+            wanted = scope.driver.enrolment(workload, scope.snapshot, scope.book.mesh.revision)
+            if wanted.blocked:
+                problems.append(_blocked(service, wanted.blocked))
+                continue
+            if wanted.right:
+                right.append(f"{service.id} is on {scope.book.mesh.revision} already")
+                continue
+            change = Label(
+                on=service.workload,
+                at=wanted.at,
+                set=wanted.set,
+                before=wanted.before,
+                annotations=wanted.annotations,
+                annotations_before=wanted.annotations_before,
+                uid=str(workload["metadata"].get("uid") or ""),
+                force=_force(wanted.at, wanted.before),
+            )
+            was = wanted.revision_before or "not meshed"
+            drafts.append(
+                Draft(
+                    change=change,
+                    step=self.kind,
+                    summary=f"{service.workload}: {was} -> {scope.book.mesh.revision}{_pods(workload)}",
+                    service=service.id,
+                    risk="high"
+                    if service.critical
+                    else "medium"
+                    if int(dig(workload, "spec", "replicas") or 1) < 2
+                    else "low",
+                    after="" if installed else _earlier(scope),
+                )
+            )
+            if not service.baseline_query and not scope.book.metrics.service and not scope.book.metrics.url:
+                unjudged.append((service.id, "no baseline from before it is meshed: judged by absolute limits only"))
+        return Drafted(drafts=tuple(drafts), problems=tuple(problems), right=tuple(right), unjudged=tuple(unjudged))
+
+
+def pin_of(service: Service, scope: Scope) -> str:
+    """Say who holds a service where, "" = nobody. A pin counts until it is closed or its time is over."""
+    for pin in scope.snapshot.pins:
+        if dig(pin, "metadata", "namespace") != service.namespace or dig(pin, "status", "phase") in (
+            "Closed",
+            "Failed",
+        ):
+            continue
+        workload = dig(pin, "spec", "workload") or {}
+        if (workload.get("kind"), workload.get("name")) == (service.workload.kind, service.workload.name):
+            user = dig(pin, "spec", "requestedBy", "username") or annotated(pin).get("meshup.dev/user", "somebody")
+            to = dig(pin, "spec", "to", "release") or dig(pin, "spec", "to") or "none"
+            return f"pinned to {to} by {user}"
+    return ""
+
+
+def _pods(workload: Mapping[str, Any]) -> str:
+    if workload.get("kind") == "CronJob":
+        return ", from its next run on"
+    replicas = dig(workload, "spec", "replicas")
+    return f", {replicas} pod{'s' if replicas != 1 else ''} restart" if replicas is not None else ", its pods restart"
+
+
+def _force(at: tuple[str, ...], before: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Take the revision label from whoever set the old one: that is what moving a revision means, and the plan says it."""
+    from meshup.model.fields import pointer
+
+    return tuple(pointer((*at, key)) for key, value in before.items() if value is not None)
+
+
+def _earlier(scope: Scope) -> str:
+    """Name the stage that installs the revision."""
+    for stage in scope.book.stages:
+        if any(each.kind == "install-control-plane" for each in stage.steps):
+            return stage.name
+    return ""
+
+
+def _absent(service: Service) -> Problem:
+    return Problem(
+        code="MU3214",
+        what=f"{service.id}: {service.workload} is not in the cluster",
+        fix="correct the workload in the runbook, or take the service out of its wave",
+        at=service.at or Where(object=str(service.workload)),
+    )
+
+
+def _blocked(service: Service, why: str) -> Problem:
+    return Problem(
+        code="MU3215",
+        what=f"{service.id} can't be enrolled: {why}",
+        why=f"owner: {service.owner or 'unknown'}",
+        fix="mend what is named, or take the service out of its wave",
+        at=Where(object=str(service.workload)),
+    )

@@ -1,0 +1,83 @@
+"""minimise: components and revisions that nothing uses any more are removed, if meshup made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from meshup.meshes.driver import Unused
+from meshup.model.change import Delete
+from meshup.model.objects import TEMPLATE_PATH, Object, dig, labels, matches
+from meshup.model.snapshot import Snapshot
+from meshup.steps.step import Draft, Drafted, Scope
+from meshup.steps.strict import members
+
+MANAGED = "meshup.dev/managed-by"
+
+
+class Minimise:
+    """Deletes only what carries our label, by UID; what somebody else made is named and left."""
+
+    kind: ClassVar[str] = "minimise"
+    title: ClassVar[str] = "no component runs that nothing uses"
+    params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {
+        "keep": (list, [], "revisions to keep although nothing uses them"),
+    }
+    needs: ClassVar[frozenset[str]] = frozenset({"revisions"})
+
+    def draft(self, scope: Scope) -> Drafted:
+        """Give a delete per unused object, webhooks first; judged as the cluster will be after the waves."""
+        expected = after_the_waves(scope)
+        keep = tuple(scope.params.get("keep") or ()) + scope.book.mesh.keep_revisions
+        drafts: list[Draft] = []
+        left: list[str] = []
+        cpu = memory = 0
+        for each in scope.driver.unused(expected, scope.book.mesh, keep=keep):
+            found = scope.snapshot.get(each.ref)
+            if found is None:
+                continue
+            if labels(found).get(MANAGED) != "meshup":
+                left.append(f"{each.ref} is unused but not meshup's, so it is left: {each.why}")
+                continue
+            cpu, memory = cpu + each.cpu_m, memory + each.memory_mib
+            drafts.append(
+                Draft(change=_delete(each, found), step=self.kind, summary=f"remove {each.ref}: {each.why}", risk="low")
+            )
+        notes = (f"gives back {cpu}m CPU and {memory} MiB memory",) if cpu or memory else ()
+        return Drafted(drafts=tuple(drafts), right=tuple(left), notes=notes)
+
+
+def _delete(each: Unused, found: Object) -> Delete:
+    return Delete(on=each.ref, uid=str(dig(found, "metadata", "uid") or ""), before=found)
+
+
+def after_the_waves(scope: Scope) -> Snapshot:
+    """Give the snapshot as it will be once every enrolled service runs on the runbook's revision."""
+    objects = dict(scope.snapshot.objects)
+    revision = scope.book.mesh.revision
+    for service in members(scope):
+        workload = objects.get(service.workload)
+        if workload is None:
+            continue
+        wanted = scope.driver.enrolment(workload, scope.snapshot, revision)
+        if wanted.blocked:
+            continue
+        path = TEMPLATE_PATH[service.workload.kind]
+        objects[service.workload] = _put(workload, (*path, "metadata", "labels"), wanted.set)
+        selector = dig(workload, "spec", "selector")
+        for ref, obj in scope.snapshot.objects.items():
+            if ref.namespace != service.namespace or ref.kind not in ("Pod", "ReplicaSet"):
+                continue
+            own = labels(obj) if ref.kind == "Pod" else dig(obj, "spec", "template", "metadata", "labels") or {}
+            if selector and matches(selector, own):
+                objects.pop(ref, None)
+    return replace(scope.snapshot, objects=objects)
+
+
+def _put(obj: Object, path: tuple[str, ...], values: Mapping[str, str | None]) -> Object:
+    if not path:
+        merged = {**obj, **values}
+        return {key: value for key, value in merged.items() if value is not None}
+    inner = obj.get(path[0]) or {}
+    return {**obj, path[0]: _put(inner, path[1:], values)}
