@@ -1,0 +1,101 @@
+"""proxies-right: every live pod of each moved workload runs the proxy it should, read from the pod and never a label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from meshup.gates.finding import name_of, pods_by_service
+from meshup.gates.gate import Eyes, Terms
+from meshup.model.verdict import Answer, Patience, Reading, Verdict
+
+PODLESS = frozenset({"CronJob", "Job"})
+
+
+class ProxiesRight:
+    """A label for a revision that is not there starts bare pods without an error; only the pod itself tells."""
+
+    kind: ClassVar[str] = "proxies-right"
+    title: ClassVar[str] = "every pod runs a proxy of the right revision and release"
+    reads: ClassVar[str] = "containers, native sidecars and annotations of each live pod"
+    params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {
+        "release": (str, "", "release to find instead of the runbook's; none = no proxy at all"),
+        "revision": (str, "", "revision to find instead of the runbook's"),
+    }
+    needs: ClassVar[frozenset[str]] = frozenset({"sidecars"})
+    patience: ClassVar[Patience] = Patience(limit_s=180, every_s=5, in_a_row=2)
+
+    def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
+        """Give, per service, the proxy of each of its live pods."""
+        found: dict[str, Any] = {}
+        for service_id, (workload, pods) in pods_by_service(eyes).items():
+            service = next(each for each in eyes.services if each.id == service_id)
+            seen = []
+            for pod in pods:
+                proxy = eyes.driver.proxy(pod)
+                seen.append(
+                    {
+                        "pod": name_of(pod),
+                        "release": proxy.release if proxy else None,
+                        "revision": proxy.revision if proxy else None,
+                        "ready": proxy.ready if proxy else None,
+                    }
+                )
+            found[service_id] = {
+                "podless": service.workload.kind in PODLESS,
+                "there": workload is not None,
+                "pods": seen,
+            }
+        want_none = terms.params.get("release") == "none" or eyes.revision == ""
+        return {
+            "services": found,
+            "release": "" if want_none else str(terms.params.get("release") or eyes.book.mesh.release),
+            "revision": "" if want_none else str(terms.params.get("revision") or eyes.revision),
+        }
+
+    def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
+        """Decide from the newest reading. No pods is unknown; a periodic job without a pod yet is left to its next run."""
+        del terms
+        data = readings[-1].data if readings else {}
+        found, revision, release = data.get("services"), data.get("revision"), data.get("release")
+        if not isinstance(found, Mapping) or not isinstance(revision, str) or not isinstance(release, str):
+            return Verdict(answer=Answer.UNKNOWN, because="no pod was seen")
+        count = later = 0
+        for name, state in found.items():
+            pods = state.get("pods") if isinstance(state, Mapping) else None
+            if not isinstance(pods, Sequence) or state.get("there") is not True:
+                return Verdict(answer=Answer.UNKNOWN, because=f"{name}: its workload was not seen", names=(str(name),))
+            if not pods:
+                if state.get("podless") is True:
+                    later += 1
+                    continue
+                return Verdict(
+                    answer=Answer.UNKNOWN, because=f"{name}: no pods; zero pods satisfy nothing", names=(str(name),)
+                )
+            for pod in pods:
+                wrong = _wrong(pod, revision, release)
+                if wrong:
+                    return Verdict(
+                        answer=Answer.UNKNOWN,
+                        because=f"{name}: pod {pod.get('pod')} {wrong}",
+                        object=f"Pod {pod.get('pod')}",
+                        names=(str(name),),
+                    )
+                count += 1
+        if not count and not later:
+            return Verdict(answer=Answer.UNKNOWN, because="no pod was seen; nothing seen is not a pass")
+        what = f"on {release}, revision {revision}" if revision else "without a proxy"
+        note = f"; {later} periodic jobs follow at their next run" if later else ""
+        return Verdict(answer=Answer.PASS, because=f"{count} pods {what}{note}")
+
+
+def _wrong(pod: Mapping[str, Any], revision: str, release: str) -> str:
+    if not revision:
+        return "still has a proxy" if pod.get("release") is not None else ""
+    if pod.get("release") is None:
+        return "has no proxy"
+    if pod.get("revision") != revision:
+        return f"is on revision {pod.get('revision') or 'unknown'}, wanted {revision}"
+    if pod.get("release") != release:
+        return f"runs {pod.get('release') or 'an unknown release'}, wanted {release}"
+    return "" if pod.get("ready") is True else "has a proxy that is not ready"
