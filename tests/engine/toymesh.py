@@ -65,9 +65,7 @@ class ToyDriver:
         return 100, 64
 
     def policies(self, services, snapshot, mesh, *, level, mode):
-        return tuple(
-            Policy(level=level, mode=mode, body=policy(each, mode), covers=(each.id,)) for each in services
-        )
+        return tuple(Policy(level=level, mode=mode, body=policy(each, mode), covers=(each.id,)) for each in services)
 
     def policy_conflicts(self, services, snapshot, *, level):
         return ()
@@ -221,7 +219,9 @@ class Hand:
 
     def draft(self, scope):
         on = Ref(api_version="v1", kind="ConfigMap", namespace="shop", name="dns")
-        change = Handoff(on=on, to="team-edge", what="point DNS here", until={"data.to": "gateway"}, back="point it back")
+        change = Handoff(
+            on=on, to="team-edge", what="point DNS here", until={"data.to": "gateway"}, back="point it back"
+        )
         return Drafted(drafts=(Draft(change=change, step=self.kind, summary="hand over DNS"),))
 
 
@@ -332,9 +332,7 @@ def book(waves, *, stages=None, in_flight=4, **more):
         mesh=Mesh(driver="toy", release="2.0", revision="2-0", namespace=HOME, manifests=Manifests(source="directory")),
         ingress=None,
         services=services,
-        waves=tuple(
-            Wave(name=name, services=tuple(f"shop/{each}" for each in names)) for name, names in waves.items()
-        ),
+        waves=tuple(Wave(name=name, services=tuple(f"shop/{each}" for each in names)) for name, names in waves.items()),
         stages=usual if stages is None else stages,
         pacing=Pacing(in_flight=in_flight),
         budgets=Budgets(),
@@ -356,5 +354,3 @@ def kinds():
     steps = {each.kind: each for each in (Lay(), Enrol(), Strict(), Hand())}
     gates = {each.kind: each for each in (Says(), Says("evidence", "no plaintext is left"), Ready())}
     return steps, gates
-
-

@@ -1,0 +1,101 @@
+"""A plan file says what it is, comes back equal, and is refused when a hand has been in it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seen import snapshot
+from toymesh import book, shop
+from test_plan import NAMES, WAVES, made
+
+from meshup.engine.planfile import parse, text_of
+from meshup.model.problem import Refused, UsageError
+
+PLAN = made(book(WAVES), snapshot(shop(NAMES)))
+TEXT = text_of(PLAN)
+
+
+def test_it_comes_back_equal():
+    assert parse(TEXT, where="p.plan.json") == PLAN
+
+
+def test_its_first_line_states_the_schema_and_the_rest_is_one_change_or_gate_a_line():
+    rows = [json.loads(line) for line in TEXT.splitlines()]
+    assert rows[0]["schema"] == "meshup.dev/plan/v1"
+    assert rows[0]["id"] == PLAN.id
+    assert [each["change"] for each in rows if "change" in each] == [each.id for each in PLAN.changes()]
+    assert sum("gate" in each for each in rows) == 6
+
+
+@given(st.data())
+def test_a_changed_value_anywhere_is_refused(data):
+    lines = TEXT.splitlines()
+    number = data.draw(st.integers(0, len(lines) - 1))
+    row = json.loads(lines[number])
+    places = list(_leaves(row["plan"] if "plan" in row else row["body"]))
+    path = data.draw(st.sampled_from(places))
+    node = row["plan"] if "plan" in row else row["body"]
+    for step in path[:-1]:
+        node = node[step]
+    before = node[path[-1]]
+    node[path[-1]] = _other(before)
+    lines[number] = json.dumps(row)
+    try:
+        found = parse("\n".join(lines), where="p.plan.json")
+    except Refused as refused:
+        assert refused.code == "MU2102"
+        assert refused.exit == 6
+    except UsageError as unreadable:
+        assert unreadable.code == "MU2101"
+    else:
+        # What does not enter the digest is when it was taken, and what is spelled differently for the same value.
+        assert path[-1] == "taken_at" or found == PLAN
+
+
+def _other(value):
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    return f"{value}x"
+
+
+def _leaves(value, path=()):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _leaves(inner, (*path, number))
+    elif path:
+        yield path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        "not json",
+        '{"schema": "meshup.dev/plan/v2"}',
+        '{"schema": "meshup.dev/plan/v1"}',
+        "[" * 100_000,
+        TEXT + "\n{",
+    ],
+)
+def test_what_is_no_plan_is_a_usage_error_with_a_next_step(text):
+    with pytest.raises(UsageError) as refused:
+        parse(text, where="p.plan.json")
+    assert refused.value.code == "MU2101"
+    assert refused.value.fix.startswith("meshup plan")
+
+
+def test_a_line_taken_out_is_refused():
+    lines = TEXT.splitlines()
+    for number in range(1, len(lines)):
+        with pytest.raises((Refused, UsageError)):
+            parse("\n".join(lines[:number] + lines[number + 1 :]), where="p.plan.json")
