@@ -45,6 +45,13 @@ def quick(prog: str, arguments: Sequence[str]) -> str | None:
 
 def run() -> None:
     """Run the command line and exit with its code. The only function that ends the process."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the life of the process
+    if sys.stdout is None:
+        sys.stderr.write("error[MU1006] stdout is closed, so an answer would be lost\n")
+        sys.stderr.write("cluster   not contacted                                          exit 2\n")
+        sys.stderr.write("fix       leave stdout open, or send it to /dev/null\n")
+        sys.exit(2)
     code = main(sys.argv[1:], prog=prog_name(sys.argv[0]))
     try:
         sys.stdout.flush()
