@@ -1,0 +1,201 @@
+"""plaintext-callers: over a window with enough connections, nobody called in plaintext; whoever did is named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from meshup.gates.finding import name_of, own_pods, ready, workloads
+from meshup.gates.gate import Eyes, Terms
+from meshup.gates.scrape import pages, window
+from meshup.model.duration import Duration
+from meshup.model.objects import Object, Ref, annotated, dig, labels
+from meshup.model.text import clean
+from meshup.model.verdict import Answer, Patience, Reading, Verdict
+
+OWNER_KEYS = ("meshup.dev/owner", "owner", "team")
+
+
+class PlaintextCallers:
+    """Counters decide; access-log addresses joined with pod addresses (finished pods too) give the names."""
+
+    kind: ClassVar[str] = "plaintext-callers"
+    title: ClassVar[str] = "no client of an enrolled service calls in plaintext"
+    reads: ClassVar[str] = "connections and TLS connections per inbound port, access logs, pod addresses"
+    params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {
+        "window": (
+            Duration,
+            Duration(600.0),
+            "how long nobody may call in plaintext; at least as long as the rarest caller waits",
+        ),
+    }
+    needs: ClassVar[frozenset[str]] = frozenset({"proxy-counters", "access-log-names"})
+    patience: ClassVar[Patience] = Patience(limit_s=1800, every_s=30, in_a_row=1, least=20)
+
+    def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
+        """Give counters per proxy, plaintext calls per address, and who has or had each address."""
+        services = [
+            each for each in (eyes.services or eyes.book.services) if each.opt_in is not None and not each.client_only
+        ]
+        found = workloads(eyes.cluster, services)
+        pods = list(_every_pod(eyes))
+        by_namespace: dict[str, list[Object]] = {}
+        for pod in pods:
+            by_namespace.setdefault(str(dig(pod, "metadata", "namespace")), []).append(pod)
+        meshed: dict[str, list[Object]] = {}
+        for each in services:
+            own = own_pods(each, found.get(each.id), by_namespace.get(each.namespace, ()))
+            meshed[each.id] = [pod for pod in own if eyes.driver.proxy(pod) is not None and ready(pod)]
+        every = [pod for several in meshed.values() for pod in several]
+        counted = pages(eyes, every)
+        rows: dict[str, Any] = {}
+        for service_id, several in meshed.items():
+            for pod in several:
+                uid = str(dig(pod, "metadata", "uid"))
+                page = counted[uid]
+                rows[uid] = {
+                    "service": service_id,
+                    "pod": name_of(pod),
+                    "connections": page.inbound_connections,
+                    "tls": page.inbound_tls,
+                    "active_plaintext": page.active_plaintext,
+                    "refused": page.refused_plaintext,
+                }
+        plain = self._names(eyes, every, terms)
+        return {
+            "proxies": rows,
+            "callers": plain,
+            "addresses": _addresses(eyes, pods, plain),
+            "without": sorted(name for name, several in meshed.items() if not several),
+        }
+
+    def _names(self, eyes: Eyes, pods: Sequence[Object], terms: Terms) -> dict[str, int]:
+        since = int(float(terms.params.get("window") or 600.0)) + 60
+
+        def calls(pod: Object) -> Counter[str]:
+            proxy = eyes.driver.proxy(pod)
+            namespace, name = str(dig(pod, "metadata", "namespace")), str(dig(pod, "metadata", "name"))
+            log = eyes.cluster.logs(namespace, name, container=proxy.container if proxy else "", since_s=since)
+            return Counter(call.address for call in eyes.driver.read_calls(log) if call.tls is False)
+
+        total: Counter[str] = Counter()
+        for each in eyes.cluster.gather([lambda pod=pod: calls(pod) for pod in pods]):  # type: ignore[misc]
+            total.update(each)
+        return dict(total)
+
+    def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
+        """Decide over the window: a plaintext connection fails, too few connections or too short a window is unknown."""
+        wanted_s = float(terms.params.get("window") or 600.0)
+        if not readings or readings[-1].blind:
+            return Verdict(answer=Answer.UNKNOWN, because="nothing was read")
+        last = readings[-1]
+        rows = last.data.get("proxies")
+        if not isinstance(rows, Mapping) or not rows:
+            return Verdict(
+                answer=Answer.UNKNOWN, because="no proxy of an enrolled service was seen; nothing seen is not a pass"
+            )
+        try:
+            active = sum(_count(row.get("active_plaintext") or 0) for row in rows.values())
+            pair = window(readings, 0.0)
+            if isinstance(pair, str):
+                if active:
+                    return self._found(last, f"{active} plaintext connections are open")
+                return Verdict(answer=Answer.UNKNOWN, because=pair)
+            plain, total = _delta(pair[0].data.get("proxies") or {}, rows)
+        except (ValueError, TypeError, AttributeError) as error:
+            return Verdict(answer=Answer.UNKNOWN, because=f"counters are not complete: {error}")
+        seconds = last.elapsed_s - pair[0].elapsed_s
+        if active or plain:
+            return self._found(last, f"{plain} plaintext connections in {seconds:.0f} s, {active} open now")
+        if last.data.get("without"):
+            return Verdict(
+                answer=Answer.UNKNOWN,
+                because=f"no proxy of {', '.join(last.data['without'][:5])} was seen",
+                names=tuple(last.data["without"]),
+            )
+        least = max(1, terms.patience.least)
+        if seconds + 1e-6 < wanted_s:
+            return Verdict(
+                answer=Answer.UNKNOWN,
+                because=f"0 plaintext of {total} connections in {seconds:.0f} s, the window is {wanted_s:.0f} s",
+            )
+        if total < least:
+            return Verdict(
+                answer=Answer.UNKNOWN,
+                because=f"{total} of {least} connections in {seconds:.0f} s; too few to say that nobody is plaintext",
+                missing=least - total,
+            )
+        return Verdict(answer=Answer.PASS, because=f"0 plaintext of {total} connections in {seconds:.0f} s")
+
+    def _found(self, last: Reading, text: str) -> Verdict:
+        callers = last.data.get("callers") or {}
+        known = last.data.get("addresses") or {}
+        by_name: Counter[str] = Counter()
+        for address, count in callers.items():
+            by_name[str(known.get(address) or f"unknown address {address}")] += int(count)
+        names = tuple(f"{name}: {count} requests" for name, count in by_name.most_common(20))
+        who = f"; called by {names[0]}" if names else "; the access logs do not say by whom"
+        return Verdict(
+            answer=Answer.FAIL, because=text + who, object=names[0].partition(" (")[0] if names else "", names=names
+        )
+
+
+def _every_pod(eyes: Eyes) -> Sequence[Object]:
+    return list(eyes.cluster.list("v1", "Pod"))
+
+
+def _count(raw: Any) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int) or raw < 0:
+        raise ValueError(f"{raw!r} is no count")
+    return raw
+
+
+def _delta(first: Mapping[str, Any], last: Mapping[str, Any]) -> tuple[int, int]:
+    """Give (plaintext, all) new connections; a proxy that is new counts from zero."""
+    plain = total = 0
+    for uid, row in last.items():
+        before = first.get(uid) or {}
+        connections = _count(row.get("connections")) - _count(before.get("connections") or 0)
+        tls = _count(row.get("tls")) - _count(before.get("tls") or 0)
+        if connections < 0 or tls < 0:
+            raise ValueError(f"counters of {row.get('pod')} went back: its proxy restarted")
+        total += connections
+        plain += max(0, connections - tls)
+    return plain, total
+
+
+def _addresses(eyes: Eyes, pods: Sequence[Object], wanted: Mapping[str, int]) -> dict[str, str]:
+    """Give address -> "Kind namespace/name (owner X)" for addresses that called; host addresses name their node."""
+    found: dict[str, str] = {}
+    if not wanted:
+        return found
+    for pod in pods:
+        address = str(dig(pod, "status", "podIP") or "")
+        if address in wanted and (address not in found or not dig(pod, "spec", "hostNetwork")):
+            found[address] = described(eyes, pod)
+    return found
+
+
+def described(eyes: Eyes, pod: Object) -> str:
+    """Name what a pod belongs to, following its controllers upwards, with the owner that the topmost one states."""
+    namespace = str(dig(pod, "metadata", "namespace"))
+    top: Object = pod
+    kind, name = "Pod", str(dig(pod, "metadata", "name"))
+    for _ in range(3):
+        owner = next((each for each in dig(top, "metadata", "ownerReferences") or () if each.get("controller")), None)
+        if owner is None:
+            break
+        kind, name = str(owner.get("kind")), str(owner.get("name"))
+
+        found = eyes.cluster.find(
+            Ref(api_version=str(owner.get("apiVersion")), kind=kind, namespace=namespace, name=name)
+        )
+        if found is None:
+            if kind == "Job" and name.rpartition("-")[2].isdigit():
+                kind, name = "CronJob", name.rpartition("-")[0]
+            break
+        top = found
+    notes = {**labels(top), **annotated(top)}
+    owner_name = next((notes[key] for key in OWNER_KEYS if notes.get(key)), "unknown")
+    return clean(f"{kind} {namespace}/{name} (owner {owner_name})", limit=200)

@@ -1,0 +1,232 @@
+"""success-rate, latency, new-connections: the moved workload and its callers, from counters between two readings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from meshup.gates.gate import Eyes, Terms
+from meshup.gates.scrape import Reset, bucket_deltas, deltas, observed, window
+from meshup.model.verdict import Answer, Patience, Reading, Verdict
+
+QUIET = frozenset({"hold", "pool"})
+
+
+def _unknown(because: str, *, names: tuple[str, ...] = (), missing: int = 0) -> Verdict:
+    return Verdict(answer=Answer.UNKNOWN, because=because, names=names, missing=missing)
+
+
+def _views(
+    first: Mapping[str, Any], last: Mapping[str, Any], service: str
+) -> list[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    """Give (who sees it, first counters, last counters): the service itself, then each caller."""
+    now, before = last["services"][service], (first.get("services") or {}).get(service) or {}
+    views = [("itself", before.get("own") or {}, now.get("own") or {})]
+    callers = now.get("callers") or {}
+    views += [
+        (f"caller {name}", (before.get("callers") or {}).get(name) or {}, seen)
+        for name, seen in sorted(callers.items())
+    ]
+    return views
+
+
+def _pair(readings: Sequence[Reading], terms: Terms) -> tuple[Reading, Reading] | str:
+    found = window(readings, terms.patience.window_s)
+    if isinstance(found, str):
+        return found
+    for each in found:
+        if not isinstance(each.data.get("services"), Mapping) or not each.data["services"]:
+            return "no service was seen; nothing seen is not a pass"
+    if set(found[0].data["services"]) != set(found[1].data["services"]):
+        return "the readings are not of the same services"
+    if found[1].elapsed_s <= found[0].elapsed_s:
+        return "the readings have no time between them"
+    return found
+
+
+def more(have: float, need: float, seconds: float, what: str) -> str:
+    """Say how much is missing and about how long that takes at this rate."""
+    if have <= 0:
+        return f"0 of {need:.0f} {what} in {seconds:.0f} s; no traffic is no evidence"
+    left = (need - have) * seconds / have
+    about = f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} min"
+    return f"{have:.0f} of {need:.0f} {what}, about {about} more at this rate"
+
+
+def _needed(terms: Terms, usual: int) -> int:
+    return max(1, terms.patience.least or usual)
+
+
+def _judged(
+    readings: Sequence[Reading],
+    terms: Terms,
+    *,
+    least: int,
+    what: str,
+    one: Callable[[Mapping[str, Any], Mapping[str, Any], float], tuple[float, Answer, str]],
+) -> Verdict:
+    """Run one judgement over every view of every service; the worst decides. one: gives (samples, answer, text)."""
+    pair = _pair(readings, terms)
+    if isinstance(pair, str):
+        return _unknown(pair)
+    first, last = pair
+    seconds = last.elapsed_s - first.elapsed_s
+    total, texts = 0.0, []
+    thin: list[tuple[float, str]] = []
+    pooled = terms.params.get("quiet", "hold") == "pool"
+    for service in last.data["services"]:
+        seen = 0.0
+        for who, before, now in _views(first.data, last.data, service):
+            try:
+                count, answer, text = one(before, now, seconds)
+            except Reset as reset:
+                return _unknown(
+                    f"{service}: {reset}: a proxy restarted, so this window can't be judged", names=(service,)
+                )
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                return _unknown(f"{service}: the reading is not complete ({error})", names=(service,))
+            if who == "itself":
+                seen = max(seen, count)
+            else:
+                seen = max(seen, count)
+            if answer is Answer.FAIL:
+                return Verdict(
+                    answer=Answer.FAIL,
+                    because=f"{service} seen by {who}: {text}",
+                    object=f"service {service}",
+                    names=(service,),
+                )
+            if answer is Answer.PASS:
+                texts.append(text)
+        total += seen
+        if seen < least:
+            thin.append((seen, service))
+    if pooled and total >= least:
+        thin = []
+    if thin:
+        have, service = min(thin)
+        return _unknown(
+            f"{service}: {more(have, least, seconds, what)}",
+            names=tuple(name for _, name in thin),
+            missing=int(least - have),
+        )
+    if not texts:
+        return _unknown(f"0 of {least} {what} in {seconds:.0f} s; no traffic is no evidence", missing=least)
+    return Verdict(answer=Answer.PASS, because=f"{total:.0f} {what} in {seconds:.0f} s; worst view: {_worst(texts)}")
+
+
+def _worst(texts: Sequence[str]) -> str:
+    return max(texts, key=lambda text: (len(text), text)) if len(texts) == 1 else texts[0]
+
+
+class SuccessRate:
+    """Requests that did not fail, as the moved service and each of its meshed callers counted them."""
+
+    kind: ClassVar[str] = "success-rate"
+    title: ClassVar[str] = "requests succeed, seen by the service and by its callers"
+    reads: ClassVar[str] = "request counters of the service's proxies and of its callers' and the gateway's"
+    params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {
+        "floor": (float, 0.99, "least share of requests that must succeed, 0 to 1"),
+        "quiet": (str, "hold", "services with little traffic: hold (each needs its evidence) or pool (judged by wave)"),
+    }
+    needs: ClassVar[frozenset[str]] = frozenset({"proxy-counters"})
+    patience: ClassVar[Patience] = Patience(limit_s=600, every_s=15, in_a_row=2, least=100, window_s=120)
+
+    def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
+        """Read both sides of every service."""
+        del terms
+        return observed(eyes)
+
+    def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
+        """Decide from counts between two readings."""
+        floor = terms.params.get("floor", 0.99)
+
+        def one(before: Mapping[str, Any], now: Mapping[str, Any], seconds: float) -> tuple[float, Answer, str]:
+            del seconds
+            found = deltas(before, now)
+            total = found["requests"] + found["connect_failures"]
+            bad = found["failed"] + found["connect_failures"]
+            if total < MIN_FOR_FAIL:
+                return total, Answer.UNKNOWN, ""
+            rate = 1 - min(bad, total) / total
+            return (
+                total,
+                Answer.PASS if rate >= floor else Answer.FAIL,
+                f"{rate:.2%} of {total:.0f} requests, floor {floor:.2%}",
+            )
+
+        return _judged(readings, terms, least=_needed(terms, 100), what="requests", one=one)
+
+
+MIN_FOR_FAIL = 20
+"""Fewer requests than this neither pass nor fail a view: one bad answer of three is no rate."""
+
+
+class Latency:
+    """A quantile of request times from Envoy's histogram; its resolution is that of the buckets, and it says so."""
+
+    kind: ClassVar[str] = "latency"
+    title: ClassVar[str] = "requests are answered in time, seen by the service and by its callers"
+    reads: ClassVar[str] = "upstream_rq_time histograms of the service's proxies and of its callers'"
+    params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {
+        "quantile": (float, 0.99, "which share of requests must be faster, 0 to 1"),
+        "limit-ms": (float, 1000.0, "the bound in milliseconds"),
+        "quiet": (str, "hold", "services with little traffic: hold or pool"),
+    }
+    needs: ClassVar[frozenset[str]] = frozenset({"proxy-counters"})
+    patience: ClassVar[Patience] = Patience(limit_s=600, every_s=15, in_a_row=2, least=100, window_s=120)
+
+    def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
+        """Read both sides of every service."""
+        del terms
+        return observed(eyes)
+
+    def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
+        """Decide from bucket counts: the share of requests at or below the first bucket bound that covers the limit."""
+        quantile, limit = terms.params.get("quantile", 0.99), terms.params.get("limit-ms", 1000.0)
+
+        def one(before: Mapping[str, Any], now: Mapping[str, Any], seconds: float) -> tuple[float, Answer, str]:
+            del seconds
+            found = bucket_deltas(before, now)
+            total = found[-1][1] if found else 0.0
+            if total < MIN_FOR_FAIL:
+                return total, Answer.UNKNOWN, ""
+            bound = next((at for at, count in found if count >= quantile * total), float("inf"))
+            text = f"p{quantile * 100:g} at or below {bound:g} ms of {total:.0f} requests, limit {limit:g} ms"
+            return total, Answer.PASS if bound <= limit else Answer.FAIL, text
+
+        return _judged(readings, terms, least=_needed(terms, 100), what="timed requests", one=one)
+
+
+class NewConnections:
+    """New connections that could not be made, as the callers count them: where errors begin when pods move."""
+
+    kind: ClassVar[str] = "new-connections"
+    title: ClassVar[str] = "callers can open new connections"
+    reads: ClassVar[str] = "upstream_cx_total and upstream_cx_connect_fail at the callers and the gateway"
+    params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {
+        "max-failure-ratio": (float, 0.01, "largest share of new connections that may fail, 0 to 1"),
+    }
+    needs: ClassVar[frozenset[str]] = frozenset({"proxy-counters"})
+    patience: ClassVar[Patience] = Patience(limit_s=600, every_s=15, in_a_row=2, least=5, window_s=300)
+
+    def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
+        """Read both sides of every service."""
+        del terms
+        return observed(eyes)
+
+    def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
+        """Decide from connections between two readings."""
+        most = terms.params.get("max-failure-ratio", 0.01)
+
+        def one(before: Mapping[str, Any], now: Mapping[str, Any], seconds: float) -> tuple[float, Answer, str]:
+            del seconds
+            found = deltas(before, now)
+            total = found["connections"]
+            if total < 1:
+                return total, Answer.UNKNOWN, ""
+            ratio = found["connect_failures"] / max(total, found["connect_failures"])
+            text = f"{found['connect_failures']:.0f} of {total:.0f} new connections failed ({ratio:.2%}, at most {most:.2%})"
+            return total, Answer.PASS if ratio <= most else Answer.FAIL, text
+
+        return _judged(readings, terms, least=_needed(terms, 5), what="new connections", one=one)
