@@ -164,11 +164,11 @@ def _places(
 
 
 def completed(change: Change, snapshot: Snapshot) -> Change:
-    """Fill in what an apply found there, where the step did not: UID and the same fields as they are now."""
+    """Fill in what an apply found there, where the step did not say: UID and the same fields as they are now."""
     match change:
-        case Apply(uid="", before=None):
+        case Apply():
             there = snapshot.get(change.on)
-            if there is None:
+            if there is None or change.before not in (None, change.body):
                 return change
             before = masked(change.body, there)
             return replace(change, uid=str(dig(there, "metadata", "uid") or ""), before=before)

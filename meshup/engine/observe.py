@@ -153,13 +153,15 @@ def kept(obj: Object) -> Object:
 
 
 def is_whole(obj: Object) -> bool:
-    """Tell whether a definition is kept with its schemas: only those that meshup made are."""
+    """Tell whether meshup made an object, or writes to it: a definition is kept with its schemas only then."""
     ours = any(each.get("manager") == MANAGER for each in dig(obj, "metadata", "managedFields") or ())
     return ours or labels(obj).get(MANAGED) == "meshup"
 
 
 def with_objects(cluster: Reader, snapshot: Snapshot, refs: Iterable[Ref], *, groups: Iterable[str] = ()) -> Snapshot:
-    """Add objects of kinds that no list has brought yet: one list per kind, of one namespace where that is enough.
+    """Add objects of kinds that no list has brought yet, and those of meshup's own that are of these kinds.
+
+    One list per kind, of one namespace where that is enough.
 
     groups: as given to `observe`. Kinds the server does not serve, and Secrets, are left out. Definitions of others that
     are named here are read again, whole. Gives the same snapshot when nothing was missing.
@@ -182,7 +184,7 @@ def with_objects(cluster: Reader, snapshot: Snapshot, refs: Iterable[Ref], *, gr
         def call() -> Mapping[Ref, Object]:
             try:
                 found = cluster.list(*kind, namespace=namespace, owners=True)
-                return {ref_of(each): kept(each) for each in found if ref_of(each) in wanted}
+                return {ref_of(each): kept(each) for each in found if ref_of(each) in wanted or is_whole(each)}
             except (NotFound, Forbidden):
                 return {}
 

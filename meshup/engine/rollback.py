@@ -22,6 +22,7 @@ from meshup.engine.undo import inverse
 from meshup.journal.pin import from_body, pin_name, to_body
 from meshup.meshes.driver import Driver, Enrolment
 from meshup.model.change import Apply, Change, Label, Restart
+from meshup.model.fields import pointer
 from meshup.model.ledger import Pin
 from meshup.model.objects import TEMPLATE_PATH, Object, dig, ref_of
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
@@ -89,7 +90,8 @@ def service_plan(
         for each in changes
     )
     kinds = [kind for kind in AFTER if kind in session.gates] if moving else []
-    gates = tuple(gate_of(session, kind, "rollback") for kind in kinds)
+    wanted = {"release": release or NONE, "revision": revision}
+    gates = tuple(gate_of(session, kind, "rollback", params=wanted) for kind in kinds)
     wave = PlannedWave(name="", changes=moving, gates=gates, services=(chosen.id,))
     stages = [PlannedStage(name="rollback", waves=(wave,))]
     lifting = _lift(driver, chosen, snapshot, meant) if not revision else ()
@@ -188,7 +190,18 @@ def _move(service: Service, enrolment: Enrolment, workload: Object, *, to: str, 
     """Give the one write that moves a service's pods; none when template and pods are right already."""
     uid = str(dig(workload, "metadata", "uid") or "")
     if not enrolment.right:
-        return [Label(on=service.workload, at=enrolment.at, set=enrolment.set, before=enrolment.before, uid=uid)]
+        return [
+            Label(
+                on=service.workload,
+                at=enrolment.at,
+                set=enrolment.set,
+                before=enrolment.before,
+                annotations=enrolment.annotations,
+                annotations_before=enrolment.annotations_before,
+                uid=uid,
+                force=tuple(pointer((*enrolment.at, key)) for key, value in enrolment.before.items() if value),
+            )
+        ]
     if late and service.workload.kind in ROLLED:
         path = (*TEMPLATE_PATH[service.workload.kind], "metadata", "annotations", "meshup.dev/restart")
         return [Restart(on=service.workload, value=mark, before=dig(workload, *path), uid=uid)]
@@ -208,15 +221,18 @@ def _change(id_: str, change: Change, *, step: str, summary: str, service: str) 
     )
 
 
-def gate_of(session: Session, kind: str, place: str, *, services: tuple[str, ...] = ()) -> PlannedGate:
-    """Plan a gate with its own usual parameters and patience."""
+def gate_of(
+    session: Session, kind: str, place: str, *, services: tuple[str, ...] = (), params: Mapping[str, Any] | None = None
+) -> PlannedGate:
+    """Plan a gate with its own usual parameters and patience. params: those of these that the gate knows are set."""
     gate = session.gates[kind]
-    params = {name: usual for name, (_, usual, _) in gate.params.items() if usual is not ...}
+    usual = {name: value for name, (_, value, _) in gate.params.items() if value is not ...}
+    found = {**usual, **{name: value for name, value in (params or {}).items() if name in gate.params}}
     return PlannedGate(
         id=f"{place}/{kind}",
         kind=kind,
         title=gate.title,
-        params=params,
+        params=found,
         patience=gate.patience,
         services=services,
     )
