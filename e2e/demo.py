@@ -1,0 +1,130 @@
+"""A whole rollout on a cluster in memory: every command is printed, run for real, and its exit code checked."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+BOLD, DIM, RED, END = ("\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m") if sys.stdout.isatty() else ("", "", "", "")
+
+
+class Demo:
+    """Tells, runs and checks. folder: where the runbook is written; nothing of it is left behind."""
+
+    def __init__(self, folder: Path) -> None:
+        self._env = {
+            **os.environ,
+            "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
+            "HOME": str(folder),
+            "XDG_STATE_HOME": str(folder / ".state"),
+            "XDG_CACHE_HOME": str(folder / ".cache"),
+            "XDG_CONFIG_HOME": str(folder / ".config"),
+            "XDG_RUNTIME_DIR": str(folder / ".run"),
+        }
+        self._env.pop("KUBECONFIG", None)
+        self._folder = folder
+        self.began = time.monotonic()
+        self.count = 0
+
+    def tell(self, text: str) -> None:
+        """Say what comes next and why."""
+        print(f"\n{BOLD}{text}{END}", flush=True)
+
+    def run(self, line: str, *, code: int = 0, holds: tuple[str, ...] = (), quiet: bool = False) -> str:
+        """Run one command line; its exit code and what it must say are checked. Gives what it said."""
+        print(f"{DIM}${END} {line}", flush=True)
+        done = subprocess.run(
+            shlex.split(line),
+            cwd=self._folder,
+            env=self._env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
+        if not quiet or done.returncode != code:
+            print(done.stdout.rstrip(), flush=True)
+        missing = [each for each in holds if each not in done.stdout]
+        if done.returncode != code or missing:
+            why = f"ended with {done.returncode}, not {code}" if done.returncode != code else f"does not say {missing}"
+            raise SystemExit(f"{RED}demo: that command {why}{END}")
+        print(f"{DIM}exit {done.returncode}, as it should{END}", flush=True)
+        self.count += 1
+        return done.stdout
+
+    def use(self, kubeconfig: str) -> None:
+        """Aim every later command at this kubeconfig."""
+        self._env["KUBECONFIG"] = kubeconfig
+        print(f"{DIM}$ export KUBECONFIG={kubeconfig}{END}", flush=True)
+
+
+def play(demo: Demo) -> None:
+    """The story of the shop."""
+    demo.tell("A shop of 12 services in 4 namespaces, on a cluster in memory. One service turns bad once it is meshed.")
+    said = demo.run("meshup simulator start --scenario shop --fault bad:shop/catalog")
+    found = re.search(r"(/\S*kubeconfig\S*)", said)
+    if found is None:
+        raise SystemExit(f"{RED}demo: no kubeconfig was named{END}")
+    demo.use(found[1].rstrip(".,;\"'"))
+
+    demo.tell(
+        "Look at the cluster, read-only, and write a runbook: owners, opt-ins, waves off the critical path first."
+    )
+    demo.run("meshup init")
+    demo.run("meshup lint")
+    demo.run("meshup plan --out shop.plan.json")
+
+    demo.tell("Ingress first, then services in waves. The bad one is stopped, and its wave is put back: exit 4.")
+    demo.run("meshup apply shop.plan.json --yes", code=4, holds=("catalog",))
+
+    demo.tell(
+        "Its owner mends it, and the same run goes on, until strict mode: a cron job still speaks plaintext. Exit 3."
+    )
+    demo.run("meshup simulator mend bad:shop/catalog")
+    demo.run("meshup apply --resume --yes", code=3, holds=("requests",))
+
+    demo.tell("The plaintext client is enrolled, and strict mode goes on; what is not used is removed.")
+    demo.run("meshup apply --resume --yes")
+    demo.run("meshup status")
+
+    demo.tell(
+        "The owner of cart goes back to the release it came from, without asking anybody; that is recorded first."
+    )
+    demo.run('meshup rollback cart --to 1.29.6 --reason "timeouts to ledger" --until 7d --yes')
+    demo.run("meshup report", holds=("cart", "timeouts to ledger"))
+
+    demo.run("meshup simulator stop", quiet=True)
+
+
+def main() -> int:
+    """Play the story in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="meshup-demo-"))
+    demo = Demo(folder)
+    try:
+        play(demo)
+    finally:
+        subprocess.run(
+            [str(BIN / "meshup"), "simulator", "stop"], env=demo._env, capture_output=True, check=False, cwd=folder
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+    took = time.monotonic() - demo.began
+    print(f"\n{BOLD}{demo.count} commands, each with the exit code it should have, in {took:.0f} s.{END}")
+    print("Next: the same by hand")
+    print("  .venv/bin/meshup simulator start --scenario shop     prints a KUBECONFIG for meshup and kubectl")
+    print("  .venv/bin/meshup rehearse --scenario shop --fault ...     plays a runbook without any cluster")
+    print("  .venv/bin/meshup --help")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
