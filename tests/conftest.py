@@ -5,12 +5,20 @@ from __future__ import annotations
 import ipaddress
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # A folder's helpers are imported by their plain names: `from scripted import Scripted`.
 sys.path.extend(str(each) for each in sorted(Path(__file__).parent.iterdir()) if each.is_dir() and each.name != "cases")
+
+# How long an example takes says nothing on a shared machine; what fails is printed so that it can be played again.
+settings.register_profile("house", deadline=None, print_blob=True)
+settings.load_profile("house")
+
+COVERED = pytest.StashKey[list[str]]()
 
 REAL_CONNECT = socket.socket.connect
 REAL_CONNECT_EX = socket.socket.connect_ex
@@ -49,3 +57,15 @@ def _network_ends_here(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     # Nothing of the person who runs the tests may leak in.
     monkeypatch.delenv("KUBECONFIG", raising=False)
+
+
+@pytest.fixture
+def covered(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say how much a sweep covered; said once more when all tests are over."""
+    return request.config.stash.setdefault(COVERED, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what the sweeps covered, whatever was captured."""
+    for line in config.stash.get(COVERED, []):
+        terminalreporter.write_line(line)
