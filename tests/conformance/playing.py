@@ -19,6 +19,7 @@ DIFFERENCES = CASES / "known-differences.yaml"
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 ADDRESS = re.compile(r"\b10\.\d+\.\d+\.\d+\b")
+SUFFIX = re.compile(r"kube-api-access-[a-z0-9]{5}")
 AGE = re.compile(r"^(\d+[smhd])+$|^<unknown>$|^<invalid>$")
 VERSIONS = frozenset({"resourceVersion", "observedGeneration"})
 PLACE = {
@@ -27,6 +28,7 @@ PLACE = {
     "remainingItemCount": None,
     "nodePort": "<port>",
     "healthCheckNodePort": "<port>",
+    "description": "<text>",
     "storageVersionHash": None,
     "caBundle": None,
 }
@@ -74,6 +76,7 @@ class Play:
     def request(self, ask: dict[str, Any]) -> Request:
         ask = self.filled(ask)
         headers = {"accept": {"table": TABLE, "partial": PARTIAL}.get(ask.get("accept"), ask.get("accept") or "application/json")}
+        headers["user-agent"] = "meshup"
         if "as" in ask:
             headers["impersonate-user"] = ask["as"]
         body = ask.get("body")
@@ -135,6 +138,7 @@ class Play:
         for name, value in self.kept.items():
             if name.startswith("RV"):
                 text = re.sub(rf"\b{re.escape(value)}\b", f"${name}$", text)
+        text = SUFFIX.sub("kube-api-access-<suffix>", text)
         return ADDRESS.sub("<address>", TIME.sub("<time>", UID.sub("<uid>", text)))
 
     def normal(self, value: Any, key: str = "") -> Any:

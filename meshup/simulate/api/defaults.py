@@ -242,6 +242,11 @@ def _pod(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     pod_spec(spec)
     spec.setdefault("enableServiceLinks", True)
+
+
+def admit_pod(obj: Obj, suffix: str, *, mount: bool) -> None:
+    """Fill in what admission adds to a pod: priority, account, tolerations, and the token volume when mounted."""
+    spec = obj["spec"]
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     spec.setdefault("priority", 0)
     spec.setdefault("serviceAccountName", "default")
@@ -263,9 +268,37 @@ def _pod(obj: Obj) -> None:
             },
         ],
     )
-    status = obj.setdefault("status", {})
-    status.setdefault("phase", "Pending")
-    status.setdefault("qosClass", _quality(spec))
+    if mount and spec.get("automountServiceAccountToken") is not False:
+        _token_volume(spec, f"kube-api-access-{suffix}")
+
+
+MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def _token_volume(spec: Obj, name: str) -> None:
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    bare = [
+        each
+        for each in containers
+        if not any(mount.get("mountPath") == MOUNT for mount in each.get("volumeMounts") or ())
+    ]
+    if not bare:
+        return
+    root = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
+    ref = {"apiVersion": "v1", "fieldPath": "metadata.namespace"}
+    sources = [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        root,
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": ref}]}},
+    ]
+    spec.setdefault("volumes", []).append({"name": name, "projected": {"sources": sources, "defaultMode": 420}})
+    for each in bare:
+        each.setdefault("volumeMounts", []).append({"name": name, "readOnly": True, "mountPath": MOUNT})
+
+
+def fresh_status(obj: Obj) -> Obj:
+    """Give the status of a pod that was created just now."""
+    return {"phase": "Pending", "qosClass": _quality(obj["spec"])}
 
 
 def _quality(spec: Obj) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from meshup.simulate.api import ssa
+from meshup.simulate.api import ssa, validate
+from meshup.simulate.api.kinds import Kind
 from meshup.simulate.api.problems import Refusal, cause
 from meshup.simulate.api.store import Obj
 
@@ -106,15 +107,24 @@ def apply(
     time: str,
     force: bool,
     sub: str = "",
+    apart: bool = False,
 ) -> tuple[Obj, set[ssa.Path]]:
     """Lay an applied configuration over the live object; give it and the fields the manager owns now.
 
     Raises Refusal 409 naming every field that another manager owns with another value, unless forced.
     """
-    wanted = ssa.fields_of(_plain(applied), node)
+    wanted = {path for path in ssa.fields_of(_plain(applied), node) if path[0] not in _foreign(sub, apart=apart)}
+    applied = {key: value for key, value in applied.items() if f"f:{key}" not in _foreign(sub, apart=apart)}
+    applied["metadata"] = {key: value for key, value in applied["metadata"].items() if key not in OURS}
     base: Obj = live if live is not None else {"metadata": {}}
     result = ssa.merged(_plain(base), _plain(applied), node)
     entries = _entries(live)
+    if live is not None and not entries:
+        first = ssa.compare(_empty(live), _plain(live), node).added
+        if first:
+            entries = [
+                _entry("before-first-apply", "Update", api_version=api_version, time=time, sub="", paths=first)
+            ]
     before: set[ssa.Path] = set()
     others: list[tuple[Obj, set[ssa.Path]]] = []
     for each in entries:
@@ -158,6 +168,32 @@ def apply(
         stamp = old["time"] if same and old is not None else time
         kept.append(_entry(manager, "Apply", api_version=api_version, time=stamp, sub=sub, paths=wanted))
     return _with(result, kept), wanted
+
+
+OURS = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink")
+
+
+def _foreign(sub: str, *, apart: bool) -> tuple[str, ...]:
+    """Give the top fields that this path cannot write. apart: status has a path of its own."""
+    if sub == "status":
+        return ("f:spec",)
+    return ("f:status",) if apart else ()
+
+
+def check_declared(kind: Kind, body: Obj, node: dict[str, Any], *, sent_namespace: str) -> None:
+    """Refuse an applied configuration that the schema cannot type: unknown fields, keys given twice."""
+    name = str(body["metadata"].get("name", ""))
+    for path in validate.unknown_fields({key: value for key, value in body.items() if key != "metadata"}, node):
+        raise _untyped(kind, sent_namespace, name, f".{path}: field not declared in schema")
+    for path, key in ssa.doubled(body, node):
+        raise _untyped(kind, sent_namespace, name, f"{path}: duplicate entries for key {key}")
+
+
+def _untyped(kind: Kind, namespace: str, name: str, why: str) -> Refusal:
+    text = f"failed to create typed patch object ({namespace}/{name}; {kind.api_version}, Kind={kind.kind}): {why}"
+    refusal = Refusal(500, text)
+    refusal.reason = ""
+    return refusal
 
 
 def _has_owned_child(path: ssa.Path, owned: set[ssa.Path]) -> bool:

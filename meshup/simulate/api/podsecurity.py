@@ -127,3 +127,12 @@ def refusal(spec: Obj, namespace: Obj) -> str:
     version = labels.get(f"{LABEL}-version", "latest")
     found = violations(spec, level)
     return f'violates PodSecurity "{level}:{version}": {", ".join(found)}' if found else ""
+
+
+def warnings(spec: Obj, namespace: Obj) -> list[str]:
+    """Give what the author of a pod template is warned of."""
+    labels = namespace["metadata"].get("labels") or {}
+    level = labels.get("pod-security.kubernetes.io/warn", "privileged")
+    version = labels.get("pod-security.kubernetes.io/warn-version", "latest")
+    found = violations(spec, level) if level != "privileged" else []
+    return [f'would violate PodSecurity "{level}:{version}": {", ".join(found)}'] if found else []

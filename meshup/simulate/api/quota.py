@@ -163,3 +163,55 @@ def limited(store: Store, namespace: str, pod: Obj) -> Obj:
                 for name, value in (each.get("defaultRequest") or {}).items():
                     resources.setdefault("requests", {}).setdefault(name, value)
     return made
+
+
+def canonical(text: Any) -> Any:
+    """Write a quantity in its shortest form, as the real server stores it: 0.5 -> 500m, 1024Mi -> 1Gi."""
+    if not isinstance(text, str | int | float) or isinstance(text, bool):
+        return text
+    try:
+        value = quantity(text)
+    except ValueError:
+        return text
+    raw = str(text)
+    if value == 0:
+        return "0"
+    if raw.endswith("i"):
+        if value == value.to_integral_value():
+            for unit in ("Pi", "Ti", "Gi", "Mi", "Ki"):
+                if value % UNITS[unit] == 0:
+                    return f"{int(value / UNITS[unit])}{unit}"
+            return str(int(value))
+        return f"{int(value * 1000)}m"
+    for unit in ("P", "T", "G", "M", "k", "", "m", "u", "n"):
+        if value % UNITS[unit] == 0:
+            return f"{int(value / UNITS[unit])}{unit}"
+    return raw
+
+
+def out_of_bounds(store: Store, namespace: str, spec: Obj) -> str:
+    """Say where a pod leaves the bounds of a LimitRange; "" when it does not."""
+    for each in store.list(("", "limitranges"), namespace):
+        for limit in (each.get("spec") or {}).get("limits") or ():
+            if limit.get("type") != "Container":
+                continue
+            for container in spec.get("containers") or ():
+                found = _outside(container.get("resources") or {}, limit)
+                if found:
+                    return found
+    return ""
+
+
+def _outside(resources: Obj, limit: Obj) -> str:
+    asked_for, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    for name, least in (limit.get("min") or {}).items():
+        if name not in asked_for:
+            return f"minimum {name} usage per Container is {least}.  No request is specified"
+        if quantity(asked_for[name]) < quantity(least):
+            return f"minimum {name} usage per Container is {least}, but request is {asked_for[name]}"
+    for name, most in (limit.get("max") or {}).items():
+        if name not in limits:
+            return f"maximum {name} usage per Container is {most}.  No limit is specified"
+        if quantity(limits[name]) > quantity(most):
+            return f"maximum {name} usage per Container is {most}, but limit is {limits[name]}"
+    return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from meshup.simulate.api.store import Obj, Store
 from meshup.simulate.api.users import ADMIN, ANONYMOUS, MASTERS, User
 
-__all__ = ["ADMIN", "ANONYMOUS", "Asked", "User", "allowed", "reason", "rules"]
+__all__ = ["ADMIN", "ANONYMOUS", "Asked", "User", "allowed", "not_held", "reason", "role_of", "rules", "said"]
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -65,11 +65,11 @@ def _grants(store: Store, user: User, namespace: str) -> Iterator[tuple[Obj, Obj
     """Yield (binding, its role, namespace or "") that concern a user."""
     for binding in store.list((GROUP, "clusterrolebindings")):
         if any(_is(each, user, "") for each in binding.get("subjects") or ()):
-            yield binding, _role(store, binding, ""), ""
+            yield binding, role_of(store, binding, ""), ""
     if namespace:
         for binding in store.list((GROUP, "rolebindings"), namespace):
             if any(_is(each, user, namespace) for each in binding.get("subjects") or ()):
-                yield binding, _role(store, binding, namespace), namespace
+                yield binding, role_of(store, binding, namespace), namespace
 
 
 def _is(subject: Obj, user: User, namespace: str) -> bool:
@@ -81,7 +81,7 @@ def _is(subject: Obj, user: User, namespace: str) -> bool:
     return f"system:serviceaccount:{subject.get('namespace', namespace)}:{name}" == user.name
 
 
-def _role(store: Store, binding: Obj, namespace: str) -> Obj:
+def role_of(store: Store, binding: Obj, namespace: str) -> Obj:
     ref = binding.get("roleRef") or {}
     if ref.get("kind") == "ClusterRole":
         return store.get((GROUP, "clusterroles"), "", str(ref.get("name"))) or {}
@@ -102,3 +102,33 @@ def _rule(rule: Obj, asked: Asked) -> bool:
         return False
     names = rule.get("resourceNames") or ()
     return not names or asked.name in names
+
+
+def not_held(store: Store, user: User, namespace: str, wanted: list[Obj]) -> list[Obj]:
+    """Give, of rules somebody wants to grant, the single permissions he does not hold himself."""
+    held = list(rules(store, user, namespace))
+    missing = []
+    for rule in wanted:
+        for group in rule.get("apiGroups") or ("",):
+            for resource in rule.get("resources") or ():
+                name, _, sub = resource.partition("/")
+                lacking = [
+                    verb
+                    for verb in rule.get("verbs") or ()
+                    if not any(
+                        _rule(each, Asked(verb=verb, group=group, resource=name, subresource=sub)) for each in held
+                    )
+                ]
+                if lacking:
+                    missing.append({"apiGroups": [group], "resources": [resource], "verbs": lacking})
+    return missing
+
+
+def said(rule: Obj) -> str:
+    """Write a rule as the server does when it names what is missing."""
+
+    def listed(values: object) -> str:
+        return "[" + " ".join(f'"{each}"' for each in values) + "]" if isinstance(values, list) else "[]"
+
+    parts = [("APIGroups", "apiGroups"), ("Resources", "resources"), ("ResourceNames", "resourceNames"), ("Verbs", "verbs")]
+    return "{" + ", ".join(f"{title}:{listed(rule[key])}" for title, key in parts if rule.get(key)) + "}"

@@ -29,6 +29,16 @@ def _by_kind() -> dict[tuple[str, str, str], str]:
     return found
 
 
+@cache
+def _names() -> dict[int, str]:
+    return {id(body): name for name, body in _definitions().items()}
+
+
+def name_of(node: dict[str, Any]) -> str:
+    """Give the name of a shared definition, "" for an inline schema."""
+    return _names().get(id(node), "")
+
+
 def built_in_schema(group: str, version: str, kind: str) -> dict[str, Any] | None:
     """Give the schema of a built-in kind; None when there is none."""
     name = _by_kind().get((group, version, kind))
@@ -100,3 +110,25 @@ def is_struct(node: dict[str, Any]) -> bool:
         and not node.get("additionalProperties")
         and not node.get("x-kubernetes-preserve-unknown-fields")
     )
+
+
+TEMPLATES: dict[str, tuple[str, ...]] = {
+    "Deployment": ("spec", "template"),
+    "ReplicaSet": ("spec", "template"),
+    "StatefulSet": ("spec", "template"),
+    "DaemonSet": ("spec", "template"),
+    "ReplicationController": ("spec", "template"),
+    "Job": ("spec", "template"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template"),
+    "PodTemplate": ("template",),
+}
+"""Where each kind keeps its pod template."""
+
+
+def pod_template(obj: dict[str, Any]) -> dict[str, Any]:
+    """Give the pod spec of a kind's template; empty when there is none."""
+    found: Any = obj
+    for step in TEMPLATES[obj["kind"]]:
+        found = (found or {}).get(step)
+    spec: dict[str, Any] = (found or {}).get("spec") or {}
+    return spec

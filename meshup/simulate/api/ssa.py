@@ -267,3 +267,26 @@ def said(path: Path) -> str:
         elif step.startswith("v:"):
             text += f"[={step[2:]}]"
     return text
+
+
+def doubled(value: Any, node: dict[str, Any], path: str = "") -> Iterable[tuple[str, str]]:
+    """Yield associative lists that have one key twice: (path, key)."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from doubled(inner, sc.child(node, key), f"{path}.{key}")
+    elif isinstance(value, list):
+        keys, below = sc.list_keys(node), sc.item(node)
+        seen: set[str] = set()
+        for each in value:
+            if keys and isinstance(each, dict):
+                found = _key(keys, below, each)
+                shown = said((found,))
+                if found in seen:
+                    yield path, shown
+                seen.add(found)
+                yield from doubled(each, below, f"{path}{shown}")
+            elif sc.is_set(node):
+                found = json.dumps(each)
+                if found in seen:
+                    yield path, f"[={found}]"
+                seen.add(found)

@@ -265,3 +265,18 @@ def _pod_update(obj: Obj, old: Obj) -> Iterator[dict[str, str]]:
             "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
         )
         yield cause("FieldValueForbidden", message, "spec")
+
+
+def metadata_change(obj: Obj, old: Obj) -> Iterator[dict[str, str]]:
+    """Yield what may not change in metadata: finalizers are not added to what is being deleted."""
+    if not old["metadata"].get("deletionTimestamp"):
+        return
+    before = old["metadata"].get("finalizers") or ()
+    new = [each for each in obj["metadata"].get("finalizers") or () if each not in before]
+    if new:
+        listed = ", ".join(f'"{each}"' for each in new)
+        message = (
+            "Forbidden: no new finalizers can be added if the object is being deleted, "
+            f"found new finalizers []string{{{listed}}}"
+        )
+        yield cause("FieldValueForbidden", message, "metadata.finalizers")

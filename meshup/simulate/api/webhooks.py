@@ -33,6 +33,7 @@ class Asked:
     user: str = ""
     groups: tuple[str, ...] = ()
     dry_run: bool = False
+    old: Obj | None = None
 
 
 class Webhooks:
@@ -162,7 +163,8 @@ def _request(asked: Asked, obj: Obj, *, path: str) -> Obj:
             "namespace": asked.namespace,
             "operation": asked.operation,
             "userInfo": {"username": asked.user, "groups": list(asked.groups)},
-            "object": obj,
+            "object": None if asked.operation == "DELETE" else obj,
+            "oldObject": asked.old,
             "dryRun": asked.dry_run,
         },
     }

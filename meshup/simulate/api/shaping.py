@@ -1,0 +1,193 @@
+"""From what was sent to an object of its kind: checked against the path, unknown fields dropped, defaults filled in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from meshup.simulate.api import schema as sc
+from meshup.simulate.api import validate
+from meshup.simulate.api.defaults import fill, fill_by_schema
+from meshup.simulate.api.kinds import Kind
+from meshup.simulate.api.problems import bad_request
+from meshup.simulate.api.store import Obj
+from meshup.simulate.api.users import ADMIN, User
+
+ORDER = ("kind", "apiVersion", "metadata")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """Circumstances of a write.
+
+    manager: field manager; "" leaves ownership untracked. validation: what an unknown field is: Strict refuses, Warn
+    warns, Ignore drops. controller: trusted, from within: no shaping of what is not a Pod, no validation.
+    """
+
+    user: User = ADMIN
+    manager: str = "unknown"
+    dry_run: bool = False
+    force: bool = False
+    validation: str = "Ignore"
+    controller: bool = False
+    warnings: list[str] = field(default_factory=list, compare=False)
+
+
+def decoded(kind: Kind, namespace: str, body: Any, node: dict[str, Any], how: How, *, name: str) -> Obj:
+    """Give the object that a body describes, with its defaults. name: of the path, "" for a creation. Raises Refusal."""
+    if not isinstance(body, dict):
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind})")
+    _right_kind(kind, body)
+    meta = body.get("metadata")
+    meta = dict(meta) if isinstance(meta, dict) else {}
+    if kind.namespaced:
+        if meta.get("namespace") and meta["namespace"] != namespace:
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        meta["namespace"] = namespace
+    elif meta.get("namespace"):
+        raise bad_request("namespace specified for a cluster-scoped object")
+    if name:
+        if meta.get("name") not in (None, "", name):
+            raise bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({name})")
+        meta["name"] = name
+    rest = {key: value for key, value in body.items() if key not in ORDER}
+    obj: Obj = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta, **rest}
+    if not kind.custom:
+        wrong = next(mistyped(obj, node), None)
+        if wrong is not None:
+            raise _unfit(kind, f"json: cannot unmarshal {wrong}")
+    unknown(kind, obj, node, how)
+    return settled(kind, obj, node)
+
+
+def settled(kind: Kind, obj: Obj, node: dict[str, Any]) -> Obj:
+    """Drop what is unknown and fill in defaults."""
+    if kind.custom:
+        return fill_by_schema(validate.pruned(obj, node), node)  # type: ignore[no-any-return]
+    return fill(kind.group, kind.kind, without_null(validate.pruned(obj, node)))
+
+
+def without_null(value: Any) -> Any:
+    """Drop nulls, which built-in kinds read as absent."""
+    if isinstance(value, dict):
+        return {key: without_null(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [without_null(inner) for inner in value]
+    return value
+
+
+def unknown(kind: Kind, obj: Obj, node: dict[str, Any], how: How) -> None:
+    """Refuse or warn of unknown fields, as asked."""
+    if how.validation == "Ignore" or how.controller:
+        return
+    found = [f'unknown field "{each}"' for each in validate.unknown_fields(obj, node)]
+    if not found:
+        return
+    if how.validation == "Warn":
+        how.warnings.extend(found)
+        return
+    raise _unfit(kind, "strict decoding error: " + ", ".join(found))
+
+
+def _unfit(kind: Kind, why: str) -> Exception:
+    return bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
+
+
+def _right_kind(kind: Kind, body: Obj) -> None:
+    sent_version, sent_kind = body.get("apiVersion"), body.get("kind")
+    if sent_kind in (None, kind.kind) and sent_version in (None, kind.api_version):
+        return
+    if kind.custom:
+        raise bad_request(
+            f"the API version in the data ({sent_version}) does not match the expected API version ({kind.api_version})"
+            if sent_kind == kind.kind
+            else f"the kind in the data ({sent_kind}) does not match the expected kind ({kind.kind})"
+        )
+    if sent_kind == kind.kind:
+        raise bad_request(
+            f"the API version in the data ({sent_version}) does not match the expected API version ({kind.api_version})"
+        )
+    title = str(sent_kind)
+    version = str(sent_version or "").rpartition("/")[2]
+    raise bad_request(
+        f'{title} in version "{version}" cannot be handled as a {kind.kind}: converting (v1.{title}) to (core.{kind.kind}): '
+        "unknown conversion"
+    )
+
+
+GO = {"string": "string", "boolean": "bool", "array": "array", "object": "object", "integer": "number", "number": "number"}
+
+
+def mistyped(value: Any, node: dict[str, Any], path: str = "", struct: str = "") -> Iterator[str]:
+    """Yield what Go's JSON decoder would say of values of the wrong type."""
+    wanted = node.get("type")
+    if value is None or wanted is None or node.get("x-kubernetes-preserve-unknown-fields"):
+        return
+    if node.get("format") == "int-or-string" or (isinstance(value, dict) and wanted != "object"):
+        if isinstance(value, dict | list) and wanted in ("string", "integer", "boolean"):
+            yield f"{_go_name(value)} into Go struct field {struct}.{path} of type {_go_type(node)}"
+        return
+    kinds = validate.TYPES[wanted]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and wanted != "boolean"):
+        if wanted == "string" and isinstance(value, int | float) and not isinstance(value, bool) and node.get("format"):
+            return
+        yield f"{_go_name(value)} into Go struct field {struct}.{path} of type {_go_type(node)}"
+    elif isinstance(value, dict):
+        properties = node.get("properties") or {}
+        more = node.get("additionalProperties")
+        for key, inner in value.items():
+            if key in properties or isinstance(more, dict):
+                below = sc.child(node, key)
+                name = _struct(node) or struct
+                yield from mistyped(inner, below, f"{path}.{key}" if path else key, name)
+    elif isinstance(value, list):
+        below = sc.item(node)
+        for inner in value:
+            yield from mistyped(inner, below, path, struct)
+
+
+def _struct(node: dict[str, Any]) -> str:
+    return sc.name_of(node).rpartition(".")[2]
+
+
+def _go_name(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    return {str: "string", list: "array", dict: "object"}[type(value)]
+
+
+def _go_type(node: dict[str, Any]) -> str:
+    match node.get("type"):
+        case "integer":
+            return str(node.get("format") or "int32")
+        case "boolean":
+            return "bool"
+        case "array":
+            inner = sc.item(node)
+            name = sc.name_of(inner)
+            return f"[]v1.{name.rpartition('.')[2]}" if name else f"[]{_go_type(inner)}"
+        case "object":
+            name = sc.name_of(node)
+            return f"v1.{name.rpartition('.')[2]}" if name else "map[string]string"
+        case _:
+            return "string"
+
+
+def parsed(body: bytes, content: str) -> Any:
+    """Read a body as JSON or YAML. Raises Refusal."""
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        if "yaml" not in content:
+            why = "unexpected EOF" if not body or body.count(b"{") != body.count(b"}") else str(error)
+            raise bad_request(f"invalid body: {why}") from None
+    import yaml
+
+    try:
+        return yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+    except (yaml.YAMLError, ValueError) as error:
+        raise bad_request(f"error decoding YAML: {error}") from None
