@@ -56,7 +56,10 @@ class IngressProbe:
         missing: list[str] = []
         for name, expect in wanted.items():
             found = answers.get(name)
-            status = found.get("status") if isinstance(found, Mapping) else None
+            if not isinstance(found, Mapping):
+                missing.append(str(name))
+                continue
+            status = found.get("status")
             if not isinstance(status, int) or isinstance(status, bool):
                 missing.append(str(name))
                 continue
