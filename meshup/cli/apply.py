@@ -21,16 +21,16 @@ def command(
     run: Annotated[str, typer.Option("--run", help="with --resume: which run")] = "",
     accept_one_way: Annotated[
         list[str], typer.Option("--accept-one-way", help="accept a one-way change by its name")
-    ] = [],  # noqa: B006
+    ] = [],
     yes: options.Yes = False,
     timeout: options.Timeout = "",
     journal: options.Journal = "",
     output: options.Output = "text",
-    report: options.Report = [],  # noqa: B006 - the framework copies it
+    report: options.Report = [],
     context: options.Context = "",
     kubeconfig: options.Kubeconfig = "",
     as_user: options.AsUser = "",
-    as_group: options.AsGroup = [],  # noqa: B006
+    as_group: options.AsGroup = [],
     verbose: options.Verbose = 0,
     color: options.Color = "auto",
     plain: options.Plain = False,
@@ -100,4 +100,5 @@ def _question(plan: object, context: str, user: str) -> str:
     changes = count["add"] + count["change"] + count["delete"]
     back = f"one-way: {', '.join(plan.one_way)}" if plan.one_way else "way back: yes"
     where = f"{context or 'this cluster'} (id {plan.cluster_uid[:8]}...)"
-    return f"apply plan {plan.id} to {where} as {user}? {amount(changes, 'change')}, {amount(count['restart'], 'restart')}, {back}"
+    much = f"{amount(changes, 'change')}, {amount(count['restart'], 'restart')}"
+    return f"apply plan {plan.id} to {where} as {user}? {much}, {back}"

@@ -19,7 +19,7 @@ def command(
     context: options.Context = "",
     kubeconfig: options.Kubeconfig = "",
     as_user: options.AsUser = "",
-    as_group: options.AsGroup = [],  # noqa: B006 - the framework copies it
+    as_group: options.AsGroup = [],
     color: options.Color = "auto",
     plain: options.Plain = False,
 ) -> int:
@@ -50,6 +50,7 @@ def command(
         )
     else:
         look.out(
-            f"record    {given.user} approves {given.place} of plan {given.plan[7:15]} until {given.until}\nNext      meshup apply --resume"
+            f"record    {given.user} approves {given.place} of plan {given.plan[7:15]} until {given.until}\n"
+            "Next      meshup apply --resume"
         )
     return 0

@@ -42,6 +42,7 @@ class Interrupt:
         return self
 
     def __call__(self) -> bool:
+        """Tell whether the user asked to stop."""
         return self.asked
 
     def _heard(self, _number: int, _frame: object) -> None:

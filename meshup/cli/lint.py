@@ -8,7 +8,7 @@ from meshup.cli import options
 def command(
     filename: options.Filename = "meshup.yaml",
     output: options.Output = "text",
-    report: options.Report = [],  # noqa: B006 - the framework copies it
+    report: options.Report = [],
     color: options.Color = "auto",
     plain: options.Plain = False,
 ) -> int:
@@ -63,6 +63,7 @@ def command(
             )
         else:
             look.out(
-                f"fail      {filename}: {amount(errors, 'error')}, {amount(len(loaded.problems) - errors, 'warning')}\nNext      correct them, then: meshup lint -f {filename}"
+                f"fail      {filename}: {amount(errors, 'error')}, {amount(len(loaded.problems) - errors, 'warning')}\n"
+                f"Next      correct them, then: meshup lint -f {filename}"
             )
     return int(Exit.USAGE) if errors else int(Exit.DONE)

@@ -21,17 +21,17 @@ def command(
     details: Annotated[bool, typer.Option("--details", help="list every change and gate")] = False,
     accept_one_way: Annotated[
         list[str], typer.Option("--accept-one-way", help="accept a one-way change by its name")
-    ] = [],  # noqa: B006
+    ] = [],
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="0 no change, 1 error, 2 changes")
     ] = False,
     output: options.Output = "text",
-    report: options.Report = [],  # noqa: B006 - the framework copies it
+    report: options.Report = [],
     context: options.Context = "",
     kubeconfig: options.Kubeconfig = "",
     namespace: options.Namespace = "",
     as_user: options.AsUser = "",
-    as_group: options.AsGroup = [],  # noqa: B006
+    as_group: options.AsGroup = [],
     verbose: options.Verbose = 0,
     color: options.Color = "auto",
     plain: options.Plain = False,
@@ -76,7 +76,8 @@ def command(
     if verbose:
         counted = cluster.counters
         look.err(
-            f"requests  {counted.requests}, of which {counted.dry_runs} dry runs; {counted.peak} in flight at most; {counted.mutations} writes"
+            f"requests  {counted.requests}, of which {counted.dry_runs} dry runs; {counted.peak} in flight at most; "
+            f"{counted.mutations} writes"
         )
     if detailed_exitcode:
         return 2 if made.changed else 0

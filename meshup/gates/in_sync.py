@@ -59,7 +59,9 @@ class ProxiesInSync:
                     answer=Answer.UNKNOWN, because=f"counters of {row.get('pod')} went back: its proxy restarted"
                 )
             if rejected > old:
-                because = f"the proxy of {row.get('pod')} rejected {rejected - old} updates; it serves its last good configuration"
+                because = (
+                    f"the proxy of {row.get('pod')} rejected {rejected - old} updates; it serves its last good ones"
+                )
                 return Verdict(answer=Answer.FAIL, because=because, object=f"Pod {row.get('pod')}")
             if row.get("connected") is False:
                 return Verdict(

@@ -82,7 +82,7 @@ class Approval:
                 continue
             try:
                 over = bool(each.get("until")) and datetime.fromisoformat(str(data["now"])) > datetime.fromisoformat(
-                    str(each["until"]).replace("Z", "+00:00")
+                    str(each["until"])
                 )
             except (KeyError, ValueError):
                 return Verdict(answer=Answer.UNKNOWN, because="an approval's end can't be read")

@@ -93,7 +93,7 @@ def _plus(left: dict[str, Any] | None, right: dict[str, Any]) -> dict[str, Any]:
     if left is None:
         return right
     both = {key: left[key] + right[key] for key in ("requests", "failed", "connections", "connect_failures")}
-    counted: dict[Any, int] = {bound: count for bound, count in left["buckets"]}
+    counted: dict[Any, int] = dict(left["buckets"])
     for bound, count in right["buckets"]:
         counted[bound] = counted.get(bound, 0) + count
     return {**both, "buckets": [[bound, count] for bound, count in counted.items()]}

@@ -121,7 +121,7 @@ def _load_scalar(kind: Any, raw: Any, at: str) -> Any:
     if kind is datetime:
         if not isinstance(raw, str):
             raise ValueError(f"{at}: expected a time")
-        return datetime.fromisoformat(raw.replace("Z", "+00:00"))
+        return datetime.fromisoformat(raw)
     if isinstance(kind, type) and issubclass(kind, IntEnum):
         return kind[str(raw).upper()]
     if kind is float and isinstance(raw, int) and not isinstance(raw, bool):

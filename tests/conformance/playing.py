@@ -75,7 +75,11 @@ class Play:
 
     def request(self, ask: dict[str, Any]) -> Request:
         ask = self.filled(ask)
-        headers = {"accept": {"table": TABLE, "partial": PARTIAL}.get(ask.get("accept"), ask.get("accept") or "application/json")}
+        headers = {
+            "accept": {"table": TABLE, "partial": PARTIAL}.get(
+                ask.get("accept"), ask.get("accept") or "application/json"
+            )
+        }
         headers["user-agent"] = "meshup"
         if "as" in ask:
             headers["impersonate-user"] = ask["as"]
@@ -200,7 +204,9 @@ def prepare(transport: Transport, namespace: str, pause: Callable[[float], None]
     raise AssertionError("the namespace has no service account")
 
 
-def play(case: dict[str, Any], transport: Transport, namespace: str, pause: Callable[[float], None] = time.sleep) -> list[Any]:
+def play(
+    case: dict[str, Any], transport: Transport, namespace: str, pause: Callable[[float], None] = time.sleep
+) -> list[Any]:
     """Perform a whole case in a fresh namespace; give its answers."""
     prepare(transport, namespace, pause)
     playing = Play(transport, namespace, pause)

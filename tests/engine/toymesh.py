@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from meshup.meshes.driver import Enrolment, Policy, Proxy
-from meshup.model.change import Apply, Create, Delete, Handoff, Label, Restart
+from meshup.model.change import Apply, Delete, Handoff, Label
 from meshup.model.objects import TEMPLATE_PATH, Ref, dig, labels, ref_of, template
 from meshup.model.rollout import rollout
 from meshup.model.runbook import (

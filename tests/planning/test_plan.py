@@ -13,7 +13,7 @@ from toymesh import REV, STRICT, ToyDriver, book, deployment, gate, kinds, shop
 from meshup.engine.draft import draft
 from meshup.engine.plan import plan
 from meshup.model.objects import ref_of
-from meshup.model.runbook import Budgets, Wave, Waiver
+from meshup.model.runbook import Budgets, Waiver, Wave
 from meshup.model.snapshot import DryRun, PodProbe
 
 STEPS, GATES = kinds()

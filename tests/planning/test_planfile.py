@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seen import snapshot
-from toymesh import book, shop
 from test_plan import NAMES, WAVES, made
+from toymesh import book, shop
 
 from meshup.engine.planfile import parse, text_of
 from meshup.model.problem import Refused, UsageError

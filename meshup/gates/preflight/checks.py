@@ -78,7 +78,7 @@ def _meshes(facts: Facts) -> Iterator[Found]:
 
 
 def _injector(facts: Facts) -> Iterator[Found]:
-    """An injector that is installed must be reachable: fail-closed webhooks without a server refuse every pod."""
+    """Ask whether an installed injector is reachable: fail-closed webhooks without a server refuse every pod."""
     services = {
         (str(dig(each, "metadata", "namespace")), str(dig(each, "metadata", "name"))): each
         for each in facts.snapshot.of("Service")
@@ -119,7 +119,7 @@ def _ready(pod: Object) -> bool:
 
 
 def _quota(facts: Facts) -> Iterator[Found]:
-    """What is left must hold a proxy for every pod the autoscaler may make, and the surge of a rollout."""
+    """Compare what is left with a proxy for every pod the autoscaler may make, and the surge of a rollout."""
     cpu_m, memory_mib = facts.driver.sidecar_requests(facts.snapshot, facts.book.mesh)
     asked = {"cpu": Decimal(cpu_m) / 1000, "memory": Decimal(memory_mib) * 2**20}
     need: dict[str, dict[str, Decimal]] = {}
@@ -344,7 +344,7 @@ def _reserved(facts: Facts) -> Iterator[Found]:
 
 
 def _jobs(facts: Facts) -> Iterator[Found]:
-    """A Job never ends while an ordinary sidecar runs; native ones need kubelets of 1.33 (Istio) and the API of 1.29."""
+    """Refuse sidecars that keep a Job from ending; native ones need kubelets of 1.33 (Istio) and the API of 1.29."""
     jobs = [service for service, workload in facts.services() if workload.get("kind") == "CronJob"]
     old = [
         str(dig(each, "metadata", "name"))

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 WORKLOADS = 'destination_workload_namespace=~"${namespace}",destination_workload=~"${workload}"'
 
 QUERIES: Mapping[str, str] = {
-    "requests": f'sum by (destination_workload) (increase(istio_requests_total{{reporter="${{reporter}}",{WORKLOADS}}}[${{window}}]))',
+    "requests": (
+        "sum by (destination_workload) "
+        f'(increase(istio_requests_total{{reporter="${{reporter}}",{WORKLOADS}}}[${{window}}]))'
+    ),
     "failed": (
         "sum by (destination_workload) "
         f'(increase(istio_requests_total{{reporter="${{reporter}}",response_code=~"5..",{WORKLOADS}}}[${{window}}]))'

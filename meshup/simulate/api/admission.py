@@ -133,4 +133,3 @@ def validated(kind: Kind, obj: Obj, old: Obj | None, node: dict[str, Any]) -> No
         causes += validate.built_in(obj, old, kind.kind)
     if causes:
         raise invalid(kind.kind, kind.group, obj["metadata"].get("name", ""), causes)
-

@@ -29,7 +29,9 @@ class Addresses:
             spec.setdefault("ipFamilies", ["IPv4"])
             spec.setdefault("ipFamilyPolicy", "SingleStack")
         if spec.get("type") in ("NodePort", "LoadBalancer") and spec.get("allocateLoadBalancerNodePorts", True):
-            spec["ports"] = [{**each, "nodePort": each.get("nodePort") or self._next()} for each in spec.get("ports") or ()]
+            spec["ports"] = [
+                {**each, "nodePort": each.get("nodePort") or self._next()} for each in spec.get("ports") or ()
+            ]
         return {**obj, "spec": spec}
 
     def _next(self) -> int:

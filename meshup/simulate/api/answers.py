@@ -71,7 +71,9 @@ def shown(store: Store, kind: Kind, obj: Obj, how: str, *, now: datetime, column
     if how == "PartialObjectMetadata":
         return packed(partial(obj))
     if how == "PartialObjectMetadataList":
-        raise Refusal(406, f"you requested PartialObjectMetadataList, but the requested object is not a list ({kind.kind})")
+        raise Refusal(
+            406, f"you requested PartialObjectMetadataList, but the requested object is not a list ({kind.kind})"
+        )
     if not obj["metadata"].get("uid") or not obj["metadata"].get("resourceVersion"):
         return packed({**obj, "kind": kind.kind, "apiVersion": kind.api_version})
     return single(store, kind, obj)
@@ -92,7 +94,9 @@ def listed(
     if how == "Table":
         return packed(tables.table(kind, list(objects), columns=columns, meta=meta, now=now, include=include))
     if how == "PartialObjectMetadata":
-        raise Refusal(406, f"you requested PartialObjectMetadata, but the requested object is a list (*core.{kind.kind}List)")
+        raise Refusal(
+            406, f"you requested PartialObjectMetadata, but the requested object is a list (*core.{kind.kind}List)"
+        )
     if how == "PartialObjectMetadataList":
         items = [partial(each) for each in objects]
         return packed(

@@ -57,7 +57,7 @@ def read(request: Request, user: User) -> Call | None:
     elif steps[0] == "namespaces" and len(steps) > 1:
         namespace = steps[1]
     steps = [*steps, "", ""]
-    rest = "/".join(("", *[step for step in steps[3:-2]])) if len(steps) > 5 else ""
+    rest = "/".join(("", *list(steps[3:-2]))) if len(steps) > 5 else ""
     return Call(
         group=group,
         version=version,

@@ -18,7 +18,7 @@ def age(time: Any, now: datetime) -> str:
     if not time:
         return "<unknown>"
     try:
-        then = datetime.fromisoformat(str(time).replace("Z", "+00:00")).astimezone(UTC)
+        then = datetime.fromisoformat(str(time)).astimezone(UTC)
     except ValueError:
         return "<invalid>"
     return duration((now - then).total_seconds())
@@ -208,7 +208,7 @@ def _job(obj: Obj, now: datetime) -> list[Any]:
     took = ""
     if status.get("startTime"):
         end = status.get("completionTime")
-        until = datetime.fromisoformat(end.replace("Z", "+00:00")) if end else now
+        until = datetime.fromisoformat(end) if end else now
         took = age(status["startTime"], until)
     return [state, wanted, took, _age(obj, now), *_wide(spec.get("template")), selector(spec.get("selector"))]
 

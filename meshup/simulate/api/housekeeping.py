@@ -110,7 +110,7 @@ class Housekeeping:
                 waiting = waiting or blocks
         if waiting:
             return
-        for key in self._store.keys():
+        for key in self._store.keys():  # noqa: SIM118 - a store is no mapping
             for obj in list(self._store.list(key)):
                 if obj["metadata"]["uid"] == uid and "foregroundDeletion" in (obj["metadata"].get("finalizers") or ()):
                     self._release(key, obj, "foregroundDeletion")
@@ -242,7 +242,10 @@ class Housekeeping:
         self._quotas_due.discard(namespace)
         for each in list(self._store.list(QUOTAS, namespace)):
             hard = (each.get("spec") or {}).get("hard") or {}
-            used = {key: quota.shown(value, str(hard[key])) for key, value in quota.used(self._store, namespace, hard).items()}
+            used = {
+                key: quota.shown(value, str(hard[key]))
+                for key, value in quota.used(self._store, namespace, hard).items()
+            }
             status = {"hard": hard, "used": used}
             if each.get("status") != status:
                 self._store.put(QUOTAS, {**each, "status": status})

@@ -89,9 +89,7 @@ def check_versions(store: Store, query: Mapping[str, str]) -> None:
     version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
     if match and not version and not query.get("sendInitialEvents"):
         message = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
-        raise invalid(
-            "ListOptions", "meta.k8s.io", "", [cause("FieldValueForbidden", message, "resourceVersionMatch")]
-        )
+        raise invalid("ListOptions", "meta.k8s.io", "", [cause("FieldValueForbidden", message, "resourceVersionMatch")])
     if not version:
         return
     number = version_number(version)

@@ -75,7 +75,9 @@ def _paths(kinds: list[Kind]) -> Obj:
         where = f"{kind.version_path}/namespaces/{{namespace}}" if kind.namespaced else kind.version_path
         gvk = {"group": kind.group, "version": kind.version, "kind": kind.kind}
         common = {"x-kubernetes-group-version-kind": gvk, "parameters": PARAMETERS, "responses": {}}
-        contents = {each: {"schema": {"type": "object"}} for each in CONTENTS if not (kind.custom and "strategic" in each)}
+        contents = {
+            each: {"schema": {"type": "object"}} for each in CONTENTS if not (kind.custom and "strategic" in each)
+        }
         if "create" in kind.verbs:
             found[f"{where}/{kind.plural}"] = {
                 "get": {"x-kubernetes-action": "list", "x-kubernetes-group-version-kind": gvk, "responses": {}},

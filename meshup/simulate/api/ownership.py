@@ -88,7 +88,7 @@ def _plain(obj: Obj | None) -> Obj | None:
 
 
 def _empty(obj: Obj) -> Obj:
-    """What a create is compared with: an object whose plain structs are there and empty."""
+    """Give what a create is compared with: an object whose plain structs are there and empty."""
     return {
         "apiVersion": obj.get("apiVersion"),
         "kind": obj.get("kind"),
@@ -122,9 +122,7 @@ def apply(
     if live is not None and not entries:
         first = ssa.compare(_empty(live), _plain(live), node).added
         if first:
-            entries = [
-                _entry("before-first-apply", "Update", api_version=api_version, time=time, sub="", paths=first)
-            ]
+            entries = [_entry("before-first-apply", "Update", api_version=api_version, time=time, sub="", paths=first)]
     before: set[ssa.Path] = set()
     others: list[tuple[Obj, set[ssa.Path]]] = []
     for each in entries:

@@ -100,7 +100,8 @@ def _restricted(spec: Obj) -> Iterator[str]:
             }
         )
         texts.append(
-            f"{_named(adding)} must not include {', '.join(f'{chr(34)}{cap}{chr(34)}' for cap in caps)} in securityContext.capabilities.add"
+            f"{_named(adding)} must not include {', '.join(f'{chr(34)}{cap}{chr(34)}' for cap in caps)} "
+            "in securityContext.capabilities.add"
         )
     if texts:
         yield f"unrestricted capabilities ({'; '.join(texts)})"

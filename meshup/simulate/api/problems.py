@@ -27,9 +27,12 @@ REASONS = {
 class Refusal(Exception):
     """A request that the server does not carry out. details: as in Status.details."""
 
-    def __init__(self, code: int, message: str, *, reason: str = "", details: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, code: int, message: str, *, reason: str | None = None, details: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
-        self.code, self.message, self.reason, self.details = code, message, reason or REASONS.get(code, ""), details
+        self.code, self.message, self.details = code, message, details
+        self.reason = REASONS.get(code, "") if reason is None else reason
 
     def status(self) -> dict[str, Any]:
         """Give the Status object."""
@@ -39,7 +42,7 @@ class Refusal(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
+            **({"reason": self.reason} if self.reason else {}),
         }
         if self.details is not None:
             body["details"] = self.details
@@ -109,4 +112,4 @@ def _details(kind: str, group: str, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {"name": name} if name else {}
     if group:
         found["group"] = group
-    return {**found, "kind": kind}
+    return {**found, **({"kind": kind} if kind else {})}

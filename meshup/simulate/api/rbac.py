@@ -82,6 +82,7 @@ def _is(subject: Obj, user: User, namespace: str) -> bool:
 
 
 def role_of(store: Store, binding: Obj, namespace: str) -> Obj:
+    """Give the role that a binding names, {} when it is not there."""
     ref = binding.get("roleRef") or {}
     if ref.get("kind") == "ClusterRole":
         return store.get((GROUP, "clusterroles"), "", str(ref.get("name"))) or {}
@@ -130,5 +131,10 @@ def said(rule: Obj) -> str:
     def listed(values: object) -> str:
         return "[" + " ".join(f'"{each}"' for each in values) + "]" if isinstance(values, list) else "[]"
 
-    parts = [("APIGroups", "apiGroups"), ("Resources", "resources"), ("ResourceNames", "resourceNames"), ("Verbs", "verbs")]
+    parts = [
+        ("APIGroups", "apiGroups"),
+        ("Resources", "resources"),
+        ("ResourceNames", "resourceNames"),
+        ("Verbs", "verbs"),
+    ]
     return "{" + ", ".join(f"{title}:{listed(rule[key])}" for title, key in parts if rule.get(key)) + "}"

@@ -75,7 +75,9 @@ class Resources:
         )
         headers = dict(answers.JSON)
         if warnings:
-            headers["warning"] = ", ".join('299 - "' + each.replace("\\", "\\\\").replace('"', '\\"') + '"' for each in warnings)
+            headers["warning"] = ", ".join(
+                '299 - "' + each.replace("\\", "\\\\").replace('"', '\\"') + '"' for each in warnings
+            )
         return Response(status=status, headers=headers, body=body)
 
     def _get(self, call: Call, kind: Kind) -> Response:
@@ -187,7 +189,13 @@ class Resources:
         for name in ("propagationPolicy", "gracePeriodSeconds", "orphanDependents"):
             if name in call.query:
                 text = call.query[name]
-                options[name] = int(text) if name == "gracePeriodSeconds" else text == "true" if name == "orphanDependents" else text
+                options[name] = (
+                    int(text)
+                    if name == "gracePeriodSeconds"
+                    else text == "true"
+                    if name == "orphanDependents"
+                    else text
+                )
         return options
 
     def _delete(self, call: Call, kind: Kind) -> Response:
@@ -196,7 +204,7 @@ class Resources:
         if options.get("dryRun"):
             how = How(user=how.user, manager=how.manager, dry_run=True)
         obj, gone = self._writes.delete(kind, self._namespace(call, kind), call.name, options, how)
-        if not gone or kind.kind in ("Pod",):
+        if not gone or kind.kind == "Pod":
             return self._shown(call, kind, obj, 200)
         details = {
             "name": call.name,
@@ -224,7 +232,14 @@ class Resources:
         meta = {"resourceVersion": str(self._store.version)}
         how_shown = answers.wants(call.request.headers.get("accept", ""))
         body = answers.listed(
-            self._store, kind, found, meta, how_shown, now=self._server.clock.now(), columns=self._columns(kind), include="Metadata"
+            self._store,
+            kind,
+            found,
+            meta,
+            how_shown,
+            now=self._server.clock.now(),
+            columns=self._columns(kind),
+            include="Metadata",
         )
         return Response(status=200, headers=answers.JSON, body=body)
 

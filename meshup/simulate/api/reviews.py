@@ -77,7 +77,7 @@ def _rules(store: Store, user: User, namespace: str) -> Obj:
     return {"resourceRules": resources, "nonResourceRules": others, "incomplete": False}
 
 
-TOKEN = "simulated:"
+TOKEN = "simulated:"  # noqa: S105 - how a token begins, not one
 """Tokens of service accounts read "simulated:NAMESPACE:NAME:UID"."""
 
 

@@ -130,7 +130,7 @@ def fields(text: str, group: str, plural: str) -> Test | None:
     for part in text.split(","):
         if not part:
             continue
-        for sign, wanted in (("!=", False), ("==", True), ("=", True)):
+        for sign, wanted in (("!=", False), ("==", True), ("=", True)):  # noqa: B007 - read after the break
             key, found, value = part.partition(sign)
             if found:
                 break

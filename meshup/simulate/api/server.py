@@ -147,7 +147,9 @@ class ApiServer:
         wanted = users.impersonated(headers)
         if wanted is None:
             if "impersonate-group" in headers or "impersonate-uid" in headers:
-                raise Refusal(500, "Internal error occurred: requested impersonation without a user", reason="InternalError")
+                raise Refusal(
+                    500, "Internal error occurred: requested impersonation without a user", reason="InternalError"
+                )
             return caller
         asked = [("users", wanted.name)]
         if wanted.name.startswith("system:serviceaccount:"):

@@ -117,7 +117,14 @@ def _right_kind(kind: Kind, body: Obj) -> None:
     )
 
 
-GO = {"string": "string", "boolean": "bool", "array": "array", "object": "object", "integer": "number", "number": "number"}
+GO = {
+    "string": "string",
+    "boolean": "bool",
+    "array": "array",
+    "object": "object",
+    "integer": "number",
+    "number": "number",
+}
 
 
 def mistyped(value: Any, node: dict[str, Any], path: str = "", struct: str = "") -> Iterator[str]:

@@ -100,12 +100,12 @@ def _whole(value: Any, node: dict[str, Any], path: Path, into: set[Path], *, sol
     """Collect all of a value; `solid` parents exist in every object, so they are not owned themselves."""
     if isinstance(value, dict) and not sc.is_atomic(node, value):
         if path and not solid:
-            into.add((*path, "."))
-        if not value and path:
-            into.add(path)
+            into.add((*path, ".") if value else path)
         for key, inner in value.items():
             raw = sc.raw_child(node, key)
-            _whole(inner, sc.resolved(raw), (*path, f"f:{key}"), into, solid=raw.get("default") == {})
+            if solid and raw.get("default") == inner and not isinstance(inner, dict):
+                continue
+            _whole(inner, sc.resolved(raw), (*path, f"f:{key}"), into, solid=solid and _always(node, key, raw))
         return
     if isinstance(value, list) and not sc.is_atomic(node, value):
         keys = sc.list_keys(node)
@@ -124,6 +124,13 @@ def _whole(value: Any, node: dict[str, Any], path: Path, into: set[Path], *, sol
         into.add(path)
 
 
+def _always(node: dict[str, Any], key: str, raw: dict[str, Any]) -> bool:
+    """Tell whether a field is there in every object: a plain struct, or a list that is written even when empty."""
+    if raw.get("default") == {}:
+        return True
+    return key in node.get("required", ()) and bool(sc.name_of(node)) and sc.resolved(raw).get("type") == "array"
+
+
 def _compare(old: Any, new: Any, node: dict[str, Any], path: Path, found: Compared, *, solid: bool) -> None:
     if old is None and new is None:
         return
@@ -136,9 +143,10 @@ def _compare(old: Any, new: Any, node: dict[str, Any], path: Path, found: Compar
     if isinstance(old, dict) and isinstance(new, dict) and not sc.is_atomic(node, new):
         for key in {**old, **new}:
             raw = sc.raw_child(node, key)
-            _compare(
-                old.get(key), new.get(key), sc.resolved(raw), (*path, f"f:{key}"), found, solid=raw.get("default") == {}
-            )
+            left, right = old.get(key), new.get(key)
+            if left is None and raw.get("default") == right and not isinstance(right, dict):
+                continue
+            _compare(left, right, sc.resolved(raw), (*path, f"f:{key}"), found, solid=_always(node, key, raw))
         return
     keys = sc.list_keys(node)
     if isinstance(old, list) and isinstance(new, list) and not sc.is_atomic(node, new):
@@ -184,7 +192,7 @@ def merged(live: Any, applied: Any, node: dict[str, Any]) -> Any:
 
 def without(value: Any, node: dict[str, Any], gone: Iterable[Path]) -> Any:
     """Remove fields by their paths; an item or map that is owned by nobody any more goes as a whole."""
-    for path in sorted(gone, key=len, reverse=True):
+    for path in sorted(gone, key=lambda each: (each[-1] != ".", -len(each))):
         value = _removed(value, node, path)
     return value
 

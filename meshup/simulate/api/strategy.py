@@ -147,7 +147,10 @@ def same(old: Obj, new: Obj) -> bool:
 
     def bare(obj: Obj) -> Obj:
         meta = {key: value for key, value in obj["metadata"].items() if key not in ("resourceVersion", "managedFields")}
-        owners = [{key: value for key, value in each.items() if key != "time"} for each in obj["metadata"].get("managedFields") or ()]
+        owners = [
+            {key: value for key, value in each.items() if key != "time"}
+            for each in obj["metadata"].get("managedFields") or ()
+        ]
         return {**obj, "metadata": {**meta, "owners": owners}}
 
     return bare(old) == bare(new)

@@ -95,9 +95,13 @@ def evict(writes: Writes, namespace: str, name: str, body: Obj, how: How) -> Obj
     found = [
         each for each in writes.store.list(BUDGETS, namespace) if matches(dig(each, "spec", "selector") or None, labels)
     ]
-    ended = dig(pod, "status", "phase") in ("Succeeded", "Failed", "Pending") or pod["metadata"].get("deletionTimestamp")
+    ended = dig(pod, "status", "phase") in ("Succeeded", "Failed", "Pending") or pod["metadata"].get(
+        "deletionTimestamp"
+    )
     if len(found) > 1 and not ended:
-        raise Refusal(500, "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")
+        raise Refusal(
+            500, "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+        )
     for budget in found if not ended else ():
         allowed = int(dig(budget, "status", "disruptionsAllowed") or 0)
         title = budget["metadata"]["name"]
@@ -149,7 +153,12 @@ def token(writes: Writes, namespace: str, name: str, body: Obj, now: datetime) -
     seconds = int(spec.get("expirationSeconds") or 3600)
     if seconds < 600:
         message = f"Invalid value: {seconds}: may not specify a duration less than 10 minutes"
-        raise invalid("TokenRequest", "authentication.k8s.io", name, [cause("FieldValueInvalid", message, "spec.expirationSeconds")])
+        raise invalid(
+            "TokenRequest",
+            "authentication.k8s.io",
+            name,
+            [cause("FieldValueInvalid", message, "spec.expirationSeconds")],
+        )
     meta = {"name": name, "namespace": namespace, "uid": account["metadata"]["uid"], "creationTimestamp": writes.time()}
     audiences = spec.get("audiences") or ["https://kubernetes.default.svc.cluster.local"]
     ends = (now + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -170,6 +179,10 @@ def finalize(writes: Writes, name: str, body: Obj) -> Obj:
         raise bad_request("a Namespace is expected")
     new = {**old, "spec": {**(old.get("spec") or {}), "finalizers": dig(body, "spec", "finalizers") or []}}
     stored = writes.store.put(kind.key, new)
-    if old["metadata"].get("deletionTimestamp") and not new["spec"]["finalizers"] and not old["metadata"].get("finalizers"):
+    if (
+        old["metadata"].get("deletionTimestamp")
+        and not new["spec"]["finalizers"]
+        and not old["metadata"].get("finalizers")
+    ):
         writes.store.remove(kind.key, "", name)
     return stored

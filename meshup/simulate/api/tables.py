@@ -71,7 +71,8 @@ def _custom(columns: list[Obj]) -> tuple[list[Obj], Callable[[Obj, datetime], li
                 "name": each["name"],
                 "type": each["type"],
                 "format": each.get("format", ""),
-                "description": each.get("description") or f"Custom resource definition column (in JSONPath format): {each['jsonPath']}",
+                "description": each.get("description")
+                or f"Custom resource definition column (in JSONPath format): {each['jsonPath']}",
                 "priority": each.get("priority", 0),
             }
         )

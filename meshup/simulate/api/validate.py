@@ -198,9 +198,13 @@ def built_in(obj: Obj, old: Obj | None, kind: str) -> Iterator[dict[str, str]]:
             yield cause(
                 "FieldValueInvalid", "Invalid value: core.PodTemplateSpec{}: field is immutable", "spec.template"
             )
-    elif kind in ("ConfigMap", "Secret") and old is not None and old.get("immutable"):
-        if obj.get("data") != old.get("data") or obj.get("binaryData") != old.get("binaryData"):
-            yield cause("FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set", "data")
+    elif (
+        kind in ("ConfigMap", "Secret")
+        and old is not None
+        and old.get("immutable")
+        and (obj.get("data") != old.get("data") or obj.get("binaryData") != old.get("binaryData"))
+    ):
+        yield cause("FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set", "data")
 
 
 def _selector(spec: Obj, template: Obj) -> Iterator[dict[str, str]]:

@@ -50,7 +50,7 @@ class Watch:
         version = query.get("resourceVersion", "")
         number = version_number(version)
         initial = query.get("sendInitialEvents", "") in ("1", "true")
-        if number in (0,) or initial:
+        if number == 0 or initial:
             for each in store.list(kind.key, namespace):
                 if self._test is None or self._test(each):
                     self._put("ADDED", each)

@@ -87,7 +87,9 @@ class Writes:
         sent = str(new["metadata"].get("resourceVersion") or "")
         if not sent and kind.custom and not how.controller:
             message = "Invalid value: 0: must be specified for an update"
-            raise invalid(kind.kind, kind.group, name, [cause("FieldValueInvalid", message, "metadata.resourceVersion")])
+            raise invalid(
+                kind.kind, kind.group, name, [cause("FieldValueInvalid", message, "metadata.resourceVersion")]
+            )
         self._preconditions(kind, name, old, new)
         return self._replace(kind, old, new, node, how, sub=sub, managed=None)
 
@@ -114,14 +116,21 @@ class Writes:
             case "application/strategic-merge-patch+json" if not kind.custom:
                 new = strategic(old, patch, node)
             case _:
-                known = [JSON_PATCH, MERGE_PATCH, *(() if kind.custom else (STRATEGIC,)), "application/apply-patch+yaml"]
+                known = [
+                    JSON_PATCH,
+                    MERGE_PATCH,
+                    *(() if kind.custom else (STRATEGIC,)),
+                    "application/apply-patch+yaml",
+                ]
                 listed = ", ".join([*known, "application/apply-patch+cbor"] if kind.custom else known)
                 why = f"the body of the request was in an unknown format - accepted media types include: {listed}"
                 raise Refusal(415, why)
         if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
             raise bad_request("the patch leaves no object")
         if new["metadata"].get("name") != name:
-            raise bad_request(f"the name of the object ({new['metadata'].get('name')}) does not match the name on the URL ({name})")
+            raise bad_request(
+                f"the name of the object ({new['metadata'].get('name')}) does not match the name on the URL ({name})"
+            )
         if not how.controller:
             new = decoded(kind, namespace, new, node, how, name=name)
         self._preconditions(kind, name, old, new)
@@ -286,7 +295,7 @@ class Writes:
         meta = {key: value for key, value in new["metadata"].items() if key not in FIXED}
         meta |= {key: before[key] for key in FIXED if key in before}
         sent_owners = meta.pop("managedFields", None)
-        forget = managed is None and sent_owners == [{}] or (managed is None and sent_owners == [])
+        forget = (managed is None and sent_owners == [{}]) or (managed is None and sent_owners == [])
         kept = [] if forget else before.get("managedFields") or []
         new = prepared(kind, old, {**new, "metadata": meta}, sub=sub, controller=how.controller)
         new = with_generated_spec(kind, old, new)
@@ -331,4 +340,3 @@ def _trusted(kind: Kind, namespace: str, body: Obj) -> Obj:
     if kind.namespaced:
         meta["namespace"] = namespace
     return {**body, "apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta}
-
