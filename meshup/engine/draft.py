@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -68,9 +68,11 @@ class Drafting:
 def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], driver: Driver) -> Drafting:
     """Give what every step of every stage wants, in order. Pure."""
     frozen = freeze(book, snapshot)
-    known = {each.id: each for each in frozen.services}
     by_name = {each.name: each for each in frozen.waves}
-    held = pinned(frozen, snapshot)
+    pins = pinned(frozen, snapshot)
+    held = {name: why for name, (_, why) in pins.items()}
+    frozen = _without(frozen, [name for name, (revision, _) in pins.items() if not revision])
+    known = {each.id: each for each in frozen.services}
     places: list[Place] = []
     problems: list[Problem] = []
     right: list[str] = []
@@ -83,7 +85,9 @@ def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], drive
             members = by_name[name].services if name else tuple(dict.fromkeys(moved))
             opted = [known[each] for each in members if each in known and known[each].opt_in is not None]
             joined = tuple(each for each in opted if each.id not in held)
-            waiting = tuple(each for each in members if each in known and known[each].opt_in is None)
+            waiting = tuple(
+                each for each in members if each in known and known[each].opt_in is None and each not in held
+            )
             drafted: list[tuple[StepSpec, Drafted]] = []
             for spec in stage.steps:
                 step = steps[spec.kind]
@@ -210,9 +214,16 @@ def freeze(book: Runbook, snapshot: Snapshot) -> Runbook:
     return replace(book, services=services, waves=waves)
 
 
-def pinned(book: Runbook, snapshot: Snapshot) -> Mapping[str, str]:
-    """Give the services that somebody holds elsewhere, and why: no wave touches them. Pins that are overdue hold too."""
-    found: dict[str, str] = {}
+def _without(book: Runbook, names: Sequence[str]) -> Runbook:
+    """Give the runbook with services that are held out of the mesh no longer opted in: no step may count on them."""
+    return replace(
+        book, services=tuple(replace(each, opt_in=None) if each.id in names else each for each in book.services)
+    )
+
+
+def pinned(book: Runbook, snapshot: Snapshot) -> Mapping[str, tuple[str, str]]:
+    """Give the services that somebody holds elsewhere: (revision, why). No wave touches them; overdue pins hold too."""
+    found: dict[str, tuple[str, str]] = {}
     for service in book.services:
         for pin in snapshot.pins:
             if dig(pin, "metadata", "namespace") != service.namespace or dig(pin, "spec", "service") != service.name:
@@ -222,7 +233,8 @@ def pinned(book: Runbook, snapshot: Snapshot) -> Mapping[str, str]:
                 continue
             release = dig(pin, "spec", "to", "release") or "none"
             user, until = dig(pin, "spec", "user", "name"), str(dig(pin, "spec", "until") or "")[:10]
-            found[service.id] = f"{clean(user)} pinned it to {clean(release)} until {until}"
+            revision = str(dig(pin, "spec", "to", "revision") or "")
+            found[service.id] = (revision, f"{clean(user)} pinned it to {clean(release)} until {until}")
     return found
 
 
