@@ -18,17 +18,17 @@ SIGPIPE_CODE = 0
 
 def bounded(action: Callable[[], int], arguments: Sequence[str]) -> int:
     """Run an action and give its exit code; whatever ends it is shown as one error. Never raises."""
-    import click
+    import typer
 
     try:
         return action()
     except MeshupError as stopped:
         return show(stopped, arguments)
-    except click.exceptions.Exit as ended:
+    except typer.Exit as ended:
         return ended.exit_code
-    except click.ClickException as wrong:
+    except _complaint() as wrong:
         return show(_usage(wrong), arguments)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _write_err("stopped   interrupted before anything was changed" + " " * 20 + "exit 130")
         return int(Exit.INTERRUPTED)
     except BrokenPipeError:
@@ -100,10 +100,17 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)[:200]
 
 
-def _usage(wrong: Exception) -> UsageError:
-    import click
+def _complaint() -> type[Exception]:
+    """Give the class of what the framework says of a command line; it lives in click or in typer's own copy of it."""
+    import typer
 
-    message = wrong.format_message() if isinstance(wrong, click.ClickException) else str(wrong)
+    named = (each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+    return next(named, typer.BadParameter)
+
+
+def _usage(wrong: Exception) -> UsageError:
+    formatted = getattr(wrong, "format_message", None)
+    message = formatted() if formatted is not None else str(wrong)
     context = getattr(wrong, "ctx", None)
     command = context.command_path if context is not None else "meshup"
     return UsageError(printable(message.rstrip(".")), code="MU1001", fix=f"{command} --help", cluster="not contacted")
