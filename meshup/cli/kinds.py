@@ -73,4 +73,5 @@ def kinds() -> Kinds:
         gates={name: gate.params for name, gate in gates().items()},
         drivers=tuple(drivers()),
         checks=tuple(checks()),
+        gate_patience={name: gate.patience for name, gate in gates().items()},
     )

@@ -301,16 +301,22 @@ class RunbookFile(Block):
     api_version: Literal["meshup.dev/v1"] = Field(alias="apiVersion")
     kind: Literal["Runbook"]
     metadata: Metadata
-    cluster: ClusterBlock = Field(default_factory=ClusterBlock, description="which cluster")
+    cluster: ClusterBlock = Field(default_factory=lambda: ClusterBlock.model_validate({}), description="which cluster")
     mesh: MeshBlock = Field(description="which mesh, release and revision")
     ingress: IngressBlock | None = Field(None, description="the ingress gateway and its routes")
     services: list[ServiceBlock] = Field(default_factory=list, description="services that may join")
     waves: list[WaveBlock] = Field(default_factory=list, description="services that move together")
     stages: list[StageBlock] = Field(min_length=1, description="what happens, in order")
-    pacing: PacingBlock = Field(default_factory=PacingBlock, description="how fast")
-    budgets: BudgetsBlock = Field(default_factory=BudgetsBlock, description="what it may cost")
-    metrics: MetricsBlock = Field(default_factory=MetricsBlock, description="where a Prometheus is")
+    pacing: PacingBlock = Field(default_factory=lambda: PacingBlock.model_validate({}), description="how fast")
+    budgets: BudgetsBlock = Field(
+        default_factory=lambda: BudgetsBlock.model_validate({}), description="what it may cost"
+    )
+    metrics: MetricsBlock = Field(
+        default_factory=lambda: MetricsBlock.model_validate({}), description="where a Prometheus is"
+    )
     waivers: list[WaiverBlock] = Field(default_factory=list, description="skips, written down")
     one_way: OneWayBlock = Field(
-        default_factory=OneWayBlock, alias="oneWay", description="one-way changes accepted by name"
+        default_factory=lambda: OneWayBlock.model_validate({}),
+        alias="oneWay",
+        description="one-way changes accepted by name",
     )

@@ -67,7 +67,7 @@ def read(raw: bytes, name: str) -> tuple[Any, Source, list[Problem]]:
     return _built(text, source)
 
 
-def _problem(source: Source, code: str, what: str, line: int, column: int, width: int = 1) -> Problem:
+def _problem(source: Source, code: str, what: str, line: int, column: int, width: int = 1) -> Problem:  # noqa: PLR0917
     return Problem(
         code=code, what=what, at=source.at(line, column, width), fix=f"correct line {line}, then: meshup lint"
     )
@@ -80,7 +80,8 @@ def _scanned(text: str, source: Source) -> Iterator[Problem]:
     depth = count = documents = 0
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            mark: Any = event.start_mark
+            line, column = mark.line + 1, mark.column + 1
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
