@@ -110,7 +110,7 @@ def load(text: str, *, where: str) -> list[dict[str, Any]]:
             fix="correct the manifests",
             cluster="not contacted",
         ) from error
-    flat: list[dict[str, Any]] = []
+    flat: list[Any] = []
     for each in found:
         flat += each["items"] if isinstance(each, dict) and each.get("kind") == "List" else [each]
     for each in flat:

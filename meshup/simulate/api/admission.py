@@ -12,6 +12,7 @@ from meshup.simulate.api.kinds import Kind
 from meshup.simulate.api.problems import forbidden, invalid, not_found
 from meshup.simulate.api.shaping import How, settled
 from meshup.simulate.api.store import Obj, Store, copied
+from meshup.simulate.api.users import MASTERS
 from meshup.simulate.api.webhooks import Asked, Webhooks
 
 NAMESPACES = ("", "namespaces")
@@ -88,7 +89,7 @@ class Admission:
         self._webhooks.validate(self._asked(kind, "DELETE", old, how, old), old)
 
     def _no_escalation(self, kind: Kind, obj: Obj, how: How) -> None:
-        if rbac.MASTERS in how.user.groups:
+        if MASTERS in how.user.groups:
             return
         namespace = obj["metadata"].get("namespace", "")
         if kind.kind in ("Role", "ClusterRole"):

@@ -6,6 +6,7 @@ Everything happens a moment of virtual time later, as in a real cluster.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from meshup.simulate.api import definitions, quota
 from meshup.simulate.api.kinds import Kind
@@ -47,7 +48,7 @@ class Housekeeping:
                 self._clock.call_later(GARBAGE_S, lambda: self._orphaned(uid))
             for owner in change.old["metadata"].get("ownerReferences") or ():
                 if owner.get("blockOwnerDeletion"):
-                    self._clock.call_later(GARBAGE_S, lambda owner=owner: self._foreground(owner["uid"]))
+                    self._clock.call_later(GARBAGE_S, partial(self._foreground, owner["uid"]))
         elif change.new is not None and change.new["metadata"].get("deletionTimestamp"):
             finalizers = change.new["metadata"].get("finalizers") or ()
             uid = change.new["metadata"]["uid"]
@@ -74,7 +75,7 @@ class Housekeeping:
         for each in new:
             self._dependents.setdefault(each["uid"], set()).add(at)
             if each["uid"] not in self._uids:
-                self._clock.call_later(GARBAGE_S, lambda uid=each["uid"]: self._orphaned(uid))
+                self._clock.call_later(GARBAGE_S, partial(self._orphaned, each["uid"]))
 
     def _dependents_of(self, uid: str) -> list[tuple[Key, Obj]]:
         found = []

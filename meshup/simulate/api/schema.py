@@ -87,9 +87,9 @@ def item(node: dict[str, Any]) -> dict[str, Any]:
 def is_atomic(node: dict[str, Any], value: Any) -> bool:
     """Tell whether a value is owned as a whole."""
     if isinstance(value, dict):
-        return node.get("x-kubernetes-map-type") == "atomic"
+        return bool(node.get("x-kubernetes-map-type") == "atomic")
     if isinstance(value, list):
-        return node.get("x-kubernetes-list-type", "atomic") == "atomic"
+        return bool(node.get("x-kubernetes-list-type", "atomic") == "atomic")
     return True
 
 

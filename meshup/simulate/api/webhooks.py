@@ -118,9 +118,9 @@ class Webhooks:
         del sort
         return answer
 
-    def _failed(self, hook: Obj, why: str) -> None:
+    def _failed(self, hook: Obj, why: str) -> Obj | None:
         if hook.get("failurePolicy") == "Ignore":
-            return
+            return None
         raise Refusal(
             500,
             f'Internal error occurred: failed calling webhook "{hook["name"]}": failed to call webhook: {why}',
