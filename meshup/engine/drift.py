@@ -30,8 +30,13 @@ class Moved:
     manager: str
 
     def __str__(self) -> str:
-        what = said(self.field) if self.field else "the object itself"
         by = f' by "{self.manager}"' if self.manager else ""
+        if not self.field:
+            how = (
+                "was deleted" if self.now is None else "was made" if self.was is None else "was deleted and made again"
+            )
+            return f"{self.on}    {how}{by}"
+        what = said(self.field)
         if self.now is None:
             return f"{self.on}    {what} removed{by}"
         if self.was is None:

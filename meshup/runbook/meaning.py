@@ -152,9 +152,11 @@ def _stages(book: Runbook, say: Items) -> None:
                 f'the stage "{stage.name}" changes things and has no gate after them',
                 ("stages", number, "name"),
             )
-    for number, wave in enumerate(book.waves):
-        if wave.name not in used and not any(wave.name in stage.waves for stage in book.stages):
-            say.say("MU1316", f'the wave "{wave.name}" is in no stage', ("waves", number, "name"), severity="warning")
+    for number, unplaced in enumerate(book.waves):
+        if unplaced.name not in used and not any(unplaced.name in stage.waves for stage in book.stages):
+            say.say(
+                "MU1316", f'the wave "{unplaced.name}" is in no stage', ("waves", number, "name"), severity="warning"
+            )
 
 
 ORDER = ("install-control-plane", "ingress-gateway", "enrol", "permissive", "strict", "minimise")

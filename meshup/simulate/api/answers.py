@@ -74,7 +74,8 @@ def shown(store: Store, kind: Kind, obj: Obj, how: str, *, now: datetime, column
         raise Refusal(
             406, f"you requested PartialObjectMetadataList, but the requested object is not a list ({kind.kind})"
         )
-    if not obj["metadata"].get("uid") or not obj["metadata"].get("resourceVersion"):
+    meta = obj["metadata"]
+    if store.get(kind.key, meta.get("namespace", ""), meta["name"]) is not obj:
         return packed({**obj, "kind": kind.kind, "apiVersion": kind.api_version})
     return single(store, kind, obj)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
 from meshup.simulate.api import schema as sc
+from meshup.simulate.api.quota import canonical
 from meshup.simulate.api.store import Obj, copied
 
 
@@ -22,9 +24,10 @@ def _container(container: Obj) -> None:
     for name in ("limits", "requests"):
         if container["resources"].get(name) == {}:
             del container["resources"][name]
-    limits = container["resources"].get("limits") or {}
-    if limits:
-        container["resources"]["requests"] = {**limits, **(container["resources"].get("requests") or {})}
+    for several in container["resources"].values():
+        if isinstance(several, dict):
+            for name in several:
+                several[name] = canonical(several[name])
     container.setdefault("terminationMessagePath", "/dev/termination-log")
     container.setdefault("terminationMessagePolicy", "File")
     image = str(container.get("image", ""))
@@ -141,23 +144,26 @@ def _daemon_set(obj: Obj) -> None:
         rolling.setdefault("maxUnavailable", 1)
         rolling.setdefault("maxSurge", 0)
     spec.setdefault("revisionHistoryLimit", 10)
+    obj["metadata"].setdefault("annotations", {}).setdefault("deprecated.daemonset.template.generation", "1")
     _template(spec)
 
 
-def _job_spec(spec: Obj) -> None:
+def _job_spec(spec: Obj, *, own: bool) -> None:
     if "completions" not in spec and "parallelism" not in spec:
         spec["completions"] = 1
     spec.setdefault("parallelism", 1)
     spec.setdefault("backoffLimit", 6)
     spec.setdefault("completionMode", "NonIndexed")
     spec.setdefault("suspend", False)
+    if own:
+        spec.setdefault("manualSelector", False)
     spec.setdefault("podReplacementPolicy", "Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed")
     _template(spec)
 
 
 def _job(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
-    _job_spec(spec)
+    _job_spec(spec, own=True)
 
 
 def _cron_job(obj: Obj) -> None:
@@ -188,15 +194,55 @@ def _service(obj: Obj) -> None:
 
 
 def _autoscaler(obj: Obj) -> None:
-    obj.setdefault("spec", {}).setdefault("minReplicas", 1)
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("minReplicas", 1)
+    if not spec.get("metrics"):
+        target = {"type": "Utilization", "averageUtilization": 80}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    behaviour = spec.get("behavior")
+    if behaviour is not None:
+        up = behaviour.setdefault("scaleUp", {})
+        up.setdefault("stabilizationWindowSeconds", 0)
+        up.setdefault("selectPolicy", "Max")
+        steps = [{"type": "Pods", "value": 4, "periodSeconds": 15}, {"type": "Percent", "value": 100, "periodSeconds": 15}]
+        up.setdefault("policies", steps)
+        down = behaviour.setdefault("scaleDown", {})
+        down.setdefault("selectPolicy", "Max")
+        down.setdefault("policies", [{"type": "Percent", "value": 100, "periodSeconds": 15}])
 
 
 def _claim(obj: Obj) -> None:
     obj.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+    finalizers = obj["metadata"].setdefault("finalizers", [])
+    if "kubernetes.io/pvc-protection" not in finalizers and not obj["metadata"].get("deletionTimestamp"):
+        finalizers.append("kubernetes.io/pvc-protection")
+
+
+def _network_policy(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    for rule in [*(spec.get("ingress") or ()), *(spec.get("egress") or ())]:
+        for port in rule.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+    spec.setdefault("podSelector", {})
+    spec.setdefault("policyTypes", ["Ingress", *(["Egress"] if "egress" in spec else [])])
+
+
+def _event(obj: Obj) -> None:
+    obj.setdefault("source", {})
+    for name in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        obj.setdefault(name, None)
+    obj.setdefault("reportingComponent", "")
+    obj.setdefault("reportingInstance", "")
+
+
+def _priority_class(obj: Obj) -> None:
+    obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
 
 
 def _secret(obj: Obj) -> None:
     obj.setdefault("type", "Opaque")
+    for key, value in obj.pop("stringData", {}).items():
+        obj.setdefault("data", {})[key] = base64.b64encode(str(value).encode()).decode()
 
 
 def _webhooks(obj: Obj) -> None:
@@ -226,8 +272,6 @@ def _role_binding(obj: Obj) -> None:
 def _namespace(obj: Obj) -> None:
     labels = obj["metadata"].setdefault("labels", {})
     labels["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
-    obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
-    obj.setdefault("status", {}).setdefault("phase", "Active")
 
 
 def _definition(obj: Obj) -> None:
@@ -242,6 +286,10 @@ def _pod(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     pod_spec(spec)
     spec.setdefault("enableServiceLinks", True)
+    for each in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
+        limits = each["resources"].get("limits")
+        if limits:
+            each["resources"]["requests"] = {**limits, **(each["resources"].get("requests") or {})}
 
 
 def admit_pod(obj: Obj, suffix: str, *, mount: bool) -> None:
@@ -325,6 +373,9 @@ BY_KIND: dict[tuple[str, str], Callable[[Obj], None]] = {
     ("", "Service"): _service,
     ("", "Namespace"): _namespace,
     ("", "Secret"): _secret,
+    ("", "Event"): _event,
+    ("networking.k8s.io", "NetworkPolicy"): _network_policy,
+    ("scheduling.k8s.io", "PriorityClass"): _priority_class,
     ("", "PersistentVolumeClaim"): _claim,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,

@@ -64,6 +64,19 @@ def find(store: Store, group: str, plural: str) -> Obj | None:
     return store.get(KEY, "", f"{plural}.{group}")
 
 
+def ending(definition: Obj, time: str) -> Obj:
+    """Give a definition that is being deleted, with the condition that says so."""
+    status = definition.get("status") or {}
+    condition = {
+        "type": "Terminating",
+        "status": "True",
+        "lastTransitionTime": time,
+        "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    }
+    return {**definition, "status": {**status, "conditions": [*(status.get("conditions") or ()), condition]}}
+
+
 def accepted(definition: Obj, time: str) -> Obj:
     """Give a definition with its names accepted and served."""
     names = definition["spec"]["names"]

@@ -65,7 +65,7 @@ def select(store: Store, kind: Kind, namespace: str, query: Mapping[str, str], p
     check_versions(store, query)
     test = selectors.both(
         selectors.labels(query.get("labelSelector", "")),
-        selectors.fields(query.get("fieldSelector", ""), kind.group, kind.plural),
+        selectors.fields(query.get("fieldSelector", ""), kind.group, kind.plural, custom=kind.custom),
     )
     limit = int(query.get("limit") or 0)
     if query.get("resourceVersion") == "0" and not query.get("continue"):
@@ -75,7 +75,7 @@ def select(store: Store, kind: Kind, namespace: str, query: Mapping[str, str], p
     else:
         version = str(store.version)
         found = [each for each in store.list(kind.key, namespace) if test is None or test(each)]
-    meta: Obj = {"resourceVersion": version}
+    meta: Obj = {"resourceVersion": version, **({"continue": ""} if kind.custom else {})}
     if limit and len(found) > limit:
         meta["continue"] = pages.keep(version, found[limit:])
         if test is None:
@@ -110,6 +110,4 @@ def version_number(text: str) -> int:
         return int(text or "0")
     except ValueError:
         why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        refusal = Refusal(500, why)
-        refusal.reason = ""
-        raise refusal from None
+        raise Refusal(500, why, reason="") from None

@@ -21,7 +21,7 @@ def _entry(manager: str, operation: str, *, api_version: str, time: str, sub: st
         "manager": manager,
         "operation": operation,
         "apiVersion": api_version,
-        "time": time,
+        **({"time": time} if time else {}),
         "fieldsType": "FieldsV1",
         "fieldsV1": ssa.to_fields(paths),
     }
@@ -42,9 +42,8 @@ def after_update(
     old: Obj | None, new: Obj, node: dict[str, Any], *, manager: str, api_version: str, time: str, sub: str = ""
 ) -> Obj:
     """Give the object with ownership after a create, update or patch: changed fields belong to the writer."""
-    found = (
-        ssa.compare(_plain(old), _plain(new), node) if old is not None else ssa.compare(_empty(new), _plain(new), node)
-    )
+    before = _plain(old) if old is not None else {"metadata": {}, "apiVersion": "", "kind": ""}
+    found = ssa.compare(before, _plain(new), node)
     if sub:
         top = f"f:{sub}"
         found = ssa.Compared(
@@ -87,16 +86,6 @@ def _plain(obj: Obj | None) -> Obj | None:
     return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "managedFields"}}
 
 
-def _empty(obj: Obj) -> Obj:
-    """Give what a create is compared with: an object whose plain structs are there and empty."""
-    return {
-        "apiVersion": obj.get("apiVersion"),
-        "kind": obj.get("kind"),
-        "metadata": {},
-        **{key: {} for key in ("spec", "status") if isinstance(obj.get(key), dict)},
-    }
-
-
 def apply(
     live: Obj | None,
     applied: Obj,
@@ -120,7 +109,7 @@ def apply(
     result = ssa.merged(_plain(base), _plain(applied), node)
     entries = _entries(live)
     if live is not None and not entries:
-        first = ssa.compare(_empty(live), _plain(live), node).added
+        first = ssa.compare({"metadata": {}, "apiVersion": "", "kind": ""}, _plain(live), node).added
         if first:
             entries = [_entry("before-first-apply", "Update", api_version=api_version, time=time, sub="", paths=first)]
     before: set[ssa.Path] = set()
@@ -161,9 +150,10 @@ def apply(
         ),
         None,
     )
-    same = old is not None and before == wanted and old["apiVersion"] == api_version
+    moved = ssa.compare(base, _plain(result), node)
+    changes = live is None or bool(moved.added or moved.changed or moved.removed)
     if wanted:
-        stamp = old["time"] if same and old is not None else time
+        stamp = time if changes else str((old or {}).get("time", ""))
         kept.append(_entry(manager, "Apply", api_version=api_version, time=stamp, sub=sub, paths=wanted))
     return _with(result, kept), wanted
 
@@ -189,9 +179,7 @@ def check_declared(kind: Kind, body: Obj, node: dict[str, Any], *, sent_namespac
 
 def _untyped(kind: Kind, namespace: str, name: str, why: str) -> Refusal:
     text = f"failed to create typed patch object ({namespace}/{name}; {kind.api_version}, Kind={kind.kind}): {why}"
-    refusal = Refusal(500, text)
-    refusal.reason = ""
-    return refusal
+    return Refusal(500, text, reason="")
 
 
 def _has_owned_child(path: ssa.Path, owned: set[ssa.Path]) -> bool:
@@ -212,7 +200,7 @@ def _conflict(fights: list[tuple[Obj, list[ssa.Path]]]) -> Refusal:
         for path in paths:
             count += 1
             causes.append(cause("FieldManagerConflict", f"conflict with {who}", ssa.said(path)))
-        if len(paths) == 1:
+        if len(fights) == 1 and len(paths) == 1:
             shown.append(f"conflict with {who}: {ssa.said(paths[0])}")
         else:
             shown.append(f"conflicts with {who}:\n" + "\n".join(f"- {ssa.said(path)}" for path in paths))

@@ -24,8 +24,9 @@ def json_patch(obj: Any, operations: Any) -> Any:
                 case "remove":
                     result = _remove(result, path, each["path"])
                 case "replace":
-                    _find(result, path, each["path"], "replace")
-                    result = _add(_remove(result, path, each["path"]), path, copied(each.get("value")), replacing=True)
+                    if isinstance(_parent(result, path), list):
+                        result = _remove(result, path, each["path"])
+                    result = _add(result, path, copied(each.get("value")), replacing=True)
                 case "test":
                     if _find(result, path, each["path"], "test") != each.get("value"):
                         raise _unprocessable(f"testing value {each['path']} failed: test failed")
@@ -44,7 +45,7 @@ def json_patch(obj: Any, operations: Any) -> Any:
 
 def _unprocessable(message: str) -> Refusal:
     return Refusal(
-        422, f"the server rejected our request due to an error in our request: {message}", reason="Invalid", details={}
+        422, "the server rejected our request due to an error in our request", reason="Invalid", details={}
     )
 
 
@@ -142,20 +143,22 @@ def strategic(obj: Any, patch: Any, node: dict[str, Any]) -> Any:
         elif isinstance(value, dict):
             result[key] = strategic(result.get(key), value, sc.child(node, key))
         elif isinstance(value, list):
-            result[key] = _strategic_list(result.get(key), value, sc.raw_child(node, key))
+            order = patch.get(f"$setElementOrder/{key}")
+            result[key] = _strategic_list(result.get(key), value, sc.raw_child(node, key), order)
         else:
             result[key] = value
     return result
 
 
-def _strategic_list(old: Any, new: list[Any], raw: dict[str, Any]) -> Any:
+def _strategic_list(old: Any, new: list[Any], raw: dict[str, Any], order: list[Any] | None) -> Any:
     if "merge" not in str(raw.get("x-kubernetes-patch-strategy", "")):
         return new
     key = raw.get("x-kubernetes-patch-merge-key")
     node = sc.item(sc.resolved(raw))
     before = list(old) if isinstance(old, list) else []
+    server = list(before)
     if key is None:
-        return before + [each for each in new if each not in before]
+        return _ordered(before + [each for each in new if each not in before], server, order or new, key)
     if any(isinstance(each, dict) and each.get("$patch") == "replace" for each in new):
         return [each for each in new if "$patch" not in each]
     for each in new:
@@ -166,4 +169,23 @@ def _strategic_list(old: Any, new: list[Any], raw: dict[str, Any]) -> Any:
             before.append(each)
         else:
             before[at] = strategic(before[at], each, node)
-    return before
+    wanted = order or [each for each in new if "$patch" not in each]
+    return _ordered(before, server, wanted, key)
+
+
+def _ordered(merged: list[Any], server: list[Any], wanted: list[Any], key: str | None) -> list[Any]:
+    """Order items as the patch wants them; those it does not name keep their place before what followed them."""
+
+    def name(each: Any) -> Any:
+        return each.get(key) if key is not None and isinstance(each, dict) else each
+
+    places = {str(name(each)): number for number, each in enumerate(server)}
+    ranks = {str(name(each)): number for number, each in enumerate(wanted)}
+    left = sorted((each for each in merged if str(name(each)) not in ranks), key=lambda each: places[str(name(each))])
+    right = sorted((each for each in merged if str(name(each)) in ranks), key=lambda each: ranks[str(name(each))])
+    found = []
+    while left and right:
+        first, second = places.get(str(name(left[0]))), places.get(str(name(right[0])))
+        earlier = first is not None and second is not None and first < second
+        found.append(left.pop(0) if earlier else right.pop(0))
+    return found + left + right

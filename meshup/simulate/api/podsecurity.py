@@ -31,11 +31,18 @@ def violations(spec: Obj, level: str) -> list[str]:
     """Give what a pod spec does that a level forbids, worded as the server does; empty when it may run."""
     if level not in ("baseline", "restricted"):
         return []
-    found = list(_baseline(spec))
+    found = sorted(_baseline(spec), key=_rank)
     if level == "restricted":
         found = [each for each in found if not each.startswith("non-default capabilities")]
         found += list(_restricted(spec))
     return found
+
+
+BASELINE_ORDER = ("non-default", "host namespaces", "hostPath", "hostPort", "privileged")
+
+
+def _rank(text: str) -> int:
+    return next((number for number, each in enumerate(BASELINE_ORDER) if text.startswith(each)), len(BASELINE_ORDER))
 
 
 def _containers(spec: Obj) -> list[Obj]:
@@ -75,7 +82,10 @@ def _baseline(spec: Obj) -> Iterator[str]:
         yield f"hostPath volumes (volume{'s' if len(paths) > 1 else ''} {names})"
     ports = [each for each in _containers(spec) if any(port.get("hostPort") for port in each.get("ports") or ())]
     if ports:
-        yield f"hostPort ({_named(ports)})"
+        numbers = sorted({port["hostPort"] for each in ports for port in each["ports"] if port.get("hostPort")})
+        verb = "uses" if len(ports) == 1 else "use"
+        noun = "hostPort" if len(numbers) == 1 else "hostPorts"
+        yield f"hostPort ({_named(ports)} {verb} {noun} {', '.join(map(str, numbers))})"
 
 
 def _restricted(spec: Obj) -> Iterator[str]:

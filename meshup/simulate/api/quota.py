@@ -152,16 +152,22 @@ def limited(store: Store, namespace: str, pod: Obj) -> Obj:
     if not ranges:
         return pod
     made: Obj = copied(pod)
+    told: list[str] = []
     for limit_range in ranges:
         for each in (limit_range.get("spec") or {}).get("limits") or ():
             if each.get("type") != "Container":
                 continue
             for container in [*(made["spec"].get("containers") or ()), *(made["spec"].get("initContainers") or ())]:
                 resources = container.setdefault("resources", {})
-                for name, value in (each.get("default") or {}).items():
-                    resources.setdefault("limits", {}).setdefault(name, value)
-                for name, value in (each.get("defaultRequest") or {}).items():
-                    resources.setdefault("requests", {}).setdefault(name, value)
+                for sort, title, field in (("requests", "request", "defaultRequest"), ("limits", "limit", "default")):
+                    for name, value in (each.get(field) or {}).items():
+                        if name not in resources.setdefault(sort, {}):
+                            resources[sort][name] = value
+                            told.append(f"{name} {title} for container {container['name']}")
+    if told:
+        notes = {**(made["metadata"].get("annotations") or {})}
+        notes["kubernetes.io/limit-ranger"] = "LimitRanger plugin set: " + "; ".join(told)
+        made["metadata"] = {**made["metadata"], "annotations": notes}
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshup.model.transport import Response
-from meshup.simulate.api import answers, definitions, listing, reviews, selectors, subresources, tables
+from meshup.simulate.api import answers, definitions, listing, ownership, reviews, selectors, subresources, tables
 from meshup.simulate.api.calls import Call
 from meshup.simulate.api.kinds import Kind
 from meshup.simulate.api.problems import Refusal, bad_request, cause, invalid, no_path, not_found, not_here
@@ -20,6 +20,17 @@ APPLY = "application/apply-patch+yaml"
 REVIEWS = ("authentication.k8s.io", "authorization.k8s.io")
 FIELD_SUBS = ("status", "ephemeralcontainers", "resize")
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
+
+
+_TOKENS = Kind(
+    group="authentication.k8s.io",
+    version="v1",
+    plural="tokenrequests",
+    kind="TokenRequest",
+    singular="tokenrequest",
+    namespaced=True,
+    verbs=frozenset({"create"}),
+)
 
 
 class Resources:
@@ -130,11 +141,11 @@ class Resources:
         options = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
         title = options.get(call.request.method, "DeleteOptions")
         if dry not in ("", "All"):
-            message = f'Unsupported value: "{dry}": supported values: "All"'
+            message = f'Unsupported value: ["{dry}"]: supported values: "All"'
             raise invalid(title, "meta.k8s.io", "", [cause("FieldValueNotSupported", message, "dryRun")])
         validation = call.query.get("fieldValidation", "") or "Warn"
         if validation not in ("Strict", "Warn", "Ignore"):
-            message = f'Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"'
+            message = f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"'
             raise invalid(title, "meta.k8s.io", "", [cause("FieldValueNotSupported", message, "fieldValidation")])
         agent = call.request.headers.get("user-agent", "unknown").partition("/")[0] or "unknown"
         return How(
@@ -146,20 +157,39 @@ class Resources:
         )
 
     def _body(self, call: Call) -> Any:
-        return parsed(call.request.body, call.request.headers.get("content-type", "application/json"))
+        kind = self._server.registry.at(call.group, call.version, call.plural)
+        content = call.request.headers.get("content-type", "application/json")
+        return parsed(call.request.body, content, kind.kind if kind is not None else "Status")
 
     def _create(self, call: Call, kind: Kind) -> Response:
         if "create" not in kind.verbs:
             raise Refusal(405, NOT_ALLOWED, details={})
         body = self._body(call)
         if kind.group in REVIEWS:
-            return answers.plain(201, reviews.review(self._store, kind, body, call.user, now=self._writes.time()))
+            made = reviews.review(self._store, kind, body, call.user, now=self._writes.time())
+            if "spec" in made:
+                owned = self._owned(kind, {key: body.get(key) for key in ("spec",)}, self._how(call, kind))
+                made["metadata"] = {**made["metadata"], "managedFields": owned}
+            return answers.plain(201, made)
         how = self._how(call, kind)
         if kind.key == ("", "bindings"):
             name = (body.get("metadata") or {}).get("name", "")
             return answers.plain(201, subresources.bind(self._writes, call.namespace, name, body, how))
         obj = self._writes.create(kind, self._namespace(call, kind), body, how)
         return self._shown(call, kind, obj, 201, how.warnings)
+
+    def _owned(self, kind: Kind, body: Obj, how: How, sub: str = "") -> list[Obj]:
+        node = self._server.registry.schema(kind)
+        made = ownership.after_update(
+            None,
+            {**body, "metadata": {}},
+            node,
+            manager=how.manager,
+            api_version=kind.api_version,
+            time=self._writes.time(),
+            sub="",
+        )
+        return [{**each, **({"subresource": sub} if sub else {})} for each in made["metadata"].get("managedFields") or ()]
 
     def _update(self, call: Call, kind: Kind, sub: str = "") -> Response:
         how = self._how(call, kind)
@@ -181,6 +211,8 @@ class Resources:
             message = "Forbidden: may not be specified for non-apply patch"
             raise invalid("PatchOptions", "meta.k8s.io", "", [cause("FieldValueForbidden", message, "force")])
         body = self._body(call) if content.endswith("json") else {}
+        if content == "application/json-patch+json" and not isinstance(body, list):
+            raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp")
         obj = self._writes.patch(kind, namespace, call.name, body, content, how, sub=sub)
         return self._shown(call, kind, obj, 200, how.warnings)
 
@@ -248,7 +280,7 @@ class Resources:
     def _subresource(self, call: Call, kind: Kind) -> Response:
         sub, method = call.subresource, call.request.method
         if sub not in kind.subresources and sub != "proxy":
-            raise no_path()
+            raise not_found(kind.plural, kind.group, call.name) if kind.custom else no_path()
         namespace = self._namespace(call, kind)
         if sub in FIELD_SUBS:
             if sub != "status":
@@ -269,7 +301,12 @@ class Resources:
             found = subresources.bind(self._writes, namespace, call.name, self._body(call), self._how(call, kind))
             return answers.plain(201, found)
         if method == "POST" and kind.key == ("", "serviceaccounts") and sub == "token":
-            made = subresources.token(self._writes, namespace, call.name, self._body(call), self._server.clock.now())
+            body = self._body(call)
+            made = subresources.token(self._writes, namespace, call.name, body, self._server.clock.now())
+            review = self._server.registry.of("authentication.k8s.io", "v1", "TokenRequest") or _TOKENS
+            made["metadata"]["managedFields"] = self._owned(
+                review, {"spec": body.get("spec") or {}}, self._how(call, kind), sub="token"
+            )
             return answers.plain(201, made)
         if method == "PUT" and kind.key == ("", "namespaces") and sub == "finalize":
             return self._shown(call, kind, subresources.finalize(self._writes, call.name, self._body(call)), 200)

@@ -121,7 +121,7 @@ def _among(key: str, values: frozenset[str], *, wanted: bool) -> Callable[[dict[
     return lambda found: (found.get(key, None if values else "") in values) == wanted
 
 
-def fields(text: str, group: str, plural: str) -> Test | None:
+def fields(text: str, group: str, plural: str, *, custom: bool = False) -> Test | None:
     """Read a field selector; None when it selects all. Raises Refusal."""
     if not text:
         return None
@@ -137,7 +137,7 @@ def fields(text: str, group: str, plural: str) -> Test | None:
         else:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         if key not in ("metadata.name", "metadata.namespace") and key not in known:
-            if (group, plural) in WORDED_APART:
+            if custom or (group, plural) in WORDED_APART:
                 raise bad_request(f"field label not supported: {key}")
             raise bad_request(
                 f'"{key}" is not a known field selector: only "metadata.name", "metadata.namespace"'

@@ -106,9 +106,9 @@ def _right_kind(kind: Kind, body: Obj) -> None:
             else f"the kind in the data ({sent_kind}) does not match the expected kind ({kind.kind})"
         )
     if sent_kind == kind.kind:
-        raise bad_request(
-            f"the API version in the data ({sent_version}) does not match the expected API version ({kind.api_version})"
-        )
+        told = f'no kind "{sent_kind}" is registered for version "{sent_version}" in scheme "pkg/runtime/scheme.go:110"'
+        shown = str(sent_version).rpartition("/")[2]
+        raise bad_request(f'{sent_kind} in version "{shown}" cannot be handled as a {kind.kind}: {told}')
     title = str(sent_kind)
     version = str(sent_version or "").rpartition("/")[2]
     raise bad_request(
@@ -184,14 +184,26 @@ def _go_type(node: dict[str, Any]) -> str:
             return "string"
 
 
-def parsed(body: bytes, content: str) -> Any:
+def go_map(value: Any) -> str:
+    """Write a value as Go prints a map."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{go_map(inner)}" for key, inner in sorted(value.items())) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(go_map(each) for each in value) + "]"
+    return "<nil>" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parsed(body: bytes, content: str, kind: str = "Status") -> Any:
     """Read a body as JSON or YAML. Raises Refusal."""
     try:
         return json.loads(body)
     except ValueError as error:
         if "yaml" not in content:
-            why = "unexpected EOF" if not body or body.count(b"{") != body.count(b"}") else str(error)
-            raise bad_request(f"invalid body: {why}") from None
+            shown = body[:400].decode(errors="replace")
+            ended = not body or body.count(b"{") != body.count(b"}")
+            why = "unexpected end of JSON input" if ended else str(error)
+            told = f"couldn't get version/kind; json parse error: {why} ({shown})"
+            raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {told}") from None
     import yaml
 
     try:

@@ -110,7 +110,7 @@ def _whole(value: Any, node: dict[str, Any], path: Path, into: set[Path], *, sol
     if isinstance(value, list) and not sc.is_atomic(node, value):
         keys = sc.list_keys(node)
         inner_node = sc.item(node)
-        if path and value:
+        if path and value and not solid:
             into.add((*path, "."))
         if not value and path:
             into.add(path)

@@ -91,6 +91,9 @@ def fresh(kind: Kind, obj: Obj, *, keep_status: bool) -> Obj:
         stored = [each["name"] for each in obj["spec"].get("versions") or () if each.get("storage")]
         empty = {"plural": "", "kind": ""}
         return {**obj, "status": {"conditions": None, "acceptedNames": empty, "storedVersions": stored}}
+    if kind.kind == "Namespace":
+        spec = {**(obj.get("spec") or {}), "finalizers": ["kubernetes"]}
+        return {**obj, "spec": spec, "status": {"phase": "Active"}}
     if kind.kind in EMPTY:
         return {**obj, "status": copied(EMPTY[kind.kind])}
     return obj

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from meshup.simulate.api import schema as sc
@@ -83,18 +84,13 @@ def by_schema(value: Any, node: dict[str, Any], path: str) -> Iterator[dict[str,
     """Yield what a custom definition's schema finds wrong."""
     wanted = node.get("type")
     if node.get("x-kubernetes-int-or-string"):
-        if not isinstance(value, int | str):
-            yield cause(
-                "FieldValueTypeInvalid",
-                f'Invalid value: "{_type(value)}": {path} in body must be of type int-or-string',
-                path,
-            )
+        if not isinstance(value, int | str) or isinstance(value, bool):
+            yield _of_type(value, "integer,string", path)
         return
     if value is None and node.get("nullable"):
         return
     if wanted in TYPES and (not isinstance(value, TYPES[wanted]) or (isinstance(value, bool) and wanted != "boolean")):
-        message = f'Invalid value: "{_type(value)}": {path} in body must be of type {wanted}: "{_type(value)}"'
-        yield cause("FieldValueTypeInvalid", message, path)
+        yield _of_type(value, str(wanted), path)
         return
     if "enum" in node and value not in node["enum"]:
         listed = ", ".join(f'"{each}"' for each in node["enum"])
@@ -108,8 +104,28 @@ def by_schema(value: Any, node: dict[str, Any], path: str) -> Iterator[dict[str,
             if key in (node.get("properties") or {}) or isinstance(node.get("additionalProperties"), dict):
                 yield from by_schema(inner, sc.child(node, key), f"{path}.{key}" if path else key)
     elif isinstance(value, list):
+        yield from _unique(value, node, path)
         for number, inner in enumerate(value):
             yield from by_schema(inner, sc.item(node), f"{path}[{number}]")
+
+
+def _of_type(value: Any, wanted: str, path: str) -> dict[str, str]:
+    message = f'Invalid value: "{_type(value)}": {path} in body must be of type {wanted}: "{_type(value)}"'
+    return cause("FieldValueTypeInvalid", message, path)
+
+
+def _unique(value: list[Any], node: dict[str, Any], path: str) -> Iterator[dict[str, str]]:
+    """Yield items that a set or an associative list has twice."""
+    keys = sc.list_keys(node)
+    if not keys and not sc.is_set(node):
+        return
+    seen: set[str] = set()
+    for number, each in enumerate(value):
+        named = {key: each.get(key) for key in keys} if keys and isinstance(each, dict) else each
+        shown = json.dumps(named, separators=(",", ":"))
+        if shown in seen:
+            yield cause("FieldValueDuplicate", f"Duplicate value: {shown}", f"{path}[{number}]")
+        seen.add(shown)
 
 
 def _bounds(value: Any, node: dict[str, Any], path: str) -> Iterator[dict[str, str]]:
@@ -162,7 +178,9 @@ def metadata(obj: Obj, group: str, kind: str) -> Iterator[dict[str, str]]:
 
 
 def _labels(found: dict[str, Any], path: str) -> Iterator[dict[str, str]]:
-    for value in found.values():
+    for key, value in found.items():
+        if key.startswith("/"):
+            yield cause("FieldValueInvalid", f'Invalid value: "{key}": prefix part must be non-empty', path)
         text = str(value)
         if len(text) > 63:
             yield cause("FieldValueInvalid", f'Invalid value: "{text}": must be no more than 63 bytes', path)
@@ -170,49 +188,179 @@ def _labels(found: dict[str, Any], path: str) -> Iterator[dict[str, str]]:
             yield cause("FieldValueInvalid", f'Invalid value: "{text}": {LABEL_TEXT}', path)
 
 
+CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+CONFIG_TEXT = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+    "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+DNS_LABEL_TEXT = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
+    "alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+
+
 def built_in(obj: Obj, old: Obj | None, kind: str) -> Iterator[dict[str, str]]:
     """Yield what is wrong with the spec of a built-in kind, as far as rollouts run into it."""
-    spec = obj.get("spec") or {}
     if kind in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"):
-        template = spec.get("template") or {}
-        yield from _selector(spec, template)
-        yield from _containers((template.get("spec") or {}), "spec.template.spec")
-        yield from _labels((template.get("metadata") or {}).get("labels") or {}, "spec.template.labels")
-        if old is not None and (old.get("spec") or {}).get("selector") != spec.get("selector"):
-            shown = _go(spec.get("selector"))
-            yield cause("FieldValueInvalid", f"Invalid value: {shown}: field is immutable", "spec.selector")
-        if int(spec.get("replicas") or 0) < 0:
-            message = f"Invalid value: {spec['replicas']}: must be greater than or equal to 0"
-            yield cause("FieldValueInvalid", message, "spec.replicas")
-    elif kind == "Pod":
-        yield from _containers(spec, "spec")
-        if old is not None:
-            yield from _pod_update(obj, old)
-    elif kind == "Job":
-        template = spec.get("template") or {}
-        yield from _containers((template.get("spec") or {}), "spec.template.spec")
-        if (template.get("spec") or {}).get("restartPolicy") == "Always":
-            message = 'Required value: valid values: "OnFailure", "Never"'
-            yield cause("FieldValueRequired", message, "spec.template.spec.restartPolicy")
-        if old is not None and (old.get("spec") or {}).get("template") != template:
-            yield cause(
-                "FieldValueInvalid", "Invalid value: core.PodTemplateSpec{}: field is immutable", "spec.template"
-            )
-    elif (
-        kind in ("ConfigMap", "Secret")
-        and old is not None
-        and old.get("immutable")
-        and (obj.get("data") != old.get("data") or obj.get("binaryData") != old.get("binaryData"))
-    ):
+        yield from _workload(obj.get("spec") or {}, old)
+    elif kind in RULES:
+        yield from RULES[kind](obj, old)
+
+
+def _workload(spec: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    template = spec.get("template") or {}
+    if int(spec.get("replicas") or 0) < 0:
+        message = f"Invalid value: {spec['replicas']}: must be greater than or equal to 0"
+        yield cause("FieldValueInvalid", message, "spec.replicas")
+    yield from _selector(spec, template)
+    yield from _labels((template.get("metadata") or {}).get("labels") or {}, "spec.template.labels")
+    yield from _containers((template.get("spec") or {}), "spec.template.spec")
+    if old is not None and (old.get("spec") or {}).get("selector") != spec.get("selector"):
+        shown = _go(spec.get("selector"))
+        yield cause("FieldValueInvalid", f"Invalid value: {shown}: field is immutable", "spec.selector")
+
+
+def _pod(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    yield from _containers(obj.get("spec") or {}, "spec")
+    if old is not None:
+        yield from _pod_update(obj, old)
+
+
+def _job(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    template = (obj.get("spec") or {}).get("template") or {}
+    yield from _containers((template.get("spec") or {}), "spec.template.spec")
+    if (template.get("spec") or {}).get("restartPolicy") == "Always":
+        message = 'Required value: valid values: "OnFailure", "Never"'
+        yield cause("FieldValueRequired", message, "spec.template.spec.restartPolicy")
+    if old is not None and (old.get("spec") or {}).get("template") != template:
+        message = "Invalid value: core.PodTemplateSpec{}: field is immutable"
+        yield cause("FieldValueInvalid", message, "spec.template")
+
+
+def _cron_job(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    schedule = str((obj.get("spec") or {}).get("schedule", ""))
+    if not schedule:
+        yield cause("FieldValueRequired", "Required value", "spec.schedule")
+        return
+    parts = schedule.split()
+    if not schedule.startswith("@") and len(parts) != 5:
+        told = f"expected exactly 5 fields, found {len(parts)}: [{' '.join(parts)}]"
+        yield cause("FieldValueInvalid", f'Invalid value: "{schedule}": {told}', "spec.schedule")
+
+
+def _service(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    spec = obj.get("spec") or {}
+    ports = spec.get("ports") or []
+    if not ports and spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
+        yield cause("FieldValueRequired", "Required value", "spec.ports")
+    names: set[str] = set()
+    for number, port in enumerate(ports):
+        name = port.get("name", "")
+        if not name and len(ports) > 1:
+            yield cause("FieldValueRequired", "Required value", f"spec.ports[{number}].name")
+        elif name and name in names:
+            yield cause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"spec.ports[{number}].name")
+        names.add(name)
+    address = ((old or {}).get("spec") or {}).get("clusterIP")
+    if address and spec.get("clusterIP") != address and spec.get("type") != "ExternalName":
+        message = f'Invalid value: ["{spec.get("clusterIP")}"]: may not change once set'
+        yield cause("FieldValueInvalid", message, "spec.clusterIPs[0]")
+
+
+def _budget(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    spec = obj.get("spec") or {}
+    if "minAvailable" in spec and "maxUnavailable" in spec:
+        shown = json.dumps(
+            {
+                "MinAvailable": spec["minAvailable"],
+                "Selector": spec.get("selector"),
+                "MaxUnavailable": spec["maxUnavailable"],
+                "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy"),
+            },
+            separators=(",", ":"),
+        )
+        yield cause("FieldValueInvalid", f"Invalid value: {shown}: minAvailable and maxUnavailable cannot be both set", "spec")
+
+
+def _binding(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    ref = obj.get("roleRef") or {}
+    if old is not None and old.get("roleRef") != ref:
+        shown = json.dumps(
+            {"APIGroup": ref.get("apiGroup", ""), "Kind": ref.get("kind", ""), "Name": ref.get("name", "")},
+            separators=(",", ":"),
+        )
+        yield cause("FieldValueInvalid", f"Invalid value: {shown}: cannot change roleRef", "roleRef")
+
+
+def _hooks(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    for number, hook in enumerate(obj.get("webhooks") or ()):
+        at = f"webhooks[{number}]"
+        effects = hook.get("sideEffects")
+        if effects is None:
+            yield cause("FieldValueRequired", "Required value: must specify one of None, NoneOnDryRun", f"{at}.sideEffects")
+        elif effects not in ("None", "NoneOnDryRun"):
+            message = f'Unsupported value: "{effects}": supported values: "None", "NoneOnDryRun"'
+            yield cause("FieldValueNotSupported", message, f"{at}.sideEffects")
+        if not hook.get("admissionReviewVersions"):
+            yield cause("FieldValueRequired", "Required value: must specify one of v1, v1beta1", f"{at}.admissionReviewVersions")
+
+
+def _definition(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    spec = obj.get("spec") or {}
+    name = obj["metadata"].get("name", "")
+    if name != f"{(spec.get('names') or {}).get('plural')}.{spec.get('group')}":
+        message = f'Invalid value: "{name}": must be spec.names.plural+"."+spec.group'
+        yield cause("FieldValueInvalid", message, "metadata.name")
+    versions = spec.get("versions") or []
+    if sum(bool(each.get("storage")) for each in versions) != 1:
+        shown = "Invalid value: must have exactly one version marked as storage version"
+        yield cause("FieldValueInvalid", shown, "spec.versions")
+    for number, each in enumerate(versions):
+        if not (each.get("schema") or {}).get("openAPIV3Schema"):
+            message = "Required value: schemas are required"
+            yield cause("FieldValueRequired", message, f"spec.versions[{number}].schema.openAPIV3Schema")
+
+
+def _frozen(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    if old is None or not old.get("immutable"):
+        return
+    if obj.get("data") != old.get("data") or obj.get("binaryData") != old.get("binaryData"):
         yield cause("FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set", "data")
+
+
+def _plain_keys(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    for key in obj.get("data") or ():
+        if not CONFIG_KEY.fullmatch(key) or key in (".", ".."):
+            yield cause("FieldValueInvalid", f'Invalid value: "{key}": {CONFIG_TEXT}', f"data[{key}]")
+    yield from _frozen(obj, old)
+
+
+RULES: dict[str, Callable[[Obj, Obj | None], Iterator[dict[str, str]]]] = {
+    "Pod": _pod,
+    "Job": _job,
+    "CronJob": _cron_job,
+    "Service": _service,
+    "PodDisruptionBudget": _budget,
+    "RoleBinding": _binding,
+    "ClusterRoleBinding": _binding,
+    "MutatingWebhookConfiguration": _hooks,
+    "ValidatingWebhookConfiguration": _hooks,
+    "CustomResourceDefinition": _definition,
+    "ConfigMap": _plain_keys,
+    "Secret": _plain_keys,
+}
 
 
 def _selector(spec: Obj, template: Obj) -> Iterator[dict[str, str]]:
     selector = spec.get("selector")
     if not selector:
         yield cause("FieldValueRequired", "Required value", "spec.selector")
-        return
     labels = (template.get("metadata") or {}).get("labels") or {}
+    if not selector:
+        message = f"Invalid value: {_go(labels)}: `selector` does not match template `labels`"
+        yield cause("FieldValueInvalid", message, "spec.template.metadata.labels")
+        return
     for key, value in (selector.get("matchLabels") or {}).items():
         if labels.get(key) != value:
             shown = _go(labels)
@@ -222,8 +370,6 @@ def _selector(spec: Obj, template: Obj) -> Iterator[dict[str, str]]:
 
 
 def _go(value: Any) -> str:
-    import json
-
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
@@ -238,6 +384,8 @@ def _containers(spec: Obj, path: str) -> Iterator[dict[str, str]]:
             name = each.get("name", "")
             if not name:
                 yield cause("FieldValueRequired", "Required value", f"{at}.name")
+            elif len(name) > 63 or not DNS_LABEL.fullmatch(name):
+                yield cause("FieldValueInvalid", f'Invalid value: "{name}": {DNS_LABEL_TEXT}', f"{at}.name")
             elif name in names:
                 yield cause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"{at}.name")
             names.add(name)

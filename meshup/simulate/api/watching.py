@@ -39,7 +39,7 @@ class Watch:
         self._namespace = namespace
         self._test = selectors.both(
             selectors.labels(query.get("labelSelector", "")),
-            selectors.fields(query.get("fieldSelector", ""), kind.group, kind.plural),
+            selectors.fields(query.get("fieldSelector", ""), kind.group, kind.plural, custom=kind.custom),
         )
         self._bookmarks = query.get("allowWatchBookmarks", "") in ("1", "true")
         self._end = clock.elapsed() + min(float(query.get("timeoutSeconds") or LONGEST_S), LONGEST_S)

@@ -24,7 +24,7 @@ from meshup.simulate.api.problems import (
     not_found,
 )
 from meshup.simulate.api.registry import Registry
-from meshup.simulate.api.shaping import How, decoded, unknown
+from meshup.simulate.api.shaping import How, decoded, go_map, unknown
 from meshup.simulate.api.store import Obj, Store
 from meshup.simulate.api.strategy import (
     FIXED,
@@ -71,7 +71,7 @@ class Writes:
             obj = decoded(kind, namespace, body, node, how, name="")
         meta = obj["metadata"]
         if meta.get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise Refusal(500, "resourceVersion should not be set on objects to be created", reason="")
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = meta["generateName"] + self.admission.suffix()
         return self._insert(kind, namespace, obj, node, how)
@@ -88,8 +88,14 @@ class Writes:
         if not sent and kind.custom and not how.controller:
             message = "Invalid value: 0: must be specified for an update"
             raise invalid(
-                kind.kind, kind.group, name, [cause("FieldValueInvalid", message, "metadata.resourceVersion")]
+                kind.plural, kind.group, name, [cause("FieldValueInvalid", message, "metadata.resourceVersion")]
             )
+        uid = new["metadata"].get("uid")
+        if uid and uid != old["metadata"]["uid"]:
+            told = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+            at = f"/registry/{kind.plural}/" + (f"{namespace}/{name}" if namespace else name)
+            why = f"StorageError: invalid object, Code: 4, Key: {at}, ResourceVersion: 0, AdditionalErrorMsg: {told}"
+            raise conflict(kind.plural, kind.group, name, why)
         self._preconditions(kind, name, old, new)
         return self._replace(kind, old, new, node, how, sub=sub, managed=None)
 
@@ -116,13 +122,9 @@ class Writes:
             case "application/strategic-merge-patch+json" if not kind.custom:
                 new = strategic(old, patch, node)
             case _:
-                known = [
-                    JSON_PATCH,
-                    MERGE_PATCH,
-                    *(() if kind.custom else (STRATEGIC,)),
-                    "application/apply-patch+yaml",
-                ]
-                listed = ", ".join([*known, "application/apply-patch+cbor"] if kind.custom else known)
+                if content != STRATEGIC:
+                    raise Refusal(415, "415: Unsupported Media Type", details={})
+                listed = f"{JSON_PATCH}, {MERGE_PATCH}, application/apply-patch+yaml"
                 why = f"the body of the request was in an unknown format - accepted media types include: {listed}"
                 raise Refusal(415, why)
         if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
@@ -132,9 +134,22 @@ class Writes:
                 f"the name of the object ({new['metadata'].get('name')}) does not match the name on the URL ({name})"
             )
         if not how.controller:
-            new = decoded(kind, namespace, new, node, how, name=name)
+            new = self._decoded_patch(kind, namespace, name, new, patch, content, node, how)
         self._preconditions(kind, name, old, new)
         return self._replace(kind, old, new, node, how, sub=sub, managed=None, owned_as=owned_as)
+
+    def _decoded_patch(
+        self, kind: Kind, namespace: str, name: str, new: Obj, patch: Any, content: str, node: dict[str, Any], how: How
+    ) -> Obj:
+        """Decode what a patch made; the server words strictness apart when the patch was strategic."""
+        try:
+            return decoded(kind, namespace, new, node, how, name=name)
+        except Refusal as refusal:
+            strict = refusal.message.partition("strict decoding error: ")[2]
+            if content != STRATEGIC or not strict:
+                raise
+            message = f'Invalid value: "{go_map(patch)}": strict decoding error: {strict}'
+            raise invalid("", "", "", [cause("FieldValueInvalid", message, "patch")]) from None
 
     def apply(self, kind: Kind, namespace: str, name: str, body: Any, how: How, *, sub: str = "") -> tuple[Obj, bool]:
         """Apply on the server side; gives the object and whether it was created. Raises Refusal."""
@@ -146,7 +161,10 @@ class Writes:
         old = self.store.get(kind.key, namespace, name)
         if body.get("apiVersion") != kind.api_version or body.get("kind") != kind.kind:
             raise bad_request(f"invalid object type: {body.get('apiVersion')}, Kind={body.get('kind')}")
-        if meta.get("name") not in (None, name):
+        if not meta.get("name"):
+            why = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+            raise bad_request(why)
+        if meta["name"] != name:
             raise bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({name})")
         if old is None and meta.get("uid"):
             told = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
@@ -183,10 +201,14 @@ class Writes:
         old = self.must(kind, namespace, name)
         meta = old["metadata"]
         wanted = options.get("preconditions") or {}
-        for key, title in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        for key, title, maybe in (
+            ("uid", "UID", "The object might have been deleted and then recreated"),
+            ("resourceVersion", "ResourceVersion", "The object might have been modified"),
+        ):
             if wanted.get(key) and wanted[key] != meta[key]:
-                why = f"{title} in precondition: {wanted[key]}, {title} in object meta: {meta[key]}"
-                raise conflict(kind.plural, kind.group, name, f"Precondition failed: {why}")
+                told = f"the {title} in the precondition ({wanted[key]}) does not match the {title} in record ({meta[key]})"
+                refusal = conflict(kind.kind, kind.group, name, f"{told}. {maybe}")
+                raise refusal
         if not how.controller:
             self.admission.deleting(kind, old, how)
         policy = options.get("propagationPolicy")
@@ -215,6 +237,8 @@ class Writes:
         if "generation" in meta:
             marked["generation"] = meta["generation"] + 1
         new = {**old, "metadata": marked}
+        if kind.key == definitions.KEY:
+            new = definitions.ending(new, self.time())
         if namespaced:
             new["status"] = {**(old.get("status") or {}), "phase": "Terminating"}
         return (new if how.dry_run else self.store.put(kind.key, new)), False
@@ -239,8 +263,8 @@ class Writes:
             return
         meta = new.get("metadata") or {}
         if meta.get("uid") and meta["uid"] != old["metadata"]["uid"]:
-            why = f"UID in precondition: {meta['uid']}, UID in object meta: {old['metadata']['uid']}"
-            raise conflict(kind.plural, kind.group, name, f"Precondition failed: {why}")
+            message = f'Invalid value: "{meta["uid"]}": field is immutable'
+            raise invalid(kind.kind, kind.group, name, [cause("FieldValueInvalid", message, "metadata.uid")])
         sent = meta.get("resourceVersion")
         if sent and str(sent) != old["metadata"]["resourceVersion"]:
             raise conflict(kind.plural, kind.group, name, MODIFIED)
