@@ -94,10 +94,8 @@ def _front_doors(snapshot: Snapshot) -> frozenset[str]:
     found = set()
     for each in snapshot.of("Deployment"):
         name = str(dig(each, "metadata", "name"))
-        if (
-            "ingress" in name
-            or (labels(each).get("app.kubernetes.io/component") == "controller"
-            and "ingress" in str(labels(each)))
+        if "ingress" in name or (
+            labels(each).get("app.kubernetes.io/component") == "controller" and "ingress" in str(labels(each))
         ):
             found.add(str(ref_of(each)))
     return frozenset(found)
@@ -192,9 +190,7 @@ def _waves(services: Sequence[Service], snapshot: Snapshot) -> tuple[tuple[Wave,
         (rest, "off the critical path, wider"),
         (groups["critical"], "on the critical path, last"),
     ):
-        for at in range(
-            0, len(several), max(WAVE_SIZE, min(len(several), WAVE_SIZE * 2))
-        ):
+        for at in range(0, len(several), max(WAVE_SIZE, min(len(several), WAVE_SIZE * 2))):
             part = several[at : at + WAVE_SIZE * 2]
             name = f"wave-{len(waves) + 1}"
             waves.append(Wave(name=name, services=tuple(each.id for each in part)))

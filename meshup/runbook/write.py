@@ -77,7 +77,7 @@ def _one_line(value: str) -> str:
 
 def _manifests(proposal: Proposal) -> dict[str, str]:
     manifests = proposal.mesh.manifests
-    found = {"from": manifests.source}
+    found: dict[str, str] = {"from": manifests.source}
     if manifests.path:
         found["path"] = manifests.path
     return found

@@ -46,6 +46,9 @@ class Admission:
         """Give the object as admission leaves it."""
         if kind.key == ("", "pods") and operation == "CREATE":
             obj = self._pod(kind, obj, how)
+        if kind.key == ("", "persistentvolumeclaims") and operation == "CREATE":
+            finalizers = [*(obj["metadata"].get("finalizers") or ()), "kubernetes.io/pvc-protection"]
+            obj = {**obj, "metadata": {**obj["metadata"], "finalizers": finalizers}}
         asked = self._asked(kind, operation, obj, how, old)
         after = self._webhooks.mutate(asked, obj)
         return obj if after is obj else settled(kind, after, node)

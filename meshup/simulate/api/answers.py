@@ -93,6 +93,7 @@ def listed(
 ) -> bytes:
     """Write a list as asked for. Items of built-in kinds carry no kind of their own, as with the real server."""
     if how == "Table":
+        meta = {key: value for key, value in meta.items() if value != ""}
         return packed(tables.table(kind, list(objects), columns=columns, meta=meta, now=now, include=include))
     if how == "PartialObjectMetadata":
         raise Refusal(

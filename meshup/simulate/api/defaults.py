@@ -213,9 +213,6 @@ def _autoscaler(obj: Obj) -> None:
 
 def _claim(obj: Obj) -> None:
     obj.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
-    finalizers = obj["metadata"].setdefault("finalizers", [])
-    if "kubernetes.io/pvc-protection" not in finalizers and not obj["metadata"].get("deletionTimestamp"):
-        finalizers.append("kubernetes.io/pvc-protection")
 
 
 def _network_policy(obj: Obj) -> None:

@@ -41,7 +41,7 @@ class Housekeeping:
         elif change.key == definitions.KEY:
             self._definition(change)
         if change.key[1] in quota.COUNTED or change.key == QUOTAS:
-            self._count(change.namespace)
+            self._count(change.namespace, at_once=change.kind == "ADDED" and change.key != QUOTAS)
         if change.kind == "DELETED" and change.old is not None:
             uid = change.old["metadata"]["uid"]
             if self._dependents.get(uid):
@@ -233,8 +233,11 @@ class Housekeeping:
         else:
             self._release(definitions.KEY, found, "customresourcecleanup.apiextensions.k8s.io")
 
-    def _count(self, namespace: str) -> None:
+    def _count(self, namespace: str, *, at_once: bool) -> None:
         if namespace in self._quotas_due or not any(True for _ in self._store.list(QUOTAS, namespace)):
+            return
+        if at_once:
+            self._recount(namespace)
             return
         self._quotas_due.add(namespace)
         self._clock.call_later(GARBAGE_S, lambda: self._recount(namespace))

@@ -71,16 +71,19 @@ def select(store: Store, kind: Kind, namespace: str, query: Mapping[str, str], p
     if query.get("resourceVersion") == "0" and not query.get("continue"):
         limit = 0
     if query.get("continue"):
-        version, found = pages.rest(query["continue"])
+        version, rest = pages.rest(query["continue"])
     else:
-        version = str(store.version)
-        found = [each for each in store.list(kind.key, namespace) if test is None or test(each)]
+        version, rest = str(store.version), list(store.list(kind.key, namespace))
     meta: Obj = {"resourceVersion": version, **({"continue": ""} if kind.custom else {})}
-    if limit and len(found) > limit:
-        meta["continue"] = pages.keep(version, found[limit:])
-        if test is None:
-            meta["remainingItemCount"] = len(found) - limit
-        found = found[:limit]
+    found: list[Obj] = []
+    for number, each in enumerate(rest):
+        if limit and len(found) == limit:
+            meta["continue"] = pages.keep(version, rest[number:])
+            if test is None:
+                meta["remainingItemCount"] = len(rest) - number
+            break
+        if test is None or test(each):
+            found.append(each)
     return found, meta
 
 

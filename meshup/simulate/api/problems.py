@@ -91,7 +91,7 @@ def cause(reason: str, message: str, field: str) -> dict[str, str]:
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[dict[str, str]]) -> Refusal:
     """The object is not valid."""
-    texts = [f"{each['field']}: {each['message']}" for each in causes]
+    texts = list(dict.fromkeys(f"{each['field']}: {each['message']}" for each in causes))
     shown = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     title = f"{kind}.{group}" if group else kind
     details = {**_details(kind, group, name), "causes": list(causes)}

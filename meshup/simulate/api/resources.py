@@ -167,7 +167,7 @@ class Resources:
         body = self._body(call)
         if kind.group in REVIEWS:
             made = reviews.review(self._store, kind, body, call.user, now=self._writes.time())
-            if "spec" in made:
+            if made.get("spec"):
                 owned = self._owned(kind, {key: body.get(key) for key in ("spec",)}, self._how(call, kind))
                 made["metadata"] = {**made["metadata"], "managedFields": owned}
             return answers.plain(201, made)

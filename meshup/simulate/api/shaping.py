@@ -66,15 +66,28 @@ def settled(kind: Kind, obj: Obj, node: dict[str, Any]) -> Obj:
     """Drop what is unknown and fill in defaults."""
     if kind.custom:
         return fill_by_schema(validate.pruned(obj, node), node)  # type: ignore[no-any-return]
-    return fill(kind.group, kind.kind, without_null(validate.pruned(obj, node)))
+    return fill(kind.group, kind.kind, told(validate.pruned(obj, node), node))
 
 
-def without_null(value: Any) -> Any:
-    """Drop nulls, which built-in kinds read as absent."""
+def told(value: Any, node: dict[str, Any]) -> Any:
+    """Drop what built-in kinds leave out when they are written: nulls, empty maps, empty lists that are not required."""
     if isinstance(value, dict):
-        return {key: without_null(inner) for key, inner in value.items() if inner is not None}
+        if "properties" not in node and "additionalProperties" not in node:
+            return value
+        required = node.get("required") or ()
+        made = {}
+        for key, inner in value.items():
+            if inner is None:
+                continue
+            if (inner == {} or inner == []) and key not in required and "properties" in node:
+                below = sc.child(node, key)
+                if inner == [] or "additionalProperties" in below:
+                    continue
+            made[key] = told(inner, sc.child(node, key)) if isinstance(inner, dict | list) else inner
+        return made
     if isinstance(value, list):
-        return [without_null(inner) for inner in value]
+        inner_node = sc.item(node)
+        return [told(inner, inner_node) if isinstance(inner, dict | list) else inner for inner in value]
     return value
 
 

@@ -103,7 +103,7 @@ def _whole(value: Any, node: dict[str, Any], path: Path, into: set[Path], *, sol
             into.add((*path, ".") if value else path)
         for key, inner in value.items():
             raw = sc.raw_child(node, key)
-            if solid and raw.get("default") == inner and not isinstance(inner, dict):
+            if solid and _is_default(raw, inner):
                 continue
             _whole(inner, sc.resolved(raw), (*path, f"f:{key}"), into, solid=solid and _always(node, key, raw))
         return
@@ -122,6 +122,13 @@ def _whole(value: Any, node: dict[str, Any], path: Path, into: set[Path], *, sol
         return
     if path:
         into.add(path)
+
+
+def _is_default(raw: dict[str, Any], value: Any) -> bool:
+    """Tell whether a value is what the field holds in every object."""
+    if "default" not in raw or raw["default"] != value:
+        return False
+    return not isinstance(value, dict) or sc.is_atomic(sc.resolved(raw), value)
 
 
 def _always(node: dict[str, Any], key: str, raw: dict[str, Any]) -> bool:
@@ -144,7 +151,7 @@ def _compare(old: Any, new: Any, node: dict[str, Any], path: Path, found: Compar
         for key in {**old, **new}:
             raw = sc.raw_child(node, key)
             left, right = old.get(key), new.get(key)
-            if left is None and raw.get("default") == right and not isinstance(right, dict):
+            if left is None and right is not None and _is_default(raw, right):
                 continue
             _compare(left, right, sc.resolved(raw), (*path, f"f:{key}"), found, solid=_always(node, key, raw))
         return

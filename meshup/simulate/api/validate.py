@@ -44,10 +44,15 @@ def unknown_fields(value: Any, node: dict[str, Any], path: str = "") -> Iterator
             yield from unknown_fields(inner, inner_node, f"{path}[{number}]")
 
 
+def _free(node: dict[str, Any]) -> bool:
+    """Tell whether a schema says nothing of what is inside, as for raw JSON."""
+    return "type" not in node and "properties" not in node and "additionalProperties" not in node
+
+
 def pruned(value: Any, node: dict[str, Any], *, top: bool = True) -> Any:
     """Drop what a structural schema does not know."""
     if isinstance(value, dict):
-        if node.get("x-kubernetes-preserve-unknown-fields") and not node.get("properties"):
+        if _free(node) or (node.get("x-kubernetes-preserve-unknown-fields") and not node.get("properties")):
             return value
         keep_all = bool(node.get("x-kubernetes-preserve-unknown-fields"))
         if node.get("x-kubernetes-embedded-resource") or top:
@@ -431,4 +436,4 @@ def metadata_change(obj: Obj, old: Obj) -> Iterator[dict[str, str]]:
             "Forbidden: no new finalizers can be added if the object is being deleted, "
             f"found new finalizers []string{{{listed}}}"
         )
-        yield cause("FieldValueForbidden", message, "metadata.finalizers")
+        yield from [cause("FieldValueForbidden", message, "metadata.finalizers")] * 2  # the real server says it twice

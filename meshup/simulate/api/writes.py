@@ -161,10 +161,10 @@ class Writes:
         old = self.store.get(kind.key, namespace, name)
         if body.get("apiVersion") != kind.api_version or body.get("kind") != kind.kind:
             raise bad_request(f"invalid object type: {body.get('apiVersion')}, Kind={body.get('kind')}")
-        if not meta.get("name"):
+        if old is None and not meta.get("name"):
             why = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
             raise bad_request(why)
-        if meta["name"] != name:
+        if meta.get("name") not in (None, name):
             raise bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({name})")
         if old is None and meta.get("uid"):
             told = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
@@ -264,7 +264,7 @@ class Writes:
         meta = new.get("metadata") or {}
         if meta.get("uid") and meta["uid"] != old["metadata"]["uid"]:
             message = f'Invalid value: "{meta["uid"]}": field is immutable'
-            raise invalid(kind.kind, kind.group, name, [cause("FieldValueInvalid", message, "metadata.uid")])
+            raise invalid(kind.kind, kind.group, name, [cause("FieldValueInvalid", message, "metadata.uid")] * 2)
         sent = meta.get("resourceVersion")
         if sent and str(sent) != old["metadata"]["resourceVersion"]:
             raise conflict(kind.plural, kind.group, name, MODIFIED)
