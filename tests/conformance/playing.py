@@ -29,9 +29,13 @@ PLACE = {
     "nodePort": "<port>",
     "healthCheckNodePort": "<port>",
     "description": "<text>",
+    "deployment.kubernetes.io/revision": None,
     "storageVersionHash": None,
     "caBundle": None,
 }
+CONTROLLERS = "kube-controller-manager"
+"""Their writes come at any time, so they are no part of an answer."""
+UNORDERED = frozenset({"causes", "resourceRules", "nonResourceRules"})
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
 CONTENT = {
@@ -106,8 +110,10 @@ class Play:
             self.pause(0.25)
             waited += 0.25
             response = self.transport.send(self.request(ask))
-        if response.lines is not None and "events" in ask:
+        if response.lines is not None and "events" in ask and response.status == 200:
             return {"status": response.status, "events": self._events(response.lines, ask["events"])}
+        if "events" in ask:
+            return {"status": response.status}
         raw = _read(response)
         for name, path in (step.get("keep") or {}).items():
             self.kept[name] = _dig(raw, path)
@@ -151,8 +157,15 @@ class Play:
         if isinstance(value, dict):
             made = {self._text(name): self.normal(inner, name) for name, inner in value.items()}
             return {name: inner for name, inner in made.items() if not (name in PLACE and inner is None)}
+        if key == "managedFields" and isinstance(value, list):
+            value = [each for each in value if each.get("manager") != CONTROLLERS]
         if isinstance(value, list):
-            return [self.normal(inner, key) for inner in value]
+            several = [self.normal(inner, key) for inner in value]
+            return sorted(several, key=lambda each: json.dumps(each, sort_keys=True)) if key in UNORDERED else several
+        if key == "message" and isinstance(value, str):
+            value = re.sub(
+                r"too old resource version: (\d+) \(\d+\)", r"too old resource version: \1 (<version>)", value
+            )
         if key == "resourceVersion" and isinstance(value, str) and value:
             return "<version>"
         if isinstance(value, str):
@@ -181,7 +194,10 @@ def _dig(value: Any, path: str) -> Any:
 
 
 def _drop(value: Any, path: list[str]) -> None:
-    if path[0] == "*":
+    if path[0].isdigit() and isinstance(value, list):
+        if int(path[0]) < len(value):
+            _drop(value[int(path[0])], path[1:])
+    elif path[0] == "*":
         for each in value if isinstance(value, list) else value.values():
             _drop(each, path[1:])
     elif isinstance(value, dict) and path[0] in value:

@@ -204,7 +204,10 @@ def _autoscaler(obj: Obj) -> None:
         up = behaviour.setdefault("scaleUp", {})
         up.setdefault("stabilizationWindowSeconds", 0)
         up.setdefault("selectPolicy", "Max")
-        steps = [{"type": "Pods", "value": 4, "periodSeconds": 15}, {"type": "Percent", "value": 100, "periodSeconds": 15}]
+        steps = [
+            {"type": "Pods", "value": 4, "periodSeconds": 15},
+            {"type": "Percent", "value": 100, "periodSeconds": 15},
+        ]
         up.setdefault("policies", steps)
         down = behaviour.setdefault("scaleDown", {})
         down.setdefault("selectPolicy", "Max")

@@ -44,9 +44,7 @@ def json_patch(obj: Any, operations: Any) -> Any:
 
 
 def _unprocessable(message: str) -> Refusal:
-    return Refusal(
-        422, "the server rejected our request due to an error in our request", reason="Invalid", details={}
-    )
+    return Refusal(422, "the server rejected our request due to an error in our request", reason="Invalid", details={})
 
 
 def _pointer(text: str) -> list[str]:

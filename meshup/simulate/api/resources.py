@@ -189,7 +189,9 @@ class Resources:
             time=self._writes.time(),
             sub="",
         )
-        return [{**each, **({"subresource": sub} if sub else {})} for each in made["metadata"].get("managedFields") or ()]
+        return [
+            {**each, **({"subresource": sub} if sub else {})} for each in made["metadata"].get("managedFields") or ()
+        ]
 
     def _update(self, call: Call, kind: Kind, sub: str = "") -> Response:
         how = self._how(call, kind)
@@ -212,7 +214,9 @@ class Resources:
             raise invalid("PatchOptions", "meta.k8s.io", "", [cause("FieldValueForbidden", message, "force")])
         body = self._body(call) if content.endswith("json") else {}
         if content == "application/json-patch+json" and not isinstance(body, list):
-            raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp")
+            raise bad_request(
+                "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+            )
         obj = self._writes.patch(kind, namespace, call.name, body, content, how, sub=sub)
         return self._shown(call, kind, obj, 200, how.warnings)
 

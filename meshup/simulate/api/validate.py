@@ -285,7 +285,9 @@ def _budget(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
             },
             separators=(",", ":"),
         )
-        yield cause("FieldValueInvalid", f"Invalid value: {shown}: minAvailable and maxUnavailable cannot be both set", "spec")
+        yield cause(
+            "FieldValueInvalid", f"Invalid value: {shown}: minAvailable and maxUnavailable cannot be both set", "spec"
+        )
 
 
 def _binding(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
@@ -303,12 +305,16 @@ def _hooks(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
         at = f"webhooks[{number}]"
         effects = hook.get("sideEffects")
         if effects is None:
-            yield cause("FieldValueRequired", "Required value: must specify one of None, NoneOnDryRun", f"{at}.sideEffects")
+            yield cause(
+                "FieldValueRequired", "Required value: must specify one of None, NoneOnDryRun", f"{at}.sideEffects"
+            )
         elif effects not in ("None", "NoneOnDryRun"):
             message = f'Unsupported value: "{effects}": supported values: "None", "NoneOnDryRun"'
             yield cause("FieldValueNotSupported", message, f"{at}.sideEffects")
         if not hook.get("admissionReviewVersions"):
-            yield cause("FieldValueRequired", "Required value: must specify one of v1, v1beta1", f"{at}.admissionReviewVersions")
+            yield cause(
+                "FieldValueRequired", "Required value: must specify one of v1, v1beta1", f"{at}.admissionReviewVersions"
+            )
 
 
 def _definition(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
