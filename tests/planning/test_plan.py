@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seen import snapshot
@@ -33,6 +34,17 @@ def ids(found):
 @settings(max_examples=200)
 @given(st.randoms(use_true_random=False), st.sets(st.sampled_from(NAMES)))
 def test_the_order_of_a_snapshot_does_not_matter(random, enrolled):
+    is_order_free(random, enrolled)
+
+
+@pytest.mark.sweep
+@settings(max_examples=10_000, deadline=None)
+@given(st.randoms(use_true_random=False), st.sets(st.sampled_from(NAMES)))
+def test_the_order_of_a_snapshot_never_matters(random, enrolled):
+    is_order_free(random, enrolled)
+
+
+def is_order_free(random, enrolled):
     objects = [_enrolled(each) if each["metadata"]["name"] in enrolled else each for each in shop(NAMES)]
     seen = snapshot(objects)
     items = list(seen.objects.items())
