@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from meshup.simulate.api import protobuf, validate
 from meshup.simulate.api import schema as sc
-from meshup.simulate.api import validate
 from meshup.simulate.api.defaults import fill, fill_by_schema
 from meshup.simulate.api.kinds import Kind
 from meshup.simulate.api.problems import bad_request
@@ -208,6 +208,8 @@ def go_map(value: Any) -> str:
 
 def parsed(body: bytes, content: str, kind: str = "Status") -> Any:
     """Read a body as JSON or YAML. Raises Refusal."""
+    if content == protobuf.CONTENT:
+        return protobuf.decoded(body)
     try:
         return json.loads(body)
     except ValueError as error:
