@@ -79,7 +79,7 @@ def told(value: Any, node: dict[str, Any]) -> Any:
         for key, inner in value.items():
             if inner is None:
                 continue
-            if (inner == {} or inner == []) and key not in required and "properties" in node:
+            if inner in ({}, []) and key not in required and "properties" in node:
                 below = sc.child(node, key)
                 if inner == [] or "additionalProperties" in below:
                     continue
@@ -177,7 +177,7 @@ def _go_name(value: Any) -> str:
         return "bool"
     if isinstance(value, int | float):
         return "number"
-    return {str: "string", list: "array", dict: "object"}[type(value)]
+    return "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"
 
 
 def _go_type(node: dict[str, Any]) -> str:
