@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from meshup.meshes.driver import Driver
-from meshup.model.change import Apply, Change, Create
+from meshup.model.change import Apply, Change, Create, Delete
 from meshup.model.fields import leaves, value_at
 from meshup.model.fields import steps as path_of
 from meshup.model.objects import Object, Ref, dig, labels, matches
@@ -183,6 +183,10 @@ def completed(change: Change, snapshot: Snapshot) -> Change:
                 return change
             uid = str(dig(there, "metadata", "uid") or "")
             return Apply(on=change.on, body=change.body, before=masked(change.body, there), uid=uid)
+        case Delete(uid=""):
+            there = snapshot.get(change.on)
+            ours = there is not None and labels(there).get("meshup.dev/managed-by") == "meshup"
+            return replace(change, uid=str(dig(there, "metadata", "uid") or "")) if ours else change
         case _:
             return change
 

@@ -98,8 +98,8 @@ def wait_for(
     fresh: brings what may have changed outside the cluster's objects (approvals) up to date before each look.
     began_before_s: how long it was waited for in an earlier process, so that a soak is judged from its start.
     A pass counts when it came in_a_row times. Fail and hopeless end it at once; at the limit the last answer stands,
-    and one that would still have been counting up is unknown. Raises Waiting (MU3101) for an approval or a soak that
-    goes on longer than the caller wants to wait.
+    and one that would still have been counting up is unknown. Raises Waiting (MU3101) for a soak that goes on longer
+    than the caller wants to wait, and for an approval that is not there: without --timeout nobody waits for a person.
     """
     if planned.waived:
         verdict = Verdict(answer=Answer.SKIPPED, because=f"waived in the runbook: {planned.waived}")
@@ -117,9 +117,10 @@ def wait_for(
         passes = passes + 1 if verdict.answer is Answer.PASS else 0
         if passes >= patience.in_a_row or verdict.answer is Answer.FAIL or verdict.hopeless:
             return _judged(planned, verdict, readings, waited)
-        if waited + 1e-6 >= patience.limit_s:
-            if planned.kind in ASKS_PEOPLE and verdict.answer is Answer.UNKNOWN:
-                raise _left(planned, verdict, waited)
+        over = waited + 1e-6 >= patience.limit_s
+        if planned.kind in ASKS_PEOPLE and verdict.answer is Answer.UNKNOWN and (over or not session.wait_s):
+            raise _left(planned, verdict, waited)
+        if over:
             return _judged(planned, _at_the_limit(verdict, passes, patience), readings, waited)
         text = verdict.because if not passes else f"{verdict.because} ({passes} of {patience.in_a_row} in a row)"
         if text != said or waited - said_at >= HEARTBEAT_S:

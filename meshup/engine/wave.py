@@ -24,6 +24,8 @@ from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedWave
 from meshup.model.problem import RollbackFailed, Waiting
 from meshup.model.verdict import Answer, Judged, Verdict
 
+SOAK = "soak"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
@@ -198,7 +200,7 @@ class WaveRun:
 
     def _first_looks(self) -> None:
         for gate in self._wave.gates:
-            if gate.waived or (self._place, gate.id) in self._log.state.looked:
+            if gate.waived or gate.kind == SOAK or (self._place, gate.id) in self._log.state.looked:
                 continue
             terms = Terms(params=gate.params, patience=gate.patience)
             self._log.looked(self._place, gate.id, look(self._session.gates[gate.kind], self._eyes(gate), terms))
@@ -206,6 +208,8 @@ class WaveRun:
     def _gates(self, gates: Sequence[PlannedGate], *, before: bool) -> Held | None:
         answers: list[Answer] = []
         for gate in gates:
+            if gate.kind == SOAK and not gate.waived:
+                self._start_soak(gate)
             judged = wait_for(
                 self._session,
                 self._session.gates[gate.kind],
@@ -225,10 +229,17 @@ class WaveRun:
             return Held(judgement=self._log.judged(self._place, judged), before=before)
         return None
 
+    def _start_soak(self, gate: PlannedGate) -> None:
+        """Record when a soak began, which is after the wave's changes; a later process judges it from there."""
+        if (self._place, gate.id) not in self._log.state.looked:
+            terms = Terms(params=gate.params, patience=gate.patience)
+            self._log.looked(self._place, gate.id, look(self._session.gates[gate.kind], self._eyes(gate), terms))
+            self._log.flush()
+
     def _waited_before(self, gate: PlannedGate) -> float:
         """Give the seconds since the recorded start of a soak that an earlier process began."""
         first = self._log.state.looked.get((self._place, gate.id))
-        if gate.kind != "soak" or first is None:
+        if gate.kind != SOAK or first is None:
             return 0.0
         return max(0.0, (self._session.clock.now() - first.at).total_seconds())
 

@@ -162,9 +162,16 @@ def test_a_caller_who_waits_no_longer_than_a_soak_gets_5_and_than_a_gate_8():
     assert clock.elapsed() <= 20.0
 
 
-def test_an_approval_that_does_not_come_is_waited_for_not_held():
+def test_an_approval_that_is_not_there_ends_with_5_at_once_or_when_the_caller_had_enough():
+    clock = StillClock()
     with pytest.raises(Waiting):
-        judged(["unknown"], plan=planned("approval"))
+        judged(["unknown"], clock=clock, plan=planned("approval"))
+    assert clock.elapsed() == 0.0
+    with pytest.raises(Waiting):
+        judged(["unknown"], clock=clock, session=around(clock, wait_s=40.0), plan=planned("approval"))
+    assert 30.0 <= clock.elapsed() <= 40.0
+    found = judged(["unknown", "pass"], session=around(StillClock(), wait_s=40.0), plan=planned("approval", in_a_row=1))
+    assert found.verdict.answer is Answer.PASS
 
 
 def test_an_earlier_process_began_the_soak():
