@@ -6,7 +6,7 @@ It is a generator that yields the seconds to wait, so that the same program runs
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,25 +15,34 @@ from meshup.model.program import Pod
 from meshup.model.transport import Request, TransportFailure
 
 LOOK_S = 5.0
+AGAIN_S = 1.0
 FIRST_BEAT_S = 20.0
+REQUEST_S = 5.0
 MANAGER = "meshup-guard"
 DISARMED = "meshup.dev/disarmed"
-POLICY = "/apis/security.istio.io/v1/namespaces/{}/peerauthentications/{}"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}"
+GONE: Mapping[str, Any] = {}
+"""What a read gives when the server says that the object is not there; None means that nobody could say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """What a guard was told. lease: namespace/name. after_s: silence that triggers it. policies: namespace/name."""
+    """What a guard was told.
+
+    lease: namespace/name. after_s: silence that triggers it. policies: API paths of the objects to put back. field:
+    where the mode is in them. back: the value that is put back; any other value counts as strict.
+    """
 
     lease: str
     after_s: float
     policies: tuple[str, ...]
+    field: tuple[str, ...]
+    back: str
 
 
 def orders(arguments: Sequence[str]) -> Orders:
     """Read the arguments. Raises ValueError."""
-    lease, after, policies = "", 120.0, []
+    lease, after, policies, field, back = "", 120.0, [], "", ""
     rest = list(arguments)
     while rest:
         flag = rest.pop(0)
@@ -47,85 +56,92 @@ def orders(arguments: Sequence[str]) -> Orders:
                 after = float(value)
             case "--policy":
                 policies.append(value)
+            case "--back":
+                field, _, back = value.partition("=")
             case _:
                 raise ValueError(f"unknown flag {flag}")
-    if "/" not in lease or not policies or any("/" not in each for each in policies) or after <= 0:
-        raise ValueError("--lease NAMESPACE/NAME, --after SECONDS and at least one --policy NAMESPACE/NAME are needed")
-    return Orders(lease=lease, after_s=after, policies=tuple(policies))
+    if lease.count("/") != 1 or not policies or any(each[:6] != "/apis/" for each in policies) or not after > 0:
+        raise ValueError("--lease NAMESPACE/NAME, --after SECONDS and at least one --policy API-PATH are needed")
+    if not field or not back:
+        raise ValueError("--back FIELD=VALUE is needed, such as spec.mode=permissive")
+    return Orders(lease=lease, after_s=after, policies=tuple(policies), field=tuple(field.split(".")), back=back)
 
 
 def guard(pod: Pod, arguments: Sequence[str]) -> Iterator[float]:
-    """Watch the Lease; end when it is disarmed, or when every policy is permissive again after a silence."""
+    """Watch the Lease; end when it is disarmed, or when all is seen to be permissive again after a silence.
+
+    A pod that starts (again) waits only FIRST_BEAT_S for a beat. Silence is measured on this pod's own clock: a Lease
+    that can't be read is silent too, as permissive is the safe side.
+    """
     told = orders(arguments)
-    started = pod.clock.elapsed()
     seen: str | None = None
-    seen_at, beaten = started, False
+    seen_at, beaten = pod.clock.elapsed(), False
     pod.say(f"armed: {len(told.policies)} policies, silence of {told.after_s:g} s")
     while True:
-        lease = _get(pod, LEASE.format(*told.lease.split("/", 1)))
-        if lease is not None and (dig(lease, "metadata", "annotations") or {}).get(DISARMED) == "true":
+        lease = _get(pod, LEASE.format(*told.lease.split("/")))
+        if lease and dig(lease, "metadata", "annotations", DISARMED) == "true":
             pod.say("disarmed")
             return
-        beat = str(dig(lease, "spec", "renewTime") or "") if lease is not None else ""
+        beat = str(dig(lease, "spec", "renewTime") or "")
         now = pod.clock.elapsed()
         if beat and beat != seen:
             # What stood there before the first look may be old; only a change is a beat.
             beaten = beaten or seen is not None
             seen, seen_at = beat, now
         limit = told.after_s if beaten else min(told.after_s, FIRST_BEAT_S)
-        if now - seen_at >= limit and (yield from _reverted(pod, told)):
-            pod.say(f"reverted after {now - seen_at:.0f} s of silence")
-            return
+        if now - seen_at >= limit:
+            acted = False
+            while left := [each for each in told.policies if not _is_back(pod, each, told)]:
+                for each in left:
+                    acted |= _put_back(pod, each, told)
+                yield AGAIN_S
+            if acted:
+                pod.say(f"reverted after {now - seen_at:.0f} s of silence")
+                return
         yield LOOK_S
 
 
-def _reverted(pod: Pod, told: Orders) -> Generator[float, None, bool]:
-    """Put permissive back and read it back, until all of it is so; true when something had to be put back."""
-    acted = False
-    while True:
-        left = [each for each in told.policies if _is_strict(pod, each)]
-        if not left:
-            return acted
-        acted = True
-        for each in left:
-            _put_back(pod, each)
-        yield 1.0
+def _is_back(pod: Pod, policy: str, told: Orders) -> bool:
+    """Tell whether a policy is surely not strict: gone, or with the old value. What can't be read is not sure."""
+    found = _get(pod, policy)
+    return found is not None and (not found or dig(found, *told.field) in (told.back, None))
 
 
-def _is_strict(pod: Pod, policy: str) -> bool:
-    found = _get(pod, POLICY.format(*policy.split("/", 1)))
-    return dig(found, "spec", "mtls", "mode") == "STRICT"
-
-
-def _put_back(pod: Pod, policy: str) -> None:
-    namespace, name = policy.split("/", 1)
-    body = {
-        "apiVersion": "security.istio.io/v1",
-        "kind": "PeerAuthentication",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"mtls": {"mode": "PERMISSIVE"}},
-    }
+def _put_back(pod: Pod, policy: str, told: Orders) -> bool:
+    """Force the one field; true when the server took it. Nothing is written over an object that can't be read."""
+    found = _get(pod, policy)
+    if not found:
+        return False
+    inner: Any = told.back
+    for key in reversed(told.field):
+        inner = {key: inner}
+    meta = {"name": found["metadata"]["name"], "namespace": found["metadata"]["namespace"]}
+    body = {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": meta, **inner}
     request = Request(
         method="PATCH",
-        path=POLICY.format(namespace, name),
+        path=policy,
         query=(("fieldManager", MANAGER), ("force", "true")),
         headers={"content-type": "application/apply-patch+yaml", "accept": "application/json"},
         body=json.dumps(body).encode(),
+        total_s=REQUEST_S,
     )
     try:
-        answer = pod.transport.send(request)
+        status = pod.transport.send(request).status
     except TransportFailure as failed:
         pod.say(f"{policy}: {failed}; again")
-        return
-    pod.say(f"{policy}: {'permissive again' if answer.status < 300 else f'answered {answer.status}; again'}")
+        return False
+    pod.say(f"{policy}: {told.back + ' again' if status < 300 else f'answered {status}; again'}")
+    return status < 300
 
 
-def _get(pod: Pod, path: str) -> dict[str, Any] | None:
+def _get(pod: Pod, path: str) -> Mapping[str, Any] | None:
+    """Read one object; GONE when the server says so, None when no answer says anything."""
+    request = Request(method="GET", path=path, headers={"accept": "application/json"}, total_s=REQUEST_S)
     try:
-        answer = pod.transport.send(Request(method="GET", path=path, headers={"accept": "application/json"}))
-    except TransportFailure:
+        answer = pod.transport.send(request)
+        if answer.status == 404:
+            return GONE
+        found = json.loads(answer.body) if answer.status == 200 else None
+    except (TransportFailure, ValueError):
         return None
-    if answer.status != 200:
-        return None
-    found: dict[str, Any] = json.loads(answer.body)
-    return found
+    return found if isinstance(found, dict) else None

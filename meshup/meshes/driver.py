@@ -109,12 +109,18 @@ class Translated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """One mTLS policy to be applied. level: how wide. covers: service ids."""
+    """One mTLS policy to be applied. level: how wide. covers: service ids.
+
+    plural: path segment of its kind. field, back: the one field a guard puts back (dotted) and the permissive value.
+    """
 
     level: Literal["workload", "namespace", "mesh"]
     mode: Literal["permissive", "strict"]
     body: Object
     covers: tuple[str, ...]
+    plural: str = ""
+    field: str = ""
+    back: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +137,17 @@ class Unused:
 class Rendered:
     """Manifests of a control plane, in the order they must be applied. digest: sha256 over the canonical bytes.
 
-    ready: workloads to wait for. origin: program and version, or directory, for people.
+    ready: workloads to wait for. origin: program and version, or directory, for people. shared: objects that belong to
+    no revision alone; another owner's are left as they are. again: what is applied where the object is there already,
+    without the fields that the control plane itself keeps.
     """
 
     objects: tuple[Object, ...]
     digest: str
     origin: str
     ready: tuple[Ref, ...]
+    shared: frozenset[Ref] = frozenset()
+    again: Mapping[Ref, Object] = field(default_factory=dict)
 
 
 class Driver(Protocol):
@@ -194,6 +204,10 @@ class Driver(Protocol):
 
     def is_strict(self, service: Service, snapshot: Snapshot) -> bool:
         """Tell whether policies in force refuse plaintext to this service."""
+        ...
+
+    def outside(self) -> Mapping[str, str]:
+        """Give the pod labels that keep a pod of ours out of the mesh."""
         ...
 
     def counters(self) -> Source:

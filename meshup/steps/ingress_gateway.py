@@ -91,7 +91,7 @@ def _probe(scope: Scope, ingress: Ingress) -> list[Draft]:
     base = f"http://{service.name}.{service.namespace}.svc.cluster.local"
     arguments = ["probe", "--gateway", base, "--ask", json.dumps(asked, separators=(",", ":"), sort_keys=True)]
     image = str(scope.params.get("image") or IMAGE)
-    body: Object = job(PROBE, arguments, account=PROBE, image=image, pods=1)
+    body: Object = job(PROBE, arguments, account=PROBE, image=image, pods=1, outside=scope.driver.outside())
     owner = account(PROBE)
     step = IngressGateway.kind
     return [

@@ -20,9 +20,14 @@ RESTRICTED: Mapping[str, Any] = {
 }
 
 
-def job(name: str, arguments: Sequence[str], *, account: str, image: str, pods: int, namespace: str = HOME) -> Object:
-    """Give a Job that runs `meshup ARGUMENTS`, kept out of every mesh, its pods on different nodes where possible."""
-    labels = {"app.kubernetes.io/name": name, "sidecar.istio.io/inject": "false"}
+def job(
+    name: str, arguments: Sequence[str], *, account: str, image: str, pods: int, outside: Mapping[str, str]
+) -> Object:
+    """Give a Job that runs `meshup ARGUMENTS`, its pods on different nodes where possible.
+
+    outside: labels that keep its pods out of the mesh.
+    """
+    labels = {"app.kubernetes.io/name": name, **outside}
     spread = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -32,7 +37,7 @@ def job(name: str, arguments: Sequence[str], *, account: str, image: str, pods: 
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": {"name": name, "namespace": HOME},
         "spec": {
             "parallelism": pods,
             "completions": pods,

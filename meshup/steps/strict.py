@@ -104,7 +104,8 @@ def guard_objects(level: str, flips: Sequence[Policy], scope: Scope) -> list[Obj
     for each in flips:
         meta = each.body["metadata"]
         by_namespace.setdefault(meta["namespace"], []).append(meta["name"])
-        arguments += ["--policy", f"{meta['namespace']}/{meta['name']}"]
+        arguments += ["--policy", _path(each)]
+    arguments += ["--back", f"{flips[0].field}={flips[0].back}"]
     api_group = str(flips[0].body["apiVersion"]).partition("/")[0]
     made: list[Object] = [account(name)]
     lease_rule = {
@@ -117,7 +118,7 @@ def guard_objects(level: str, flips: Sequence[Policy], scope: Scope) -> list[Obj
     for namespace, names in sorted(by_namespace.items()):
         rule = {
             "apiGroups": [api_group],
-            "resources": ["peerauthentications"],
+            "resources": [flips[0].plural],
             "resourceNames": sorted(names),
             "verbs": ["get", "patch"],
         }
@@ -129,7 +130,13 @@ def guard_objects(level: str, flips: Sequence[Policy], scope: Scope) -> list[Obj
         "spec": {"leaseDurationSeconds": int(after)},
     }
     image = str(scope.params.get("guard-image") or IMAGE)
-    return [*made, lease, job(name, arguments, account=name, image=image, pods=2)]
+    outside = scope.driver.outside()
+    return [*made, lease, job(name, arguments, account=name, image=image, pods=2, outside=outside)]
+
+
+def _path(policy: Policy) -> str:
+    meta = policy.body["metadata"]
+    return f"/apis/{policy.body['apiVersion']}/namespaces/{meta['namespace']}/{policy.plural}/{meta['name']}"
 
 
 def _opening(made: Sequence[Object], level: str) -> list[Draft]:

@@ -18,7 +18,7 @@ from meshup.meshes.driver import (
     Unused,
 )
 from meshup.meshes.istio import accesslog, counters, enrol, gateway, mtls, proxy, queries, render, translate, unused
-from meshup.meshes.istio.words import FACTS, GROUPS, PROXY_UID, STATS_PORT, TAKEN_PORTS, minor
+from meshup.meshes.istio.words import FACTS, GROUPS, INJECT, PROXY_UID, STATS_PORT, TAKEN_PORTS, minor
 from meshup.model.objects import Object, Ref, dig, labels
 from meshup.model.runbook import Ingress, Manifests, Mesh, Service
 from meshup.model.snapshot import Snapshot
@@ -127,7 +127,11 @@ class IstioSidecar:
 
     def is_strict(self, service: Service, snapshot: Snapshot) -> bool:
         """Tell whether policies in force refuse plaintext to this service."""
-        return mtls.is_strict(service, snapshot, root="istio-system")
+        return mtls.is_strict(service, snapshot)
+
+    def outside(self) -> Mapping[str, str]:
+        """Give the pod label that every injector leaves alone."""
+        return {INJECT: "false"}
 
     def counters(self) -> Source:
         """Say where a pod's proxy counters are."""

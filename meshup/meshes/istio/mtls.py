@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from meshup.meshes.driver import Policy
 from meshup.meshes.istio.words import SECURITY
@@ -14,6 +14,8 @@ from meshup.model.snapshot import Snapshot
 API = f"{SECURITY}/v1"
 MODES = {"strict": "STRICT", "permissive": "PERMISSIVE"}
 MANAGED = "meshup.dev/managed-by"
+Level: TypeAlias = Literal["workload", "namespace", "mesh"]
+Mode: TypeAlias = Literal["permissive", "strict"]
 DEFEATING = frozenset({"DISABLE", "SIMPLE", "MUTUAL"})
 
 
@@ -29,13 +31,24 @@ def _body(name: str, namespace: str, mode: str, selector: dict[str, str] | None)
     }
 
 
+def _policy(level: Level, mode: Mode, body: Object, covers: tuple[str, ...]) -> Policy:
+    return Policy(
+        level=level,
+        mode=mode,
+        body=body,
+        covers=covers,
+        plural="peerauthentications",
+        field="spec.mtls.mode",
+        back=MODES["permissive"],
+    )
+
+
 def policies(
     services: Sequence[Service], snapshot: Snapshot, mesh: Mesh, *, level: str, mode: str
 ) -> tuple[Policy, ...]:
     """Give the policies of one level; workloads that serve nobody need none of their own."""
     chosen = [each for each in services if not each.client_only]
-    width = cast("Literal['workload', 'namespace', 'mesh']", level)
-    way = cast("Literal['permissive', 'strict']", mode)
+    width, way = cast("Level", level), cast("Mode", mode)
     match level:
         case "workload":
             found = []
@@ -43,22 +56,22 @@ def policies(
                 selector = selector_of(each, snapshot)
                 if selector:
                     body = _body(f"meshup-{each.name}", each.namespace, mode, selector)
-                    found.append(Policy(level=width, mode=way, body=body, covers=(each.id,)))
+                    found.append(_policy(width, way, body, (each.id,)))
             return tuple(found)
         case "namespace":
             names = sorted({each.namespace for each in chosen})
             return tuple(
-                Policy(
-                    level=width,
-                    mode=way,
-                    body=_body("default", name, mode, None),
-                    covers=tuple(each.id for each in chosen if each.namespace == name),
+                _policy(
+                    width,
+                    way,
+                    _body("default", name, mode, None),
+                    tuple(each.id for each in chosen if each.namespace == name),
                 )
                 for name in names
             )
         case "mesh":
             body = _body("default", mesh.namespace, mode, None)
-            return (Policy(level=width, mode=way, body=body, covers=tuple(each.id for each in chosen)),)
+            return (_policy(width, way, body, tuple(each.id for each in chosen)),)
         case _:
             raise ValueError(level)
 
@@ -81,59 +94,85 @@ def _is_ours(policy: Object) -> bool:
     return labels(policy).get(MANAGED) == "meshup"
 
 
+def roots(snapshot: Snapshot) -> frozenset[str]:
+    """Give the namespaces whose policies speak for a whole mesh: those with a control plane."""
+    found = {str(dig(each, "metadata", "namespace")) for each in snapshot.of("Deployment") if _is_plane(each)}
+    return frozenset(found or {"istio-system"})
+
+
+def _is_plane(deployment: Object) -> bool:
+    return labels(deployment).get("app") == "istiod"
+
+
 def conflicts(services: Sequence[Service], snapshot: Snapshot, *, level: str) -> tuple[str, ...]:
     """Name policies and rules of others that select the same workloads or defeat mutual TLS."""
     found: list[str] = []
+    root = roots(snapshot)
     for policy in _all(snapshot):
         if _is_ours(policy):
             continue
         namespace = str(dig(policy, "metadata", "namespace"))
-        name = str(dig(policy, "metadata", "name"))
+        what = f"PeerAuthentication {namespace}/{dig(policy, 'metadata', 'name')}"
         selector = dig(policy, "spec", "selector", "matchLabels")
-        for each in services:
-            if each.namespace != namespace:
-                continue
-            if selector and matches({"matchLabels": selector}, selector_of(each, snapshot)):
-                found.append(f"PeerAuthentication {namespace}/{name} selects {each.id} and is not meshup's")
-        if not selector and level == "namespace" and any(each.namespace == namespace for each in services):
-            found.append(f"PeerAuthentication {namespace}/{name} decides for the namespace and is not meshup's")
+        mine = [each for each in services if each.namespace == namespace]
+        if selector:
+            found += [
+                f"{what} selects {each.id} and is not meshup's"
+                for each in mine
+                if matches({"matchLabels": selector}, selector_of(each, snapshot))
+            ]
+        elif level == "namespace" and mine and namespace not in root:
+            found.append(f"{what} decides for the namespace and is not meshup's")
+        elif level == "mesh" and namespace in root:
+            found.append(f"{what} decides for the mesh and is not meshup's")
     for rule in snapshot.of("DestinationRule"):
-        mode = dig(rule, "spec", "trafficPolicy", "tls", "mode")
-        if mode in DEFEATING:
-            host = str(dig(rule, "spec", "host") or "")
-            for each in services:
-                if host in _hosts(each, str(dig(rule, "metadata", "namespace") or "")):
-                    found.append(
-                        f"DestinationRule {dig(rule, 'metadata', 'namespace')}/{dig(rule, 'metadata', 'name')} sets tls.mode "
-                        f"{mode} for {each.id}, which defeats mutual TLS"
-                    )
+        where = str(dig(rule, "metadata", "namespace") or "")
+        for mode in sorted(_modes(rule) & DEFEATING):
+            found += [
+                f"DestinationRule {where}/{dig(rule, 'metadata', 'name')} sets tls.mode {mode} for {each.id}, "
+                "which defeats mutual TLS"
+                for each in services
+                if _is_for(str(dig(rule, "spec", "host") or ""), each, where)
+            ]
     return tuple(dict.fromkeys(found))
 
 
-def _hosts(service: Service, namespace: str) -> frozenset[str]:
+def _modes(rule: Object) -> set[str]:
+    """Give every tls.mode a rule sets: for the host, for a port, for a subset."""
+    several = [
+        dig(rule, "spec", "trafficPolicy"),
+        *(dig(each, "trafficPolicy") for each in dig(rule, "spec", "subsets") or ()),
+    ]
+    several += [port for each in several for port in dig(each, "portLevelSettings") or ()]
+    return {str(mode) for each in several if (mode := dig(each, "tls", "mode"))}
+
+
+def _is_for(host: str, service: Service, namespace: str) -> bool:
+    """Tell whether a rule's host names a service; short names are of the rule's own namespace, "*" begins a suffix."""
+    full = f"{service.name}.{service.namespace}.svc.cluster.local"
+    if host.startswith("*"):
+        return full.endswith(host[1:])
     short = {service.name} if namespace == service.namespace else set()
-    full = f"{service.name}.{service.namespace}"
-    return frozenset(
-        {*short, full, f"{full}.svc", f"{full}.svc.cluster.local", f"*.{service.namespace}.svc.cluster.local"}
-    )
+    return host in {*short, f"{service.name}.{service.namespace}", f"{service.name}.{service.namespace}.svc", full}
 
 
-def is_strict(service: Service, snapshot: Snapshot, *, root: str) -> bool:
-    """Tell whether the narrowest policy that speaks for a service refuses plaintext."""
-    own = selector_of(service, snapshot)
+def is_strict(service: Service, snapshot: Snapshot) -> bool:
+    """Tell whether the narrowest policy that speaks for a service refuses plaintext; of several the oldest decides."""
+    own, root = selector_of(service, snapshot), roots(snapshot)
     levels: dict[str, str] = {}
-    for policy in _all(snapshot):
+    by_age = sorted(_all(snapshot), key=lambda each: str(dig(each, "metadata", "creationTimestamp") or ""))
+    for policy in by_age:
         namespace = str(dig(policy, "metadata", "namespace"))
         mode = str(dig(policy, "spec", "mtls", "mode") or "UNSET")
         selector = dig(policy, "spec", "selector", "matchLabels")
         if mode == "UNSET":
             continue
         if selector and namespace == service.namespace and matches({"matchLabels": selector}, own):
-            levels["workload"] = mode
+            levels.setdefault("workload", mode)
         elif not selector and namespace == service.namespace:
-            levels["namespace"] = mode
-        elif not selector and namespace == root:
-            levels["mesh"] = mode
+            levels.setdefault("namespace", mode)
+        elif not selector and namespace in root:
+            levels.setdefault("mesh", mode)
     for level in ("workload", "namespace", "mesh"):
         if level in levels:
             return levels[level] == "STRICT"
