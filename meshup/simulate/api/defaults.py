@@ -262,6 +262,27 @@ def _webhooks(obj: Obj) -> None:
             rule.setdefault("scope", "*")
 
 
+def _policy(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("failurePolicy", "Fail")
+    _constraints(spec.get("matchConstraints"))
+
+
+def _policy_binding(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    _constraints(spec.get("matchResources"))
+
+
+def _constraints(found: Obj | None) -> None:
+    if found is None:
+        return
+    found.setdefault("matchPolicy", "Equivalent")
+    found.setdefault("namespaceSelector", {})
+    found.setdefault("objectSelector", {})
+    for rule in [*(found.get("resourceRules") or ()), *(found.get("excludeResourceRules") or ())]:
+        rule.setdefault("scope", "*")
+
+
 def _role_binding(obj: Obj) -> None:
     obj.get("roleRef", {}).setdefault("apiGroup", "rbac.authorization.k8s.io")
     for each in obj.get("subjects") or ():
@@ -385,6 +406,8 @@ BY_KIND: dict[tuple[str, str], Callable[[Obj], None]] = {
     ("batch", "CronJob"): _cron_job,
     ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("networking.k8s.io", "Ingress"): _ingress,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): _policy,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): _policy_binding,
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _webhooks,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _webhooks,
     ("rbac.authorization.k8s.io", "RoleBinding"): _role_binding,

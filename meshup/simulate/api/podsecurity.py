@@ -105,7 +105,7 @@ def _restricted(spec: Obj) -> Iterator[str]:
             {
                 cap
                 for each in adding
-                for cap in (_context(each, "capabilities") or {}).get("add")
+                for cap in (_context(each, "capabilities") or {}).get("add") or ()
                 if cap != "NET_BIND_SERVICE"
             }
         )

@@ -39,6 +39,16 @@ def name_of(node: dict[str, Any]) -> str:
     return _names().get(id(node), "")
 
 
+@cache
+def _zeros() -> dict[str, frozenset[str]]:
+    return {name: frozenset(several) for name, several in shape("omitted.json").items()}
+
+
+def omitted_when_zero(node: dict[str, Any]) -> frozenset[str]:
+    """Give the fields of a shared definition that are left out when they are "", 0 or false."""
+    return _zeros().get(name_of(node), frozenset())
+
+
 def built_in_schema(group: str, version: str, kind: str) -> dict[str, Any] | None:
     """Give the schema of a built-in kind; None when there is none."""
     name = _by_kind().get((group, version, kind))

@@ -70,14 +70,15 @@ def settled(kind: Kind, obj: Obj, node: dict[str, Any]) -> Obj:
 
 
 def told(value: Any, node: dict[str, Any]) -> Any:
-    """Drop what built-in kinds leave out when they are written: nulls, empty maps, empty lists that are not required."""
+    """Drop what built-in kinds leave out when written: nulls, empty maps, empty lists not required, some zeros."""
     if isinstance(value, dict):
         if "properties" not in node and "additionalProperties" not in node:
             return value
         required = node.get("required") or ()
+        zero = sc.omitted_when_zero(node)
         made = {}
         for key, inner in value.items():
-            if inner is None:
+            if inner is None or (not inner and key in zero and not isinstance(inner, dict | list)):
                 continue
             if inner in ({}, []) and key not in required and "properties" in node:
                 below = sc.child(node, key)

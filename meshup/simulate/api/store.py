@@ -43,9 +43,14 @@ class Store:
         self.history: deque[Change] = deque(maxlen=HISTORY)
         self.oldest = 1
         self._listeners: list[Callable[[Change], None]] = []
+        self._untold: deque[Change] = deque()
+        self._telling = False
 
     def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
-        """Let somebody see every event, in order, as it happens; give the way to stop that."""
+        """Let somebody see every event, in order, as it happens; give the way to stop that.
+
+        What a listener writes is told after the event at hand, so that nobody sees events out of order.
+        """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
@@ -133,8 +138,17 @@ class Store:
         if len(self.history) == HISTORY:
             self.oldest = self.history[0].version
         self.history.append(change)
-        for listener in tuple(self._listeners):
-            listener(change)
+        self._untold.append(change)
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._untold:
+                told = self._untold.popleft()
+                for listener in tuple(self._listeners):
+                    listener(told)
+        finally:
+            self._telling = False
 
 
 def copied(value: Any) -> Any:

@@ -46,6 +46,7 @@ EMPTY: dict[str, Obj] = {
     "ReplicationController": {"replicas": 0},
     "StatefulSet": {"replicas": 0, "availableReplicas": 0},
     "DaemonSet": {"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0},
+    "ValidatingAdmissionPolicy": {},
     "Job": {},
     "CronJob": {},
     "Service": {"loadBalancer": {}},
