@@ -1,0 +1,196 @@
+"""What a real cluster shows of its traffic: Envoy's Prometheus page, access logs, pod logs, the gateway's answers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from meshup.model.objects import dig
+from meshup.model.transport import Response
+from meshup.simulate.api.calls import Call
+from meshup.simulate.api.problems import Refusal
+from meshup.simulate.api.server import ApiServer
+from meshup.simulate.api.store import Obj
+from meshup.simulate.world.mesh import GATEWAYS, ROUTES, has_proxy
+from meshup.simulate.world.nodes import Nodes
+from meshup.simulate.world.services import Services
+from meshup.simulate.world.traffic import BOUNDS, Traffic
+
+
+class Evidence:
+    """Answers pod proxies and logs, and requests that programs make inside the cluster."""
+
+    def __init__(self, server: ApiServer, traffic: Traffic, nodes: Nodes, services: Services) -> None:
+        self._server, self._traffic, self._nodes, self._services = server, traffic, nodes, services
+        server.register(self.answer)
+
+    def answer(self, call: Call) -> Response | None:
+        """Answer a proxy or log call; None for everything else."""
+        if call.group or call.plural not in ("pods", "services") or call.request.method != "GET":
+            return None
+        if call.subresource == "log" and call.plural == "pods":
+            return self._log(call)
+        if call.subresource != "proxy":
+            return None
+        if call.plural == "pods":
+            return self._pod_proxy(call)
+        return self._service_proxy(call)
+
+    def _pod_proxy(self, call: Call) -> Response | None:
+        parts = call.name.split(":")
+        name, port = (parts[1], parts[2]) if len(parts) == 3 else (parts[0], parts[1] if len(parts) > 1 else "80")
+        pod = self._server.objects.get("pods", call.namespace, name)
+        if pod is None:
+            raise Refusal(404, f'pods "{name}" not found', details={"name": name, "kind": "pods"})
+        path = call.rest or "/"
+        if port in ("15090", "15020") and has_proxy(pod) and path.rstrip("/") == "/stats/prometheus":
+            self._traffic.count_all()
+            return Response(
+                status=200, headers={"content-type": "text/plain; version=0.0.4"}, body=self.page(pod).encode()
+            )
+        if port == "15021" and path == "/healthz/ready" and has_proxy(pod):
+            return Response(status=200, headers={"content-type": "text/plain"}, body=b"")
+        why = (
+            f"error trying to reach service: dial tcp {dig(pod, 'status', 'podIP')}:{port}: connect: connection refused"
+        )
+        raise Refusal(503, why, reason="ServiceUnavailable")
+
+    def _service_proxy(self, call: Call) -> Response | None:
+        parts = call.name.split(":")
+        name = parts[1] if len(parts) == 3 else parts[0]
+        if self._server.objects.get("services", call.namespace, name) is None:
+            raise Refusal(404, f'services "{name}" not found', details={"name": name, "kind": "services"})
+        if not self._services.pods(call.namespace, name):
+            raise Refusal(503, f'no endpoints available for service "{call.name}"', reason="ServiceUnavailable")
+        return Response(status=200, headers={"content-type": "text/plain"}, body=b"ok\n")
+
+    def page(self, pod: Obj) -> str:
+        """Write one proxy's counters as Envoy prints them."""
+        state = self._traffic.state(pod)
+        rows: dict[str, list[str]] = {}
+
+        def put(name: str, labels: str, value: float) -> None:
+            rows.setdefault(name, []).append(f"{name}{{{labels}}} {int(value)}")
+
+        for cluster, count in sorted(state.clusters.items()):
+            label = f'cluster_name="{cluster}"'
+            put("envoy_cluster_upstream_rq_total", label, count.requests)
+            put("envoy_cluster_upstream_rq_completed", label, count.requests)
+            put("envoy_cluster_upstream_rq", f'{label},response_code_class="2xx"', count.requests - count.failed)
+            put("envoy_cluster_upstream_rq", f'{label},response_code_class="5xx"', count.failed)
+            put("envoy_cluster_upstream_cx_total", label, count.connections)
+            put("envoy_cluster_upstream_cx_connect_fail", label, count.connect_failed)
+            put("envoy_cluster_upstream_cx_active", label, 1 if count.connections else 0)
+            total = 0.0
+            for bound, value in zip((*BOUNDS, None), count.buckets, strict=True):
+                total += value
+                put(
+                    "envoy_cluster_upstream_rq_time_bucket",
+                    f'{label},le="{"+Inf" if bound is None else f"{bound:g}"}"',
+                    total,
+                )
+            put("envoy_cluster_upstream_rq_time_sum", label, count.sum_ms)
+            put("envoy_cluster_upstream_rq_time_count", label, total)
+        for port, (connections, tls) in sorted(state.inbound.items()):
+            label = f'http_conn_manager_prefix="inbound_0.0.0.0_{port}"'
+            put("envoy_http_downstream_cx_total", label, connections)
+            put("envoy_http_downstream_cx_ssl_total", label, tls)
+            put("envoy_http_downstream_cx_active", label, 1 if tls else 0)
+            put("envoy_http_downstream_cx_ssl_active", label, 1 if tls else 0)
+        if not state.inbound:
+            for name in ("cx_total", "cx_ssl_total", "cx_active", "cx_ssl_active"):
+                put(f"envoy_http_downstream_{name}", 'http_conn_manager_prefix="inbound_0.0.0.0_8080"', 0)
+        listener = 'listener_address="0.0.0.0_15006"'
+        put("envoy_listener_no_filter_chain_match", listener, state.refused)
+        put("envoy_listener_ssl_handshake", listener, state.handshakes)
+        put("envoy_cluster_manager_cds_update_rejected", "", state.rejected)
+        put("envoy_listener_manager_lds_update_rejected", "", 0)
+        put("envoy_control_plane_connected_state", "", 1)
+        lines = []
+        for name, several in rows.items():
+            kind = (
+                "histogram"
+                if name.endswith("_bucket")
+                else "gauge"
+                if name.endswith(("_active", "_state"))
+                else "counter"
+            )
+            lines += [f"# TYPE {name.removesuffix('_bucket')} {kind}", *several]
+        return "\n".join(lines) + "\n"
+
+    def _log(self, call: Call) -> Response:
+        pod = self._server.objects.get("pods", call.namespace, call.name)
+        if pod is None:
+            raise Refusal(404, f'pods "{call.name}" not found', details={"name": call.name, "kind": "pods"})
+        uid = pod["metadata"]["uid"]
+        if call.query.get("container") == "istio-proxy" or (
+            has_proxy(pod) and uid not in self._nodes.logs and "container" in call.query
+        ):
+            self._traffic.count_all()
+            text = self._access_log(pod, float(call.query.get("sinceSeconds") or 1e12))
+        else:
+            text = "".join(f"{line}\n" for line in self._nodes.logs.get(uid, ()))
+        lines = text.splitlines(keepends=True)
+        tail = call.query.get("tailLines")
+        if tail and tail.isdigit():
+            lines = lines[-int(tail) :]
+        return Response(status=200, headers={"content-type": "text/plain"}, body="".join(lines).encode())
+
+    def _access_log(self, pod: Obj, since_s: float) -> str:
+        now = self._server.clock.elapsed()
+        own = str(dig(pod, "status", "podIP") or "")
+        lines = []
+        for at, address, mutual, port, service in self._traffic.state(pod).calls:
+            if now - at > since_s:
+                continue
+            moment = self._server.clock.now() - timedelta(seconds=now - at)
+            namespace, _, name = service.partition("/")
+            sni = f"outbound_.{port}_._.{name}.{namespace}.svc.cluster.local" if mutual else "-"
+            lines.append(
+                f'[{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z] "GET / HTTP/1.1" 200 - via_upstream - "-" 0 521 2 1 "-" '
+                f'"simulated" "00000000-0000-4000-8000-000000000000" "{name}.{namespace}" "{own}:{port}" inbound|{port}|| '
+                f"127.0.0.6:34369 {own}:{port} {address}:40370 {sni} default\n"
+            )
+        return "".join(lines)
+
+    def fetch(self, ip: str, url: str, host: str) -> tuple[int, str]:
+        """Answer a program's request inside the cluster: to a gateway by its routes, to a Service by its pods."""
+        del ip
+        rest = url.partition("://")[2]
+        where, slash, path = rest.partition("/")
+        name, _, namespace = where.partition(":")[0].partition(".")
+        namespace = namespace.partition(".")[0]
+        path = slash + path if slash else "/"
+        if self._server.objects.get("services", namespace, name) is None:
+            return 0, f"no such host {where}"
+        if not self._services.pods(namespace, name):
+            return 0, "connection refused"
+        gateway = name.removesuffix("-istio")
+        if self._server.store.get(GATEWAYS, namespace, gateway) is not None:
+            return self._routed(namespace, gateway, host, path)
+        return 200, "ok"
+
+    def _routed(self, namespace: str, gateway: str, host: str, path: str) -> tuple[int, str]:
+        best: tuple[int, Obj, str] | None = None
+        for route in self._server.store.list(ROUTES):
+            parents = [
+                (each.get("name"), each.get("namespace") or route["metadata"]["namespace"])
+                for each in dig(route, "spec", "parentRefs") or ()
+            ]
+            if (gateway, namespace) not in parents or host not in (dig(route, "spec", "hostnames") or ()):
+                continue
+            for rule in dig(route, "spec", "rules") or ():
+                for match in rule.get("matches") or [{"path": {"type": "PathPrefix", "value": "/"}}]:
+                    value, kind = str(dig(match, "path", "value") or "/"), dig(match, "path", "type")
+                    hits = (
+                        path == value
+                        if kind == "Exact"
+                        else path == value or path.startswith(value.rstrip("/") + "/") or value == "/"
+                    )
+                    if hits and (best is None or len(value) > best[0]):
+                        best = (len(value), rule, route["metadata"]["namespace"])
+        if best is None:
+            return 404, ""
+        backend = (best[1].get("backendRefs") or [{}])[0]
+        if not self._services.pods(str(backend.get("namespace") or best[2]), str(backend.get("name"))):
+            return 503, "no healthy upstream"
+        return 200, "ok"
