@@ -69,6 +69,10 @@ class Reader(Protocol):
         """Give what the server serves, by (api_version, kind); two requests, asked once."""
         ...
 
+    def forget_kinds(self) -> None:
+        """Ask again at the next need what the server serves."""
+        ...
+
     def get(self, ref: Ref) -> Object:
         """Read one object, most recent. Raises NotFound, also when the kind is not served."""
         ...

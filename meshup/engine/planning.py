@@ -50,7 +50,8 @@ def groups_of(driver: Driver) -> tuple[str, ...]:
 
 
 def snapshot_for(session: Session, driver: Driver, *, context: str = "") -> Snapshot:
-    """Observe the cluster of a session for a driver."""
+    """Observe the cluster of a session for a driver, its kinds afresh: an earlier call may have installed some."""
+    session.cluster.forget_kinds()
     return observe(session.cluster, session.clock, identity=session.identity, groups=groups_of(driver), context=context)
 
 
