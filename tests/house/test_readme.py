@@ -46,9 +46,11 @@ def used() -> dict[str, str]:
     for path, tree in modules():
         if path.endswith("/codes.py"):
             continue
+        told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.fullmatch(node.value):
-                found.setdefault(node.value, f"{path}:{node.lineno}")
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+                for code in CODE.findall(node.value):
+                    found.setdefault(code, f"{path}:{node.lineno}")
     return found
 
 
