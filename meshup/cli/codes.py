@@ -15,7 +15,7 @@ CODES: Mapping[str, str] = {
     "MU1006": "There is no room left on the disk, or what reads stdout is gone. Nothing in the cluster depends on that "
     "file; run the same command again when there is room.",
     "MU1007": "The word after `explain` is no command, stage, step, gate, check, error code or exit code that meshup knows.",
-    "MU1008": "The output format is not one that this command has.",
+    "MU1008": "The output format, or another word of a closed list, is not one that this command has. The message lists those it has.",
     "MU1009": "A one-way change must be accepted by its name with --accept-one-way NAME; --yes does not accept it.",
     "MU1010": "A plugin brings a step, gate or driver under a name that is built in. Plugins add, they never replace.",
     "MU1011": "The service named on the command line is not in the runbook, or the name fits several. Name it as NAMESPACE/NAME.",
