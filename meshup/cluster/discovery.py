@@ -1,4 +1,4 @@
-"""What a server serves, from its two aggregated discovery documents, or group by group where it is too old for them."""
+"""What a server serves, from its aggregated discovery document, or group by group where it is too old for one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from meshup.cluster.paths import KNOWN
 from meshup.model.objects import Object
 from meshup.model.snapshot import ApiKind
 
@@ -17,12 +18,12 @@ CRD = "apiextensions.k8s.io/v1"
 def kinds(fetch: Callable[[str], bytes]) -> Mapping[tuple[str, str], ApiKind]:
     """Read all kinds, by (api_version, kind). fetch: GET a path with the header ACCEPT, give the body."""
     found: dict[tuple[str, str], ApiKind] = {}
-    for root in ("/api", "/apis"):
-        document = json.loads(fetch(root))
-        reader = _aggregated if document.get("kind") == "APIGroupDiscoveryList" else _plain
-        for each in reader(document, root, fetch):
-            found.setdefault((each.api_version, each.kind), each)
-    return found
+    document = json.loads(fetch("/apis"))
+    aggregated = document.get("kind") == "APIGroupDiscoveryList"
+    for each in _aggregated(document) if aggregated else _plain(document, fetch):
+        found.setdefault((each.api_version, each.kind), each)
+    # The core group has been the same on every server since its first version: it is not asked for.
+    return {**{key: each for key, each in KNOWN.items() if key[0] == "v1"}, **found}
 
 
 def of_definition(definition: Object, group: str, version: str) -> ApiKind | None:
@@ -40,7 +41,7 @@ def of_definition(definition: Object, group: str, version: str) -> ApiKind | Non
     )
 
 
-def _aggregated(document: Mapping[str, Any], root: str, fetch: Callable[[str], bytes]) -> Iterator[ApiKind]:
+def _aggregated(document: Mapping[str, Any]) -> Iterator[ApiKind]:
     for group in document.get("items") or ():
         name = (group.get("metadata") or {}).get("name") or ""
         for version in group.get("versions") or ():
@@ -59,15 +60,10 @@ def _aggregated(document: Mapping[str, Any], root: str, fetch: Callable[[str], b
                     )
 
 
-def _plain(document: Mapping[str, Any], root: str, fetch: Callable[[str], bytes]) -> Iterator[ApiKind]:
-    if root == "/api":
-        versions = list(document.get("versions") or ())
-    else:
-        versions = [
-            each["groupVersion"] for group in document.get("groups") or () for each in group.get("versions") or ()
-        ]
+def _plain(document: Mapping[str, Any], fetch: Callable[[str], bytes]) -> Iterator[ApiKind]:
+    versions = [each["groupVersion"] for group in document.get("groups") or () for each in group.get("versions") or ()]
     for version in versions:
-        for each in json.loads(fetch(f"{root}/{version}")).get("resources") or ():
+        for each in json.loads(fetch(f"/apis/{version}")).get("resources") or ():
             if "/" not in each["name"]:
                 yield ApiKind(
                     api_version=version,

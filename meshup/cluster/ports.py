@@ -66,7 +66,7 @@ class Reader(Protocol):
         ...
 
     def kinds(self) -> Mapping[tuple[str, str], ApiKind]:
-        """Give what the server serves, by (api_version, kind); two requests, asked once."""
+        """Give what the server serves, by (api_version, kind); one request, asked once."""
         ...
 
     def forget_kinds(self) -> None:

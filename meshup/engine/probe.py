@@ -47,7 +47,7 @@ def probe(cluster: Writer, snapshot: Snapshot, drafting: Drafting, *, driver: Dr
     dry_runs.update(cluster.gather(calls))
     pods = dict(cluster.gather(_pod_calls(cluster, snapshot, drafting, driver, full=full)))
     wanted = permissions(drafting, snapshot)
-    unproven = sorted(wanted - _proven(drafting, dry_runs, snapshot) - set(snapshot.allowed))
+    unproven = sorted(wanted - _proven(drafting, dry_runs, snapshot) - set(snapshot.allowed) - set(JOURNAL))
     rights = cluster.gather([_right(cluster, each) for each in unproven])
     allowed = {**snapshot.allowed, **dict(zip(unproven, rights, strict=True))}
     return replace(snapshot, dry_runs=dry_runs, pod_probes=pods, allowed=allowed)
