@@ -11,7 +11,6 @@ from meshup.model.problem import Problem, Where
 from meshup.steps.step import Draft, Drafted, Scope
 
 MANAGED = "meshup.dev/managed-by"
-DEFINITION = "CustomResourceDefinition"
 
 
 class InstallControlPlane:
@@ -46,20 +45,16 @@ class InstallControlPlane:
         problems: list[Problem] = []
         for body in rendered.objects:
             found = scope.snapshot.get(ref_of(body))
-            if (
-                found is not None
-                and body.get("kind") in (DEFINITION, "Namespace")
-                and labels(found).get(MANAGED) != "meshup"
-            ):
-                left.append(f"{ref_of(body)} is there and not meshup's: left as it is")
-                continue
+            ref = ref_of(body)
             if found is not None and labels(found).get(MANAGED) != "meshup":
-                problems.append(_foreign(ref_of(body), found))
+                if ref in rendered.shared:
+                    left.append(f"{ref} is there and not meshup's: left as it is")
+                else:
+                    problems.append(_foreign(ref, found))
                 continue
+            wanted = body if found is None else rendered.again.get(ref, body)
             drafts.append(
-                Draft(
-                    change=_apply(body, found), step=self.kind, summary=f"{'change' if found else 'new'} {ref_of(body)}"
-                )
+                Draft(change=_apply(wanted, found), step=self.kind, summary=f"{'change' if found else 'new'} {ref}")
             )
         return Drafted(
             drafts=tuple(drafts),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from meshup.model.change import Label
-from meshup.model.objects import annotated, dig
+from meshup.model.objects import dig
 from meshup.model.problem import Problem, Where
 from meshup.model.runbook import Service
 from meshup.steps.step import Draft, Drafted, Scope
@@ -21,20 +21,20 @@ class Enrol:
     needs: ClassVar[frozenset[str]] = frozenset({"revisions", "sidecars"})
 
     def draft(self, scope: Scope) -> Drafted:
-        """Give one change per service that is not there yet; blocked ones are problems with their owner's name."""
+        """Give one change per service that is not there yet; blocked ones are problems with their owner's name.
+
+        Services that a pin holds elsewhere are not in the scope. Jobs that run already finish on what they began with.
+        """
         drafts: list[Draft] = []
         problems: list[Problem] = []
         right: list[str] = []
         unjudged: list[tuple[str, str]] = []
+        running: list[str] = []
         installed = scope.book.mesh.revision in scope.driver.installed(scope.snapshot)
         for service in scope.services:
             workload = scope.snapshot.get(service.workload)
             if workload is None:
                 problems.append(_absent(service))
-                continue
-            pinned = pin_of(service, scope)
-            if pinned:
-                right.append(f"{service.id} is left alone: {pinned}")
                 continue
             wanted = scope.driver.enrolment(workload, scope.snapshot, scope.book.mesh.revision)
             if wanted.blocked:
@@ -68,25 +68,30 @@ class Enrol:
                     after="" if installed else _earlier(scope),
                 )
             )
+            running += _running(service, scope)
             if not service.baseline_query and not scope.book.metrics.service and not scope.book.metrics.url:
                 unjudged.append((service.id, "no baseline from before it is meshed: judged by absolute limits only"))
-        return Drafted(drafts=tuple(drafts), problems=tuple(problems), right=tuple(right), unjudged=tuple(unjudged))
+        return Drafted(
+            drafts=tuple(drafts),
+            problems=tuple(problems),
+            right=tuple(right),
+            notes=tuple(running),
+            unjudged=tuple(unjudged),
+        )
 
 
-def pin_of(service: Service, scope: Scope) -> str:
-    """Say who holds a service where, "" = nobody. A pin counts until it is closed or its time is over."""
-    for pin in scope.snapshot.pins:
-        if dig(pin, "metadata", "namespace") != service.namespace or dig(pin, "status", "phase") in (
-            "Closed",
-            "Failed",
-        ):
-            continue
-        workload = dig(pin, "spec", "workload") or {}
-        if (workload.get("kind"), workload.get("name")) == (service.workload.kind, service.workload.name):
-            user = dig(pin, "spec", "requestedBy", "username") or annotated(pin).get("meshup.dev/user", "somebody")
-            to = dig(pin, "spec", "to", "release") or dig(pin, "spec", "to") or "none"
-            return f"pinned to {to} by {user}"
-    return ""
+def _running(service: Service, scope: Scope) -> list[str]:
+    """Name Jobs of a service that run now: they keep the template they began with and are waited out."""
+    return [
+        f"Job {service.namespace}/{dig(job, 'metadata', 'name')} of {service.id} is running: it ends on what it began with, "
+        "gate jobs-finished waits for it"
+        for job in scope.snapshot.of("Job", service.namespace)
+        if dig(job, "status", "active")
+        and any(
+            (owner.get("kind"), owner.get("name")) == (service.workload.kind, service.workload.name)
+            for owner in dig(job, "metadata", "ownerReferences") or ()
+        )
+    ]
 
 
 def _pods(workload: Mapping[str, Any]) -> str:

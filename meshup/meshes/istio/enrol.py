@@ -46,22 +46,40 @@ def enrolment(workload: Object, snapshot: Snapshot, revision: str | None) -> Enr
     at = (*path, "metadata", "labels")
     now = dig(workload, *at) or {}
     notes = dig(workload, *path, "metadata", "annotations") or {}
-    before = {REV: now.get(REV), INJECT: now.get(INJECT)}
-    blocked = _blocked(workload, snapshot)
+    namespace = _namespace_labels(workload, snapshot)
+    blocked = _blocked(workload) or (_beaten(workload, namespace) if revision is not None else "")
     if blocked:
         return Enrolment(at=at, blocked=blocked, revision_before=now.get(REV, ""))
-    if kind == "Job":
-        return Enrolment(at=at, blocked="a Job's template can't change: it is enrolled when its owner makes it anew")
     if revision is None:
         wanted: dict[str, str | None] = {REV: None, INJECT: None}
-        right = REV not in now and INJECT not in now
-        return _made(at, wanted, before, right=right, now=now, notes=notes, stats=None)
+        if chosen_by(_with(now, wanted), namespace, snapshot):
+            # An injector takes every pod of the namespace: only the pod's own opt-out keeps it out.
+            wanted[INJECT] = "false"
+        right = all(now.get(key) == value for key, value in wanted.items())
+        return _made(at, wanted, right=right, now=now, notes=notes, stats=None)
     wanted = {REV: revision}
     if now.get(INJECT) == "false":
         wanted[INJECT] = None
-    right = now.get(REV) == revision and now.get(INJECT) != "false" and STATS in notes
-    stats = None if STATS in notes and annotated_by_us(notes) else ",".join(STATS_WANTED)
-    return _made(at, wanted, {key: before[key] for key in wanted}, right=right, now=now, notes=notes, stats=stats)
+    wrong = _not_chosen(_with(now, wanted), namespace, snapshot, revision)
+    if wrong:
+        return Enrolment(at=at, blocked=wrong, revision_before=now.get(REV, ""))
+    counted = annotated_by_us(notes)
+    right = now.get(REV) == revision and now.get(INJECT) != "false" and counted
+    return _made(at, wanted, right=right, now=now, notes=notes, stats=None if counted else ",".join(STATS_WANTED))
+
+
+def _with(now: Mapping[str, str], wanted: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in {**now, **wanted}.items() if value is not None}
+
+
+def _not_chosen(pod: Mapping[str, str], namespace: Mapping[str, str], snapshot: Snapshot, revision: str) -> str:
+    """Say which webhook would decide otherwise; "" when it is right, or when the revision is not installed yet."""
+    chosen = chosen_by(pod, namespace, snapshot)
+    if chosen and chosen != revision:
+        return f"the injector of revision {chosen} selects its pods before that of {revision}"
+    if not chosen and any(each == revision for each, _ in injectors(snapshot)):
+        return f"the injector of revision {revision} is there and its selectors leave such pods out"
+    return ""
 
 
 def annotated_by_us(notes: Mapping[str, str]) -> bool:
@@ -72,7 +90,6 @@ def annotated_by_us(notes: Mapping[str, str]) -> bool:
 def _made(
     at: tuple[str, ...],
     wanted: Mapping[str, str | None],
-    before: Mapping[str, str | None],
     *,
     right: bool,
     now: Mapping[str, str],
@@ -88,7 +105,7 @@ def _made(
     return Enrolment(
         at=at,
         set=dict(wanted),
-        before=dict(before),
+        before={key: now.get(key) for key in wanted},
         annotations=extra,
         annotations_before={key: notes.get(key) for key in extra},
         right=right,
@@ -100,24 +117,41 @@ def _joined(old: str, wanted: str) -> str:
     return ",".join(dict.fromkeys([*(each for each in old.split(",") if each), *wanted.split(",")]))
 
 
-def _blocked(workload: Object, snapshot: Snapshot) -> str:
-    meta = workload.get("metadata") or {}
-    for owner in meta.get("ownerReferences") or ():
+def _blocked(workload: Object) -> str:
+    """Say what about the workload itself keeps its pods from changing, or from ever having a sidecar."""
+    kind, spec = workload.get("kind"), workload.get("spec") or {}
+    for owner in dig(workload, "metadata", "ownerReferences") or ():
         if owner.get("controller"):
             return f"owned by {owner.get('kind')} {owner.get('name')}: change it there, never underneath"
-    spec = dig(template(workload), "spec") or {}
-    if spec.get("hostNetwork"):
+    if kind == "Job":
+        return "a Job's template can't change: it is enrolled when its owner makes it anew"
+    if dig(template(workload), "spec", "hostNetwork"):
         return "its pods use the host's network, which no sidecar can redirect"
-    name = str(meta.get("namespace") or "")
+    if kind == "Deployment" and spec.get("paused"):
+        return "it is paused: its owner holds a rollout half-way"
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return "its updateStrategy is OnDelete: no pod changes before somebody deletes it"
+    if dig(strategy, "rollingUpdate", "partition"):
+        return f"its partition {dig(strategy, 'rollingUpdate', 'partition')} holds pods back"
+    return ""
+
+
+def _beaten(workload: Object, namespace: Mapping[str, str]) -> str:
+    """Say what about the namespace decides whatever the pod's own label says."""
+    name = str(dig(workload, "metadata", "namespace") or "")
     if name in SYSTEM:
         return f"namespace {name} is a system namespace, which the injector leaves out"
-    namespace = snapshot.get(Ref(api_version="v1", kind="Namespace", name=name))
-    found = labels(namespace) if namespace is not None else {}
-    if INJECTION in found:
-        return f"namespace {name} carries {INJECTION}={found[INJECTION]}, which beats the pod's label; drop it first"
-    if REV in found:
-        return f"namespace {name} carries {REV}={found[REV]}, which beats the pod's label; drop it first"
+    for key in (INJECTION, REV):
+        if key in namespace:
+            return f"namespace {name} carries {key}={namespace[key]}, which beats the pod's label; drop it first"
     return ""
+
+
+def _namespace_labels(workload: Object, snapshot: Snapshot) -> Mapping[str, str]:
+    name = str(dig(workload, "metadata", "namespace") or "")
+    found = snapshot.get(Ref(api_version="v1", kind="Namespace", name=name))
+    return labels(found) if found is not None else {}
 
 
 def wanted_of(workload: Object) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from meshup.meshes.driver import Policy
 from meshup.meshes.istio.words import SECURITY
-from meshup.model.objects import Object, Ref, dig, labels, matches, template
+from meshup.model.objects import Object, dig, labels, matches, template
 from meshup.model.runbook import Mesh, Service
 from meshup.model.snapshot import Snapshot
 
@@ -177,9 +177,3 @@ def is_strict(service: Service, snapshot: Snapshot) -> bool:
         if level in levels:
             return levels[level] == "STRICT"
     return False
-
-
-def ref_of_policy(policy: Policy) -> Ref:
-    """Name the object of a policy."""
-    meta = policy.body["metadata"]
-    return Ref(api_version=API, kind="PeerAuthentication", namespace=meta["namespace"], name=meta["name"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from meshup.meshes.driver import Proxy
+from meshup.meshes.istio.enrol import injected_by
 from meshup.meshes.istio.words import PROXY, REV
-from meshup.model.objects import Object, annotated, dig, labels
+from meshup.model.objects import Object, labels
 
 
 def release_of(image: str) -> str:
@@ -27,18 +28,12 @@ def find(pod: Object) -> Proxy | None:
             if container.get("name") != PROXY or (native and container.get("restartPolicy") != "Always"):
                 continue
             state: Object = next((each for each in status.get(statuses) or () if each.get("name") == PROXY), {})
-            image = str(container.get("image") or "")
+            running, asked = release_of(str(state.get("image") or "")), release_of(str(container.get("image") or ""))
             return Proxy(
-                release=release_of(image),
-                revision=annotated(pod).get(REV) or labels(pod).get(REV) or "",
+                release=running or asked,
+                revision=injected_by(pod) or labels(pod).get(REV) or "",
                 container=PROXY,
                 ready=bool(state.get("ready")),
                 native=native,
             )
     return None
-
-
-def is_gateway(pod: Object) -> bool:
-    """Tell whether a pod is a gateway: a proxy that stands alone."""
-    several = dig(pod, "spec", "containers") or ()
-    return [each.get("name") for each in several] == [PROXY]

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 from meshup.meshes.driver import Rendered
 from meshup.meshes.istio.words import revision_suffix
-from meshup.model.objects import Object, Ref, dig
+from meshup.model.objects import Object, Ref, dig, ref_of
 from meshup.model.problem import Refused, UsageError
 from meshup.model.runbook import Mesh
 from meshup.model.shipped import shipped
@@ -62,7 +62,35 @@ def render(mesh: Mesh) -> Rendered:
             fix="find out what changed; meshup init pins anew",
             cluster="not contacted",
         )
-    return Rendered(objects=objects, digest=digest, origin=origin, ready=ready(objects))
+    return Rendered(
+        objects=objects,
+        digest=digest,
+        origin=origin,
+        ready=ready(objects),
+        shared=frozenset(ref_of(each) for each in objects if _is_shared(each, mesh)),
+        again={ref_of(each): _again(each) for each in objects if str(each["kind"]).endswith("WebhookConfiguration")},
+    )
+
+
+def _is_shared(obj: Object, mesh: Mesh) -> bool:
+    """Tell whether an object is of all revisions: definitions, the namespace, and what no revision's name is in."""
+    if obj["kind"] in ("CustomResourceDefinition", "Namespace"):
+        return True
+    suffix = revision_suffix(mesh.revision)
+    name = str(dig(obj, "metadata", "name"))
+    return bool(suffix) and not name.endswith(suffix) and f"{suffix}-" not in name
+
+
+def _again(obj: Object) -> Object:
+    """Leave out what istiod keeps in its webhooks once it runs: CA bundles, and the validator's failure policy."""
+    hooks = []
+    for each in obj.get("webhooks") or ():
+        client = {key: value for key, value in (each.get("clientConfig") or {}).items() if key != "caBundle"}
+        hook = {**each, "clientConfig": client}
+        if obj["kind"] == "ValidatingWebhookConfiguration":
+            hook.pop("failurePolicy", None)
+        hooks.append(hook)
+    return {**obj, "webhooks": hooks}
 
 
 def digest_of(objects: Iterable[Object]) -> str:
@@ -84,16 +112,7 @@ def ordered(documents: Iterable[Object]) -> tuple[Object, ...]:
 
 def ready(objects: Sequence[Object]) -> tuple[Ref, ...]:
     """Name the workloads to wait for."""
-    return tuple(
-        Ref(
-            api_version=str(each["apiVersion"]),
-            kind=str(each["kind"]),
-            namespace=str(dig(each, "metadata", "namespace") or ""),
-            name=str(dig(each, "metadata", "name")),
-        )
-        for each in objects
-        if each.get("kind") in ("Deployment", "DaemonSet", "StatefulSet")
-    )
+    return tuple(ref_of(each) for each in objects if each.get("kind") in ("Deployment", "DaemonSet", "StatefulSet"))
 
 
 def load(text: str, *, where: str) -> list[dict[str, Any]]:

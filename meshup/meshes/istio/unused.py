@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from meshup.meshes.driver import Unused
 from meshup.meshes.istio.enrol import injected_by, wanted_of
 from meshup.meshes.istio.proxy import release_of
-from meshup.meshes.istio.words import REV
-from meshup.model.objects import Object, Ref, dig, labels, ref_of
+from meshup.meshes.istio.words import REV, TAG, revision_suffix
+from meshup.model.objects import Object, dig, labels, ref_of
 from meshup.model.runbook import Mesh
 from meshup.model.snapshot import Snapshot
 
@@ -35,43 +35,61 @@ def installed(snapshot: Snapshot) -> dict[str, str]:
     """Give revision -> release of every control plane, from its Deployment."""
     found: dict[str, str] = {}
     for each in snapshot.of("Deployment"):
-        if (
-            labels(each).get("app") == "istiod"
-            or labels(each).get("istio") == "pilot"
-            or labels(each).get("istio") == "istiod"
-        ):
+        if _is_plane(each):
             revision = labels(each).get(REV, "default")
             containers = dig(each, "spec", "template", "spec", "containers") or ()
             found[revision] = release_of(str(containers[0].get("image", ""))) if containers else ""
     return found
 
 
+def _is_plane(deployment: Object) -> bool:
+    return labels(deployment).get("app") == "istiod" or labels(deployment).get("istio") in ("pilot", "istiod")
+
+
 def in_use(snapshot: Snapshot) -> dict[str, str]:
-    """Give revision -> who uses it: pods that it injected, templates, gateways, tags and pins that ask for it."""
+    """Give revision -> who uses it: pods that it injected, templates, gateways, tags and pins that ask for it.
+
+    A control plane's own template carries the label too and uses nobody; so does a ReplicaSet that was scaled to 0.
+    """
     found: dict[str, str] = {}
     for pod in snapshot.of("Pod"):
         revision = injected_by(pod)
         if revision and dig(pod, "status", "phase") not in ("Succeeded", "Failed"):
-            found.setdefault(revision, f"pod {dig(pod, 'metadata', 'namespace')}/{dig(pod, 'metadata', 'name')}")
+            found.setdefault(revision, str(ref_of(pod)))
     for kind in ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "ReplicaSet"):
         for each in snapshot.of(kind):
             revision = wanted_of(each)
-            if revision:
+            old = kind == "ReplicaSet" and (
+                dig(each, "spec", "replicas") == 0 or dig(each, "metadata", "ownerReferences")
+            )
+            if revision and not old and not _is_plane(each):
                 found.setdefault(revision, str(ref_of(each)))
     for kind in ("Namespace", "Gateway"):
         for each in snapshot.of(kind):
             if labels(each).get(REV):
                 found.setdefault(labels(each)[REV], str(ref_of(each)))
-    for each in snapshot.of("MutatingWebhookConfiguration"):
-        tag = labels(each).get("istio.io/tag")
-        if tag and tag != "default":
-            found.setdefault(labels(each).get(REV, ""), f"tag {tag}")
+    for each in (*snapshot.of("MutatingWebhookConfiguration"), *snapshot.of("ValidatingWebhookConfiguration")):
+        revision = _pointed_at(each, snapshot)
+        if revision:
+            found.setdefault(revision, str(ref_of(each)))
     for pin in snapshot.pins:
-        if dig(pin, "status", "phase") in ("Requested", "Active", None):
-            revision = str(dig(pin, "spec", "to", "revision") or dig(pin, "spec", "toRevision") or "")
-            if revision:
-                found.setdefault(revision, f"pin {dig(pin, 'metadata', 'namespace')}/{dig(pin, 'metadata', 'name')}")
+        revision = str(dig(pin, "spec", "to", "revision") or "")
+        if revision and dig(pin, "status", "phase") in ("Requested", "Active", None):
+            found.setdefault(revision, str(ref_of(pin)))
     return found
+
+
+def _pointed_at(configuration: Object, snapshot: Snapshot) -> str:
+    """Give the revision that a tag or the default validator leads to; "" for a revision's own webhooks and others'."""
+    own = labels(configuration)
+    if own.get(TAG):
+        return own.get(REV, "")
+    services = {dig(each, "clientConfig", "service", "name") for each in configuration.get("webhooks") or ()}
+    for each in snapshot.of("Deployment"):
+        revision = labels(each).get(REV, "default")
+        if _is_plane(each) and dig(each, "metadata", "name") in services and own.get(REV) != revision:
+            return revision
+    return ""
 
 
 def find(snapshot: Snapshot, mesh: Mesh, *, keep: Sequence[str]) -> tuple[Unused, ...]:
@@ -93,11 +111,22 @@ def _parts(snapshot: Snapshot, mesh: Mesh, revision: str) -> Iterator[Object]:
     order = (*REMOVE_FIRST, *(kind for kind in OF_A_REVISION if kind not in REMOVE_FIRST))
     for kind in order:
         for each in snapshot.of(kind):
-            if labels(each).get(REV) != revision:
+            if not _is_part(each, revision):
                 continue
             namespace = dig(each, "metadata", "namespace")
             if namespace in (None, "", mesh.namespace):
                 yield each
+
+
+def _is_part(obj: Object, revision: str) -> bool:
+    """Tell whether an object is of one revision: by label, or, where the chart gives it none, by its own name."""
+    found = labels(obj)
+    if REV in found:
+        return found[REV] == revision and TAG not in found
+    suffix = revision_suffix(revision)
+    name = str(dig(obj, "metadata", "name"))
+    ours = found.get("app") in ("istiod", "istio-reader") or found.get("app.kubernetes.io/name") == "istiod"
+    return bool(suffix) and ours and (name.endswith(suffix) or f"{suffix}-" in name)
 
 
 def _size(obj: Object) -> tuple[int, int]:
@@ -131,10 +160,3 @@ def mebibytes(text: str) -> int:
         if text.endswith(unit):
             return int(float(text[: -len(unit)]) * size)
     return int(float(text or 0) / 2**20)
-
-
-def webhook_refs(snapshot: Snapshot, revision: str) -> tuple[Ref, ...]:
-    """Name the injector webhooks of one revision."""
-    return tuple(
-        ref_of(each) for each in snapshot.of("MutatingWebhookConfiguration") if labels(each).get(REV) == revision
-    )

@@ -1,0 +1,254 @@
+"""Everything that lives in the simulated cluster, wired to its store, and what can go wrong in it."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from meshup.model.objects import dig
+from meshup.model.program import Program
+from meshup.model.transport import Request, Response, TransportFailure
+from meshup.simulate.api.problems import Refusal
+from meshup.simulate.api.server import ApiServer, Logged
+from meshup.simulate.api.store import Change, Obj
+from meshup.simulate.world.batch import Batch
+from meshup.simulate.world.bits import owned_by
+from meshup.simulate.world.deployments import Deployments
+from meshup.simulate.world.evidence import Evidence
+from meshup.simulate.world.injector import Injectors
+from meshup.simulate.world.mesh import GATEWAYS, Gateways
+from meshup.simulate.world.nodes import Nodes
+from meshup.simulate.world.services import Services
+from meshup.simulate.world.sets import Sets
+from meshup.simulate.world.traffic import Harm, Traffic
+
+FAULTS: Mapping[str, str] = {
+    "server-first": "a service whose port speaks first is declared http: half of its requests fail once it is meshed",
+    "slow-when-meshed": "a service answers ten times slower once it is meshed",
+    "fails-when-strict": "a service fails once strict mode is on",
+    "bad-release": "a release makes requests fail: on: RELEASE",
+    "broken": "a service fails, meshed or not",
+    "image": "pods of a workload can't pull their image",
+    "crash": "pods of a workload crash",
+    "slow-pods": "pods of a workload start 60 s later",
+    "injector-down": "the injector of a revision answers nobody: on: istiod-REVISION",
+    "rejected-config": "the proxies of a service reject a configuration",
+    "api-errors": "the API server answers 503 to a share of requests: share: 0.1",
+    "api-throttled": "the API server answers 429 to a share of requests: share: 0.1",
+    "api-resets": "the answer to a share of requests is lost: share: 0.05",
+    "lease-stolen": "somebody takes the lock",
+    "clock-jump": "wall time jumps: by: seconds",
+    "kill": "meshup is cut off at a mutation: at: N, place: before or after",
+}
+"""Faults by name, with what they do. A fault names its service or workload under `on` as NAMESPACE/NAME."""
+
+
+class World:
+    """One cluster's inhabitants. programs: what containers named `meshup NAME` run."""
+
+    def __init__(self, server: ApiServer, *, programs: Mapping[str, Program] | None = None, seed: int = 1) -> None:
+        self.server = server
+        self._chance = random.Random(seed)
+        pods_of: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        self._pods_of = pods_of
+        self.services = Services(server)
+        self.traffic = Traffic(server)
+        self.nodes = Nodes(server, programs or {}, self._fetch)
+        self.injectors = Injectors(server)
+        self.gateways = Gateways(server)
+        self.evidence = Evidence(server, self.traffic, self.nodes, self.services)
+        self.injectors.reached = self.gateways.revision_up
+        self.traffic.gateway_pods = self._gateway_pods
+        self._controllers = (
+            self.traffic,
+            self.services,
+            self.nodes,
+            self.injectors,
+            self.gateways,
+            Deployments(server, pods_of),
+            Sets(server, pods_of),
+            Batch(server, pods_of),
+        )
+        self.faults: dict[str, Mapping[str, Any]] = {}
+        self._sick: dict[str, tuple[str, str]] = {}
+        self._slow: dict[str, float] = {}
+        self.nodes.trouble = self._trouble
+        self.nodes.slow = lambda pod: self._slow.get(self._workload_of(pod), 0.0)
+        server.store.subscribe(self._see)
+        server.before.append(self._before)
+        server.after.append(self._after)
+        self._shares: dict[str, float] = {}
+
+    def _see(self, change: Change) -> None:
+        if change.key == ("", "pods"):
+            owner = owned_by(change.new or change.old or {})
+            if owner is not None:
+                keys = self._pods_of[str(owner["uid"])]
+                (keys.discard if change.kind == "DELETED" else keys.add)((change.namespace, change.name))
+        for each in self._controllers:
+            each.see(change)
+
+    def _fetch(self, ip: str, url: str, host: str) -> tuple[int, str]:
+        return self.evidence.fetch(ip, url, host)
+
+    def _gateway_pods(self) -> list[Obj]:
+        found: list[Obj] = []
+        for gateway in self.server.store.list(GATEWAYS):
+            own = {"gateway.networking.k8s.io/gateway-name": gateway["metadata"]["name"]}
+            found += self.server.objects.list("pods", gateway["metadata"]["namespace"], own)
+        return found
+
+    def _workload_of(self, pod: Obj) -> str:
+        """Name the workload a pod comes from as namespace/name."""
+        namespace = pod["metadata"]["namespace"]
+        owner = owned_by(pod)
+        if owner is None:
+            return f"{namespace}/{pod['metadata']['name']}"
+        if owner.get("kind") == "ReplicaSet":
+            above = owned_by(self.server.objects.get("replicasets.apps", namespace, str(owner["name"])) or {})
+            return f"{namespace}/{above['name'] if above else owner['name']}"
+        if owner.get("kind") == "Job":
+            above = owned_by(self.server.objects.get("jobs.batch", namespace, str(owner["name"])) or {})
+            return f"{namespace}/{above['name'] if above else owner['name']}"
+        return f"{namespace}/{owner['name']}"
+
+    def _trouble(self, pod: Obj) -> tuple[str, str] | None:
+        for container in dig(pod, "spec", "containers") or ():
+            image = str(container.get("image", ""))
+            if image.endswith(":absent"):
+                return "ImagePullBackOff", f'Back-off pulling image "{image}"'
+        return self._sick.get(self._workload_of(pod))
+
+    # -- faults ------------------------------------------------------------------------------------------------------
+
+    def inject(self, spec: Mapping[str, Any]) -> str:
+        """Let something go wrong; give the fault's name, by which it is mended. Raises Refusal 400 for one unknown.
+
+        spec: {"fault": KIND, "on": "namespace/name", "name": NAME, "after_s": 0, further by kind}.
+        """
+        kind = str(spec.get("fault", ""))
+        if kind not in FAULTS:
+            raise Refusal(400, f"there is no fault {kind!r}; known: {', '.join(FAULTS)}")
+        name = str(spec.get("name") or (f"{kind}:{spec['on']}" if spec.get("on") else kind))
+        after = float(spec.get("after_s") or 0)
+        if after > 0:
+            self.server.clock.call_later(after, lambda: self._begin(name, kind, spec))
+        else:
+            self._begin(name, kind, spec)
+        return name
+
+    def _begin(self, name: str, kind: str, spec: Mapping[str, Any]) -> None:
+        self.traffic.count_all()
+        self.faults[name] = spec
+        on = str(spec.get("on") or "")
+        match kind:
+            case "server-first":
+                self.traffic.harms[name] = Harm(service=on, when="meshed", errors=float(spec.get("errors") or 0.5))
+            case "slow-when-meshed":
+                self.traffic.harms[name] = Harm(service=on, when="meshed", latency_factor=100.0)
+            case "fails-when-strict":
+                self.traffic.harms[name] = Harm(service=on, when="strict", errors=0.5)
+            case "broken":
+                self.traffic.harms[name] = Harm(service=on, when="always", errors=float(spec.get("errors") or 0.5))
+            case "bad-release":
+                self.traffic.harms[name] = Harm(service="*", when=f"release:{on}", errors=0.2)
+            case "image":
+                self._sick[on] = ("ImagePullBackOff", 'Back-off pulling image "registry.example/app:broken"')
+            case "crash":
+                self._sick[on] = ("CrashLoopBackOff", "back-off 10s restarting failed container=app")
+            case "slow-pods":
+                self._slow[on] = float(spec.get("seconds") or 60)
+            case "injector-down":
+                self.injectors.down.add(on)
+                self._look_again(on)
+            case "rejected-config":
+                for pod in self.traffic.pods(on):
+                    self.traffic.state(pod).rejected += 1
+            case "api-errors" | "api-throttled" | "api-resets":
+                self._shares[kind] = float(spec.get("share") or 0.1)
+            case "lease-stolen":
+                self._steal()
+            case "clock-jump":
+                self.server.clock.jump(float(spec.get("by") or 3600))
+            case _:
+                self._shares[kind] = float(spec.get("at") or 0)
+
+    def mend(self, name: str) -> bool:
+        """End a fault; tells whether there was one of that name."""
+        spec = self.faults.pop(name, None)
+        if spec is None:
+            return False
+        self.traffic.count_all()
+        self.traffic.harms.pop(name, None)
+        on = str(spec.get("on") or "")
+        self._sick.pop(on, None)
+        self._slow.pop(on, None)
+        self._shares.pop(str(spec.get("fault")), None)
+        if on in self.injectors.down:
+            self.injectors.down.discard(on)
+            self._look_again(on)
+        return True
+
+    def steer(self, body: Any) -> Any:
+        """Answer POST /simulator/faults: {"inject": SPEC} or {"mend": NAME} or a SPEC itself; {} lists what is on."""
+        if not isinstance(body, Mapping):
+            raise Refusal(400, "a fault is a JSON object")
+        if "mend" in body:
+            return {"mended": self.mend(str(body["mend"]))}
+        spec = body.get("inject") or (body if body.get("fault") else None)
+        if spec:
+            return {"injected": self.inject(spec)}
+        return {"faults": {name: dict(each) for name, each in self.faults.items()}, "known": dict(FAULTS)}
+
+    def _look_again(self, name: str) -> None:
+        for each in self.server.objects.list("deployments.apps"):
+            if each["metadata"]["name"] == name:
+                self.injectors.queue.add(each["metadata"]["namespace"], name)
+
+    def _steal(self) -> None:
+        lease = self.server.objects.get("leases.coordination.k8s.io", "meshup-system", "meshup")
+        if lease is not None:
+            spec = {
+                **lease["spec"],
+                "holderIdentity": "thief@elsewhere pid 1.1",
+                "renewTime": self.server.clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            }
+            self.server.objects.update("leases.coordination.k8s.io", {**lease, "spec": spec})
+
+    def _before(self, request: Request, logged: Logged) -> Response | None:
+        if request.path.startswith("/simulator/") or not self._shares:
+            return None
+        if self._chance.random() < self._shares.get("api-errors", 0.0):
+            return _status(503, "the server is currently unable to handle the request", "ServiceUnavailable")
+        if self._chance.random() < self._shares.get("api-throttled", 0.0):
+            answer = _status(429, "too many requests, please try again later", "TooManyRequests")
+            return Response(status=429, headers={**answer.headers, "retry-after": "1"}, body=answer.body)
+        del logged
+        return None
+
+    def _after(self, request: Request, logged: Logged, response: Response) -> Response:
+        del request, logged
+        if (
+            self._shares.get("api-resets")
+            and response.lines is None
+            and self._chance.random() < self._shares["api-resets"]
+        ):
+            raise TransportFailure("reset", "connection reset by peer", maybe_done=True)
+        return response
+
+
+def _status(code: int, message: str, reason: str) -> Response:
+    import json
+
+    body = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": code,
+    }
+    return Response(status=code, headers={"content-type": "application/json"}, body=json.dumps(body).encode())
