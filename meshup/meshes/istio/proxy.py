@@ -10,6 +10,8 @@ from meshup.model.objects import Object, labels
 
 def release_of(image: str) -> str:
     """Read a release from an image: its tag without a distribution suffix; "" for a digest alone."""
+    if image.startswith("sha256:"):
+        return ""
     name = image.partition("@")[0]
     tag = name.rpartition(":")[2] if ":" in name.rpartition("/")[2] else ""
     for suffix in ("-distroless", "-debug"):
