@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -213,7 +214,11 @@ def freeze(book: Runbook, snapshot: Snapshot) -> Runbook:
 
     An OptIn object beats the runbook; the newest of several counts, and one that says no always wins over the runbook.
     """
-    services = tuple(_opted(each, snapshot) for each in book.services)
+    said: dict[tuple[str, str], list[Object]] = defaultdict(list)
+    for each in snapshot.of("OptIn"):
+        name = str(dig(each, "spec", "service") or "").rpartition("/")[2]
+        said[str(dig(each, "metadata", "namespace")), name].append(each)
+    services = tuple(_opted(each, said.get((each.namespace, each.name), [])) for each in book.services)
     waves = tuple(_resolved(each, services, snapshot) for each in book.waves)
     return replace(book, services=services, waves=waves)
 
@@ -227,27 +232,21 @@ def _without(book: Runbook, names: Sequence[str]) -> Runbook:
 
 def pinned(book: Runbook, snapshot: Snapshot) -> Mapping[str, tuple[str, str]]:
     """Give the services that somebody holds elsewhere: (revision, why). No wave touches them; overdue pins hold too."""
+    known = {(each.namespace, each.name): each.id for each in book.services}
     found: dict[str, tuple[str, str]] = {}
-    for service in book.services:
-        for pin in snapshot.pins:
-            if dig(pin, "metadata", "namespace") != service.namespace or dig(pin, "spec", "service") != service.name:
-                continue
-            closed = (dig(pin, "status", "phase") or "Requested") in ("Closed", "Failed")
-            if closed or dig(pin, "spec", "to", "revision") == book.mesh.revision:
-                continue
-            release = dig(pin, "spec", "to", "release") or "none"
-            user, until = dig(pin, "spec", "user", "name"), str(dig(pin, "spec", "until") or "")[:10]
-            revision = str(dig(pin, "spec", "to", "revision") or "")
-            found[service.id] = (revision, f"{clean(user)} pinned it to {clean(release)} until {until}")
+    for pin in snapshot.pins:
+        name = known.get((str(dig(pin, "metadata", "namespace")), str(dig(pin, "spec", "service"))))
+        closed = (dig(pin, "status", "phase") or "Requested") in ("Closed", "Failed")
+        revision = str(dig(pin, "spec", "to", "revision") or "")
+        if name is None or closed or revision == book.mesh.revision:
+            continue
+        release = dig(pin, "spec", "to", "release") or "none"
+        user, until = dig(pin, "spec", "user", "name"), str(dig(pin, "spec", "until") or "")[:10]
+        found[name] = (revision, f"{clean(user)} pinned it to {clean(release)} until {until}")
     return found
 
 
-def _opted(service: Service, snapshot: Snapshot) -> Service:
-    said = [
-        each
-        for each in snapshot.of("OptIn", service.namespace)
-        if dig(each, "spec", "service") in (service.name, service.id)
-    ]
+def _opted(service: Service, said: Sequence[Object]) -> Service:
     if not said:
         return service
     newest = max(said, key=lambda each: (str(dig(each, "spec", "at") or ""), str(dig(each, "metadata", "name"))))

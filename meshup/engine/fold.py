@@ -43,8 +43,7 @@ class RunState:
     done: Mapping[str, Done] = field(default_factory=dict)
     made: Mapping[str, str] = field(default_factory=dict)
     open: tuple[Intent, ...] = ()
-    intents: tuple[Intent, ...] = ()
-    judgements: tuple[Judgement, ...] = ()
+    judgements: Sequence[Judgement] = ()
     looked: Mapping[tuple[str, str], Reading] = field(default_factory=dict)
     approvals: tuple[Approved, ...] = ()
     stopped: Stopped | None = None
@@ -63,73 +62,92 @@ def place_of(change: str) -> str:
     return change.removeprefix("undo:").rpartition("/")[0]
 
 
-def fold(entries: Sequence[Entry]) -> RunState:
-    """Fold entries in order. Raises ValueError for a journal that does not begin with Started."""
-    if not entries or not isinstance(entries[0], Started):
-        raise ValueError("a journal begins with its start")
-    first = entries[0]
-    places: dict[str, str] = {}
-    done: dict[str, Done] = {}
-    made: dict[str, str] = {}
-    open_: dict[str, Intent] = {}
-    intents: list[Intent] = []
-    judgements: list[Judgement] = []
-    looked: dict[tuple[str, str], Reading] = {}
-    approvals: list[Approved] = []
-    stopped: Stopped | None = None
-    finished: Finished | None = None
-    user, epoch, through = first.user, first.epoch, first.through
-    for entry in entries:
+class Folding:
+    """A fold that goes on: each entry is taken once, however long the journal is."""
+
+    def __init__(self, first: Entry) -> None:
+        if not isinstance(first, Started):
+            raise ValueError("a journal begins with its start")
+        self._first = first
+        self._user, self._epoch, self._through = first.user, first.epoch, first.through
+        self._places: dict[str, str] = {}
+        self._done: dict[str, Done] = {}
+        self._made: dict[str, str] = {}
+        self._open: dict[str, Intent] = {}
+        self._judgements: list[Judgement] = []
+        self._looked: dict[tuple[str, str], Reading] = {}
+        self._approvals: list[Approved] = []
+        self._stopped: Stopped | None = None
+        self._finished: Finished | None = None
+
+    def add(self, entry: Entry) -> None:
+        """Take the next entry."""
         match entry:
             case Started():
                 pass
             case TakenOver():
-                user, epoch, through = entry.user, entry.epoch, entry.through
-                stopped = finished = None
+                self._user, self._epoch, self._through = entry.user, entry.epoch, entry.through
+                self._stopped = self._finished = None
             case Intent():
-                open_[entry.change] = entry
-                intents.append(entry)
+                self._open[entry.change] = entry
             case Done():
-                open_.pop(entry.change, None)
-                done[entry.change] = entry
+                self._open.pop(entry.change, None)
+                self._done[entry.change] = entry
                 if entry.uid and not entry.change.startswith("undo:"):
-                    made[entry.change] = entry.uid
+                    self._made[entry.change] = entry.uid
             case Failed():
-                open_.pop(entry.change, None)
+                self._open.pop(entry.change, None)
             case Looked():
-                looked.setdefault((entry.place, entry.gate), entry.reading)
+                self._looked.setdefault((entry.place, entry.gate), entry.reading)
             case Judgement():
-                judgements.append(entry)
+                self._judgements.append(entry)
             case Reached():
-                if entry.how != "disarmed":
-                    places.pop(entry.place, None)
-                    places[entry.place] = entry.how
-                if entry.how in ("undone", "disarmed"):
-                    done = {key: value for key, value in done.items() if place_of(key) != entry.place}
-                    looked = {key: value for key, value in looked.items() if key[0] != entry.place}
+                self._reach(entry)
             case Approved():
-                approvals.append(entry)
+                self._approvals.append(entry)
             case Stopped():
-                stopped = entry
+                self._stopped = entry
             case Finished():
-                finished, stopped = entry, None
-    return RunState(
-        run=first.run,
-        plan=first.plan,
-        plan_kind=first.plan_kind,
-        user=user,
-        epoch=epoch,
-        cluster_uid=first.cluster_uid,
-        started_at=first.at,
-        through=through,
-        places=places,
-        done=done,
-        made=made,
-        open=tuple(open_.values()),
-        intents=tuple(intents),
-        judgements=tuple(judgements),
-        looked=looked,
-        approvals=tuple(approvals),
-        stopped=stopped,
-        finished=finished,
-    )
+                self._finished, self._stopped = entry, None
+
+    def _reach(self, entry: Reached) -> None:
+        if entry.how != "disarmed":
+            self._places.pop(entry.place, None)
+            self._places[entry.place] = entry.how
+        if entry.how in ("undone", "disarmed"):
+            self._done = {key: value for key, value in self._done.items() if place_of(key) != entry.place}
+            self._looked = {key: value for key, value in self._looked.items() if key[0] != entry.place}
+
+    @property
+    def state(self) -> RunState:
+        """Give where the run stands now; what it holds goes on changing with the next entry."""
+        first = self._first
+        return RunState(
+            run=first.run,
+            plan=first.plan,
+            plan_kind=first.plan_kind,
+            user=self._user,
+            epoch=self._epoch,
+            cluster_uid=first.cluster_uid,
+            started_at=first.at,
+            through=self._through,
+            places=self._places,
+            done=self._done,
+            made=self._made,
+            open=tuple(self._open.values()),
+            judgements=self._judgements,
+            looked=self._looked,
+            approvals=tuple(self._approvals),
+            stopped=self._stopped,
+            finished=self._finished,
+        )
+
+
+def fold(entries: Sequence[Entry]) -> RunState:
+    """Fold entries in order. Raises ValueError for a journal that does not begin with Started."""
+    if not entries:
+        raise ValueError("a journal begins with its start")
+    folding = Folding(entries[0])
+    for entry in entries:
+        folding.add(entry)
+    return folding.state

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
 
-from meshup.engine.fold import RunState, fold
+from meshup.engine.fold import Folding, RunState
 from meshup.engine.session import Session
 from meshup.journal.store import JournalStore
 from meshup.model.events import ChangeEnded, ChangeStarted, GateAnswered, PlaceEnded
@@ -25,16 +25,28 @@ class RunLog:
 
     def __init__(self, session: Session, store: JournalStore, entries: Sequence[Entry], *, epoch: int) -> None:
         self.session, self.store, self.epoch = session, store, epoch
-        self._entries = list(entries)
         self._waiting: list[Entry] = []
-        self._state: RunState | None = None
+        self._folding: Folding | None = None
+        for each in entries:
+            self._take(each)
 
     @property
     def state(self) -> RunState:
         """The fold over everything, stored or waiting to be."""
-        if self._state is None:
-            self._state = fold([*self._entries, *self._waiting])
-        return self._state
+        if self._folding is None:
+            raise ValueError("a journal begins with its start")
+        return self._folding.state
+
+    def _take(self, entry: Entry) -> None:
+        if self._folding is None:
+            self._folding = Folding(entry)
+        else:
+            self._folding.add(entry)
+
+    def _later(self, entry: Entry) -> None:
+        """Keep an entry for the next append; the fold knows it at once."""
+        self._waiting.append(entry)
+        self._take(entry)
 
     def now(self) -> str:
         """Give the time of an entry."""
@@ -46,9 +58,9 @@ class RunLog:
         if not batch:
             return
         self.store.append(batch)
-        self._entries += batch
         self._waiting = []
-        self._state = None
+        for each in entries:
+            self._take(each)
 
     def intents(self, place: str, changes: Sequence[PlannedChange]) -> None:
         """Store the intents of a group, together with the ends of the group before."""
@@ -65,12 +77,10 @@ class RunLog:
 
     def not_begun(self, changes: Sequence[PlannedChange]) -> None:
         """Note that changes, whose intents were stored ahead, were never sent."""
-        self._waiting += [
-            Failed(at=self.now(), change=each.id, why="not begun: what came before it stopped the wave")
-            for each in changes
-            if each.id not in self.state.done
-        ]
-        self._state = None
+        for each in changes:
+            if each.id not in self.state.done:
+                why = "not begun: what came before it stopped the wave"
+                self._later(Failed(at=self.now(), change=each.id, why=why))
 
     def _intent(self, planned: PlannedChange) -> Intent:
         change = planned.change
@@ -87,10 +97,7 @@ class RunLog:
 
     def done(self, place: str, planned: PlannedChange, *, uid: str, resource_version: str, wrote: bool) -> None:
         """Note that a change is done; stored with the next group or by `flush`."""
-        self._waiting.append(
-            Done(at=self.now(), change=planned.id, uid=uid, resource_version=resource_version, wrote=wrote)
-        )
-        self._state = None
+        self._later(Done(at=self.now(), change=planned.id, uid=uid, resource_version=resource_version, wrote=wrote))
         self.session.watcher.tell(
             ChangeEnded(
                 at=self.session.clock.now(),
@@ -123,14 +130,12 @@ class RunLog:
 
     def looked(self, place: str, gate: str, reading: Reading) -> None:
         """Keep a first reading; stored with the next append."""
-        self._waiting.append(Looked(at=self.now(), place=place, gate=gate, reading=reading))
-        self._state = None
+        self._later(Looked(at=self.now(), place=place, gate=gate, reading=reading))
 
     def judged(self, place: str, judged: Judged) -> Judgement:
         """Keep a gate's answer with its evidence: stored at once when it stops the wave, else with what comes next."""
         entry = Judgement(at=self.now(), place=place, judged=fitting(judged))
-        self._waiting.append(entry)
-        self._state = None
+        self._later(entry)
         if judged.verdict.answer > Answer.SKIPPED:
             self.flush()
         self.session.watcher.tell(GateAnswered(at=self.session.clock.now(), judgement=entry))

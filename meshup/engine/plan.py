@@ -279,9 +279,10 @@ def _pods(service: Service, snapshot: Snapshot) -> int:
 
 def _unjudged(drafting: Drafting, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     found = dict(drafting.unjudged)
+    services = {each.id: each for each in drafting.book.services}
     for place in drafting.places:
         for name in place.services:
-            service = next((each for each in drafting.book.services if each.id == name), None)
+            service = services.get(name)
             if service is None or name in found or service.workload.kind in ("CronJob", "Job"):
                 continue
             if _pods(service, snapshot) == 0:
