@@ -1,0 +1,177 @@
+"""Clusters for a sweep: served by processes of their own, forked at will, compared field by field."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wire import ask
+
+HERE = Path(__file__).resolve().parent
+MESHUP = Path(sys.executable).parent / "meshup"
+OWN = "meshup-system"
+PASSING = frozenset(
+    {"Pod", "ReplicaSet", "ControllerRevision", "Event", "Endpoints", "EndpointSlice", "Lease", "PodMetrics", "Node"}
+)
+"""Kinds that controllers make and unmake, or that tell the time; what matters of them follows from their owners."""
+STAMPS = ("meshup.dev/run", "meshup.dev/step", "meshup.dev/epoch")
+"""Annotations whose values name the run; that they are there is compared, their values are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One call of the program. code: negative = ended by that signal."""
+
+    arguments: tuple[str, ...]
+    code: int
+    said: str
+
+    def __str__(self) -> str:
+        return f"$ meshup {' '.join(self.arguments)}\n{self.said}\nexit {self.code}"
+
+
+class Cluster:
+    """One served cluster and a folder with its kubeconfig; work: where runbook and plan are."""
+
+    def __init__(self, url: str, folder: Path, work: Path, server: subprocess.Popen[str] | None = None) -> None:
+        self.url, self.folder, self.work, self._server = url, folder, work, server
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "simulator",
+            "clusters": [{"name": "simulator", "cluster": {"server": url}}],
+            "users": [{"name": "admin", "user": {"token": "simulator-admin"}}],
+            "contexts": [{"name": "simulator", "context": {"cluster": "simulator", "user": "admin"}}],
+        }
+        (folder / "kubeconfig").write_text(json.dumps(config))
+
+    def fork(self, name: str) -> Cluster:
+        """Give a second cluster that is what this one is now."""
+        made = ask(self.url, {"sweep": "fork"})
+        return Cluster(made["url"], self.folder.parent / name, self.work)
+
+    def end(self) -> None:
+        """Stop serving it."""
+        ask(self.url, {"sweep": "end"})
+        if self._server is not None:
+            self._server.wait(10)
+            if self._server.stdout is not None:
+                self._server.stdout.close()
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin a call of the program."""
+        env = {**os.environ, "KUBECONFIG": str(self.folder / "kubeconfig"), "HOME": str(self.folder), "CI": "true"}
+        return subprocess.Popen(
+            [str(MESHUP), *arguments],
+            cwd=self.work,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, timeout: float = 180.0) -> Ran:
+        """Call the program and wait for its end."""
+        return self.wait(self.begin(*arguments), arguments, timeout=timeout)
+
+    @staticmethod
+    def wait(process: subprocess.Popen[str], arguments: Sequence[str], *, timeout: float = 180.0) -> Ran:
+        """Wait for the end of a call."""
+        try:
+            said, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said, _ = process.communicate()
+            said += f"\nstill under way after {timeout:.0f} s"
+        return Ran(tuple(arguments), process.returncode, said)
+
+    def killed(self, number: int, when: str, *arguments: str) -> Ran:
+        """Call the program and kill it at its mutating request of that number."""
+        process = self.begin(*arguments)
+        ask(self.url, {"sweep": "rule", "number": number, "when": when, "pid": process.pid})
+        return self.wait(process, arguments)
+
+    def writes(self) -> list[str]:
+        """Give what was written since the fork, or since a rule was set."""
+        return list(ask(self.url, {"sweep": "seen"})["seen"])
+
+    def forget_writes(self) -> None:
+        """Begin the list of writes anew."""
+        ask(self.url, {"sweep": "rule", "number": 0, "when": "before", "pid": 0})
+
+    def state(self) -> dict[str, Any]:
+        """Give everything that is there and stays, by name, without times, versions and identities."""
+        found = {}
+        for each in ask(self.url, {"sweep": "objects"})["objects"]:
+            meta = each["metadata"]
+            if each.get("kind") in PASSING or (each.get("kind") == "ConfigMap" and meta.get("namespace") == OWN):
+                continue
+            found[f"{each.get('kind')} {meta.get('namespace', '')}/{meta['name']}"] = lasting(each)
+        return found
+
+
+def lasting(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what of an object does not depend on when and by which process it was written."""
+    meta = obj["metadata"]
+    notes = {key: "*" if key in STAMPS else value for key, value in (meta.get("annotations") or {}).items()}
+    owners = sorted(
+        (
+            each["manager"],
+            each["operation"],
+            each.get("subresource", ""),
+            json.dumps(each.get("fieldsV1"), sort_keys=True),
+        )
+        for each in meta.get("managedFields") or ()
+        if not each.get("subresource")
+    )
+    kept = {key: value for key, value in obj.items() if key not in ("metadata", "status", "apiVersion")}
+    kept["metadata"] = {
+        "labels": meta.get("labels") or {},
+        "annotations": notes,
+        "finalizers": meta.get("finalizers") or [],
+        "owners": owners,
+    }
+    return kept
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Name what is in one state and not so in the other, at most 12."""
+    found = [f"only in the first: {each}" for each in sorted(one.keys() - other.keys())]
+    found += [f"only in the second: {each}" for each in sorted(other.keys() - one.keys())]
+    for name in sorted(one.keys() & other.keys()):
+        found += [f"{name}{path}" for path in _paths(one[name], other[name])]
+    return found[:12]
+
+
+def _paths(one: Any, other: Any, path: str = "") -> list[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return [
+            each
+            for key in sorted(one.keys() | other.keys())
+            for each in _paths(one.get(key), other.get(key), f"{path}.{key}")
+        ]
+    return [] if one == other else [f"{path}: {str(one)[:160]} / {str(other)[:160]}"]
+
+
+def serve(folder: Path, *arguments: str) -> Cluster:
+    """Start the scenario's cluster in a process of its own."""
+    server = subprocess.Popen(
+        [sys.executable, str(HERE / "scenario.py"), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert server.stdout is not None
+    url = server.stdout.readline().strip()
+    assert url.startswith("http://"), "the cluster did not come up"
+    work = folder / "work"
+    work.mkdir()
+    return Cluster(url, folder / "first", work, server)

@@ -1,0 +1,193 @@
+"""A real `meshup apply` is killed at every write it makes; one resume converges, a second one writes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from clusters import Cluster, Ran, differences, serve
+
+pytestmark = pytest.mark.sweep
+
+SIDE_BY_SIDE = 2
+EVERY = int(os.environ.get("MESHUP_SWEEP_EVERY", "1"))
+"""Take every so many points; 1 = all. For a quick look while working, never for a verdict."""
+NO_RUN = "MU2305"
+BOTH = ("before", "after")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a run between two places. before, after: the cluster at both ends. writes: what it sent."""
+
+    through: str
+    arguments: tuple[str, ...]
+    before: Cluster
+    after: Cluster
+    writes: tuple[str, ...]
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One kill: at which write of which segment, and on which side of its effect."""
+
+    segment: Segment
+    number: int
+    when: str
+
+    def __str__(self) -> str:
+        return f"{self.segment.through} {self.when} {self.number}: {self.segment.writes[self.number - 1]}"
+
+
+def is_journal(write: str) -> bool:
+    """Tell whether a write is one of the journal's own."""
+    return "/namespaces/meshup-system/configmaps" in write
+
+
+def places(plan: dict) -> list[str]:
+    """Give every place a run may stop at, in order."""
+    found = []
+    for stage in plan["stages"]:
+        names = [wave["name"] for wave in stage["waves"] if wave["name"]]
+        found += [f"{stage['name']}/{name}" for name in names] or [stage["name"]]
+    return found
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The shop with a runbook and a plan, nothing applied."""
+    cluster = serve(tmp_path_factory.mktemp("sweep"), "shop")
+    try:
+        prepare(cluster)
+        yield cluster
+    finally:
+        cluster.end()
+
+
+def prepare(cluster: Cluster) -> None:
+    """Write runbook and plan."""
+    for call in (("init",), ("plan", "--out", "p.plan.json")):
+        done = cluster.run(*call)
+        assert done.code == 0, str(done)
+
+
+@pytest.fixture(scope="module")
+def segments(first: Cluster) -> Iterator[list[Segment]]:
+    """The whole run in parts, performed once without a kill; the clusters between them stay."""
+    found: list[Segment] = []
+    before = first
+    shown = first.run("show", "p.plan.json", "-o", "json")
+    for number, through in enumerate(places(json.loads(shown.said))):
+        after = before.fork(f"reference-{number}")
+        how = ("p.plan.json",) if number == 0 else ("--resume",)
+        arguments = ("apply", *how, "--yes", "--through", through)
+        done = after.run(*arguments)
+        assert done.code in (0, 3), str(done)
+        found.append(Segment(through, arguments, before, after, tuple(after.writes()), done.code))
+        before = after
+        if done.code:
+            break
+    assert found
+    yield found
+    for each in found:
+        each.after.end()
+
+
+def killed_and_resumed(point: Point, resume: tuple[str, ...], wanted: Cluster) -> str:
+    """Play one point; "" when all is as it should be, else what is wrong."""
+    cluster = point.segment.before.fork(f"kill-{abs(hash(str(point)))}")
+    try:
+        dead = cluster.killed(point.number, point.when, *point.segment.arguments)
+        if dead.code != -9:
+            return f"{point}: it was not killed\n{dead}"
+        done = cluster.run(*resume)
+        if done.code != point.segment.code and NO_RUN in done.said:
+            # Nothing was recorded yet, so there is nothing to resume: the same call begins anew.
+            done = cluster.run(*point.segment.arguments)
+        if done.code != point.segment.code:
+            return f"{point}: the resume ended otherwise\n{done}"
+        wrong = differences(cluster.state(), wanted.state())
+        if wrong:
+            return f"{point}: another state\n" + "\n".join(wrong)
+        return _writes_nothing(cluster, point, resume)
+    finally:
+        cluster.end()
+
+
+def _writes_nothing(cluster: Cluster, point: Point, resume: tuple[str, ...]) -> str:
+    cluster.forget_writes()
+    again: Ran = cluster.run(*resume)
+    if again.code != point.segment.code or cluster.writes():
+        return f"{point}: a second resume wrote {cluster.writes()}\n{again}"
+    return ""
+
+
+def swept(points: list[Point], play: Callable[[Point], str]) -> list[str]:
+    """Play points side by side; give what went wrong."""
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return [each for each in pool.map(play, points[::EVERY]) if each]
+
+
+def told(what: str, points: list[Point], wrong: list[str]) -> str:
+    """Say in one line how much was covered."""
+    chosen = points[::EVERY]
+    journal = sum(1 for each in chosen if is_journal(each.segment.writes[each.number - 1]))
+    return (
+        f"{what}: {len(chosen)} / {len(points)} points covered, {len(chosen) - len(wrong)} as they should be; "
+        f"{journal} of them at the journal's own writes"
+    )
+
+
+def test_every_write_of_an_apply(segments: list[Segment], covered: Callable[[str], None]) -> None:
+    points = [
+        Point(segment, number, when)
+        for segment in segments
+        for number in range(1, len(segment.writes) + 1)
+        for when in BOTH
+    ]
+    assert points
+
+    def play(point: Point) -> str:
+        resume = ("apply", "--resume", "--yes", "--through", point.segment.through)
+        return killed_and_resumed(point, resume, point.segment.after)
+
+    wrong = swept(points, play)
+    covered(told("apply", points, wrong))
+    assert wrong == [], "\n\n".join(wrong[:5])
+
+
+def test_every_write_of_a_rollback(first: Cluster, segments: list[Segment], covered: Callable[[str], None]) -> None:
+    last = segments[-1].after
+    after = last.fork("rolled-back")
+    arguments = ("rollback", "--run", "--yes")
+    done = after.run(*arguments)
+    assert done.code == 0, str(done)
+    segment = Segment("rollback", arguments, last, after, tuple(after.writes()), done.code)
+    try:
+        assert differences(after.state(), first.state()) == []
+        points = [Point(segment, number, when) for number in range(1, len(segment.writes) + 1) for when in BOTH]
+        wrong = swept(points, lambda point: killed_and_resumed(point, ("apply", "--resume", "--yes"), first))
+        covered(told("rollback --run", points, wrong))
+        assert wrong == [], "\n\n".join(wrong[:5])
+    finally:
+        after.end()
+
+
+def test_the_folder_is_not_needed_to_resume(segments: list[Segment], tmp_path: Path) -> None:
+    """A colleague has a kubeconfig and nothing else."""
+    segment = max(segments, key=lambda each: len(each.writes))
+    cluster = segment.before.fork("colleague")
+    try:
+        cluster.killed(len(segment.writes) // 2 or 1, "after", *segment.arguments)
+        cluster.work = tmp_path
+        done = cluster.run("apply", "--resume", "--yes", "--through", segment.through)
+        assert done.code == segment.code, str(done)
+        assert differences(cluster.state(), segment.after.state()) == []
+    finally:
+        cluster.end()
