@@ -73,7 +73,7 @@ def test_a_watch_streams_while_others_write(front):
 def test_time_moves_when_told_to(front):
     body = json.loads(call(front, "POST", "/simulator/clock", {"advance_s": 12.5})[1])
     assert body["elapsed_s"] == 12.5
-    response, raw = call(front, "GET", "/simulator/clock")
+    _, raw = call(front, "GET", "/simulator/clock")
     assert json.loads(raw)["now"] == "2026-11-02T09:00:12.500000Z"
     assert call(front, "GET", CM)[0].getheader("x-meshup-time") == "2026-11-02T09:00:12.500000Z"
     assert call(front, "POST", "/simulator/clock", {"advance_s": -1})[0].status == 400

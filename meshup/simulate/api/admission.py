@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from meshup.simulate.api import podsecurity, quota, rbac, validate
+from meshup.simulate.api import podsecurity, quota, rbac, rules, validate
 from meshup.simulate.api import schema as sc
-from meshup.simulate.api.defaults import admit_pod
 from meshup.simulate.api.kinds import Kind
+from meshup.simulate.api.pod_defaults import admit_pod
 from meshup.simulate.api.problems import forbidden, invalid, not_found
 from meshup.simulate.api.shaping import How, settled
 from meshup.simulate.api.store import Obj, Store, copied
@@ -96,10 +96,10 @@ class Admission:
             return
         namespace = obj["metadata"].get("namespace", "")
         if kind.kind in ("Role", "ClusterRole"):
-            rules = list(obj.get("rules") or ())
+            wanted = list(obj.get("rules") or ())
         else:
-            rules = list(rbac.role_of(self._store, obj, namespace).get("rules") or ())
-        missing = rbac.not_held(self._store, how.user, namespace, rules)
+            wanted = list(rbac.role_of(self._store, obj, namespace).get("rules") or ())
+        missing = rbac.not_held(self._store, how.user, namespace, wanted)
         if not missing:
             return
         groups = " ".join(f'"{each}"' for each in how.user.groups)
@@ -134,6 +134,6 @@ def validated(kind: Kind, obj: Obj, old: Obj | None, node: dict[str, Any]) -> No
         required = [each for each in node.get("required", ()) if each != "metadata"]
         causes += validate.by_schema(body, {**node, "required": required}, "")
     else:
-        causes += validate.built_in(obj, old, kind.kind)
+        causes += rules.built_in(obj, old, kind.kind)
     if causes:
         raise invalid(kind.kind, kind.group, obj["metadata"].get("name", ""), causes)

@@ -32,6 +32,7 @@ class Housekeeping:
         self._dependents: dict[str, set[tuple[Key, str, str]]] = {}
         self._uids: set[str] = set()
         self._quotas_due: set[str] = set()
+        self._leaving: set[str] = set()
         store.subscribe(self._see)
 
     def _see(self, change: Change) -> None:
@@ -47,12 +48,13 @@ class Housekeeping:
             if self._dependents.get(uid):
                 self._clock.call_later(GARBAGE_S, lambda: self._orphaned(uid))
             for owner in change.old["metadata"].get("ownerReferences") or ():
-                if owner.get("blockOwnerDeletion"):
+                if owner.get("blockOwnerDeletion") and owner["uid"] in self._leaving:
                     self._clock.call_later(GARBAGE_S, partial(self._foreground, owner["uid"]))
         elif change.new is not None and change.new["metadata"].get("deletionTimestamp"):
             finalizers = change.new["metadata"].get("finalizers") or ()
             uid = change.new["metadata"]["uid"]
             if "foregroundDeletion" in finalizers:
+                self._leaving.add(uid)
                 self._clock.call_later(GARBAGE_S, lambda: self._foreground(uid))
             if "orphan" in finalizers:
                 self._clock.call_later(GARBAGE_S, lambda: self._orphan(change.key, change.namespace, change.name))

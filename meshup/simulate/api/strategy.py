@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from meshup.simulate.api import definitions
-from meshup.simulate.api.defaults import fresh_status
 from meshup.simulate.api.kinds import Kind
+from meshup.simulate.api.pod_defaults import fresh_status
 from meshup.simulate.api.store import Obj, copied
 
 FIXED = (

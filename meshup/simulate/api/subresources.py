@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from meshup.model.objects import dig, matches
-from meshup.simulate.api import cells, definitions, jsonpath, reviews
+from meshup.simulate.api import ages, definitions, jsonpath, reviews
 from meshup.simulate.api.kinds import Kind
 from meshup.simulate.api.patch import json_patch, merge_patch
 from meshup.simulate.api.problems import Refusal, bad_request, cause, conflict, invalid, not_found, not_here
@@ -47,8 +47,8 @@ def scale_of(store: Store, kind: Kind, namespace: str, name: str) -> Obj:
     meta = obj["metadata"]
     names = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     status: Obj = {"replicas": jsonpath.first(obj, actual) or 0}
-    shown = jsonpath.first(obj, selector) if selector else cells.selector(dig(obj, "spec", "selector"))
-    if shown and shown != cells.NONE:
+    shown = jsonpath.first(obj, selector) if selector else ages.selector(dig(obj, "spec", "selector"))
+    if shown and shown != ages.NONE:
         status["selector"] = shown
     replicas = jsonpath.first(obj, wished) or 0
     return {

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from meshup.model.objects import dig
-from meshup.simulate.api import cells, jsonpath
+from meshup.simulate.api import ages, cells, jsonpath
 from meshup.simulate.api.kinds import Kind, shape
 from meshup.simulate.api.store import Obj
 
@@ -82,7 +82,7 @@ def _custom(columns: list[Obj]) -> tuple[list[Obj], Callable[[Obj, datetime], li
         for each in wanted:
             value = jsonpath.first(obj, each["jsonPath"])
             if each["type"] == "date":
-                found.append(cells.age(value, now) if value is not None else None)
+                found.append(ages.age(value, now) if value is not None else None)
             elif each["type"] == "string" and value is not None:
                 found.append(jsonpath.text(value))
             else:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from meshup.simulate.api import definitions, ownership
+from meshup.simulate.api import definitions, deletion, ownership
 from meshup.simulate.api.admission import Admission, validated
 from meshup.simulate.api.allocation import Addresses
 from meshup.simulate.api.kinds import Kind
@@ -200,30 +200,11 @@ class Writes:
         """DELETE; gives the object and whether it is gone now. Raises Refusal."""
         old = self.must(kind, namespace, name)
         meta = old["metadata"]
-        wanted = options.get("preconditions") or {}
-        for key, title, maybe in (
-            ("uid", "UID", "The object might have been deleted and then recreated"),
-            ("resourceVersion", "ResourceVersion", "The object might have been modified"),
-        ):
-            if wanted.get(key) and wanted[key] != meta[key]:
-                told = f"the {title} in the precondition ({wanted[key]}) does not match the {title} in record ({meta[key]})"
-                refusal = conflict(kind.kind, kind.group, name, f"{told}. {maybe}")
-                raise refusal
+        deletion.check(kind, old, options)
         if not how.controller:
             self.admission.deleting(kind, old, how)
-        policy = options.get("propagationPolicy")
-        if options.get("orphanDependents") is not None:
-            policy = "Orphan" if options["orphanDependents"] else policy
-        finalizers = [each for each in meta.get("finalizers") or () if each not in ("orphan", "foregroundDeletion")]
-        if policy == "Foreground":
-            finalizers.append("foregroundDeletion")
-        elif policy == "Orphan":
-            finalizers.append("orphan")
-        elif policy is None:
-            finalizers = list(meta.get("finalizers") or ())
-        if kind.key == definitions.KEY and "customresourcecleanup.apiextensions.k8s.io" not in finalizers:
-            finalizers.append("customresourcecleanup.apiextensions.k8s.io")
-        grace = self._grace(kind, old, options)
+        finalizers = deletion.finalizers(kind, old, options)
+        grace = deletion.grace(kind, old, options)
         namespaced = bool(kind.key == NAMESPACES and (old.get("spec") or {}).get("finalizers"))
         if not (finalizers or grace or namespaced):
             if not how.dry_run:
@@ -242,14 +223,6 @@ class Writes:
         if namespaced:
             new["status"] = {**(old.get("status") or {}), "phase": "Terminating"}
         return (new if how.dry_run else self.store.put(kind.key, new)), False
-
-    def _grace(self, kind: Kind, old: Obj, options: Obj) -> int:
-        if kind.kind != "Pod" or not old["spec"].get("nodeName"):
-            return 0
-        if (old.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-            return 0
-        sent = options.get("gracePeriodSeconds")
-        return int(old["spec"].get("terminationGracePeriodSeconds", 30) if sent is None else sent)
 
     def must(self, kind: Kind, namespace: str, name: str) -> Obj:
         """Give an object. Raises Refusal 404."""
