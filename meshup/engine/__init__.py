@@ -4,7 +4,7 @@ What the commands call, each with a `session.Session`:
 
 - `planning.make_plan(session, book, context=, full=, accept=)`; `planfile.text_of(plan)`, `planfile.parse(text, where=)`.
 - `execute.apply(session, plan, through=)` performs any plan, those of a way back too; `execute.resume(session, run=,
-  through=)`; `execute.accepting(plan, doors)`.
+  through=)`; `planfile.accepting(plan, doors)`.
 - `rollback.service_plan(session, service, to=, reason=, until=, book=)`, `rollback.choices(session, book)`,
   `taking_back.stage_plan(session, stage, run=)`, `taking_back.run_plan(session, run)`; `undo.as_kubectl(change)`.
 - `approving.approve(session, place, plan=, lasts=)`.

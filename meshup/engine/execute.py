@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from meshup.engine.drift import moved, stale
 from meshup.engine.ending import ended, of_error, result
@@ -13,7 +12,7 @@ from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
 from meshup.engine.pinning import settle_pin, write_pin
 from meshup.engine.place import Place, places
-from meshup.engine.planfile import sealed, text_of
+from meshup.engine.planfile import text_of
 from meshup.engine.refusals import blocked, check_cluster, interrupted_run, refuse_stale
 from meshup.engine.session import Session
 from meshup.engine.wave import Held, WaveRun
@@ -22,7 +21,7 @@ from meshup.journal.runs import open_store
 from meshup.model.events import Outcome, RunStarted
 from meshup.model.journal import Started, TakenOver
 from meshup.model.plan import Plan
-from meshup.model.problem import Exit, MeshupError, Refused, UsageError
+from meshup.model.problem import Exit, MeshupError, Refused
 from meshup.model.verdict import Answer
 
 AGAIN = "meshup apply --resume"
@@ -48,23 +47,6 @@ def apply(session: Session, plan: Plan, *, through: str = "") -> Outcome:
         raise interrupted_run(state)
     refuse_stale(session, plan, plan.basis, run="", changed=False)
     return _begin(session, plan, wanted, through=through)
-
-
-def accepting(plan: Plan, names: Sequence[str]) -> Plan:
-    """Give the plan with further one-way doors accepted by name; its digest says so. Raises UsageError (MU2113)."""
-    further = sorted(set(names) - set(plan.accepted_one_way))
-    unknown = [each for each in further if each not in plan.one_way]
-    if unknown:
-        raise UsageError(
-            f'the plan has no one-way change "{unknown[0]}"',
-            code="MU2113",
-            why=f"it has: {', '.join(plan.one_way)}" if plan.one_way else "everything in it can be taken back",
-            fix="correct --accept-one-way",
-            cluster="nothing was changed",
-        )
-    if not further:
-        return plan
-    return sealed(replace(plan, accepted_one_way=tuple(sorted({*plan.accepted_one_way, *further}))))
 
 
 def resume(session: Session, *, run: str = "", through: str = "") -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -126,6 +126,18 @@ def _not_a_plan(where: str, line: int, why: str) -> UsageError:
     )
 
 
-def accepting(plan: Plan, doors: tuple[str, ...]) -> Plan:
-    """Give the plan with further one-way doors accepted by name; its content and digest stay as they were saved."""
+def accepting(plan: Plan, doors: Sequence[str]) -> Plan:
+    """Give the plan with further one-way doors accepted by name; its content and digest stay as they were saved.
+
+    Raises UsageError (MU2113) for a door that the plan does not have.
+    """
+    unknown = next((each for each in doors if each not in plan.one_way), None)
+    if unknown is not None:
+        raise UsageError(
+            f'the plan has no one-way change "{unknown}"',
+            code="MU2113",
+            why=f"it has: {', '.join(plan.one_way)}" if plan.one_way else "everything in it can be taken back",
+            fix="correct --accept-one-way",
+            cluster="nothing was changed",
+        )
     return replace(plan, accepted_one_way=tuple(dict.fromkeys([*plan.accepted_one_way, *doors]))) if doors else plan

@@ -10,7 +10,8 @@ from killing import Killed
 from littleworld import BOOK, Put, World, config
 from toymesh import Says, guard_lease, kinds
 
-from meshup.engine.execute import accepting, apply, resume
+from meshup.engine.execute import apply, resume
+from meshup.engine.planfile import accepting
 from meshup.engine.planning import make_plan
 from meshup.engine.taking_back import run_plan, stage_plan
 from meshup.model.objects import ref_of
