@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 from meshup.gates.finding import name_of, own_pods, ready, workloads
@@ -70,19 +71,23 @@ class PlaintextCallers:
             "without": sorted(name for name, several in meshed.items() if not several),
         }
 
-    def _names(self, eyes: Eyes, pods: Sequence[Object], terms: Terms) -> dict[str, int]:
+    def _names(self, eyes: Eyes, pods: Sequence[Object], terms: Terms) -> dict[str, dict[str, Any]]:
+        """Give address -> how often it called in plaintext within the window, and when last."""
         since = int(float(terms.params.get("window") or 600.0)) + 60
 
-        def calls(pod: Object) -> Counter[str]:
+        def calls(pod: Object) -> list[tuple[str, str]]:
             proxy = eyes.driver.proxy(pod)
             namespace, name = str(dig(pod, "metadata", "namespace")), str(dig(pod, "metadata", "name"))
             log = eyes.cluster.logs(namespace, name, container=proxy.container if proxy else "", since_s=since)
-            return Counter(call.address for call in eyes.driver.read_calls(log) if call.tls is False)
+            return [(call.address, call.at) for call in eyes.driver.read_calls(log) if call.tls is False]
 
-        total: Counter[str] = Counter()
-        for each in eyes.cluster.gather([lambda pod=pod: calls(pod) for pod in pods]):  # type: ignore[misc]
-            total.update(each)
-        return dict(total)
+        found: dict[str, dict[str, Any]] = {}
+        for several in eyes.cluster.gather([lambda pod=pod: calls(pod) for pod in pods]):  # type: ignore[misc]
+            for address, at in several:
+                row = found.setdefault(address, {"count": 0, "last": at})
+                row["count"] += 1
+                row["last"] = max(row["last"], at)
+        return found
 
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide over the window: a plaintext connection fails, too few connections or too short a window is unknown."""
@@ -100,14 +105,14 @@ class PlaintextCallers:
             pair = window(readings, 0.0)
             if isinstance(pair, str):
                 if active:
-                    return self._found(last, f"{active} plaintext connections are open")
+                    return self._found(readings, f"{active} plaintext connections are open")
                 return Verdict(answer=Answer.UNKNOWN, because=pair)
             plain, total = _delta(pair[0].data.get("proxies") or {}, rows)
         except (ValueError, TypeError, AttributeError) as error:
             return Verdict(answer=Answer.UNKNOWN, because=f"counters are not complete: {error}")
         seconds = last.elapsed_s - pair[0].elapsed_s
         if active or plain:
-            return self._found(last, f"{plain} plaintext connections in {seconds:.0f} s, {active} open now")
+            return self._found(readings, f"{plain} plaintext connections in {seconds:.0f} s, {active} open now")
         if last.data.get("without"):
             return Verdict(
                 answer=Answer.UNKNOWN,
@@ -128,17 +133,27 @@ class PlaintextCallers:
             )
         return Verdict(answer=Answer.PASS, because=f"0 plaintext of {total} connections in {seconds:.0f} s")
 
-    def _found(self, last: Reading, text: str) -> Verdict:
+    def _found(self, readings: Sequence[Reading], text: str) -> Verdict:
+        last = readings[-1]
+        began = readings[0].at.timestamp() - 1
         callers = last.data.get("callers") or {}
         known = last.data.get("addresses") or {}
         by_name: Counter[str] = Counter()
-        for address, count in callers.items():
-            by_name[str(known.get(address) or f"unknown address {address}")] += int(count)
+        for address, row in callers.items():
+            if _time(row.get("last")) >= began:
+                by_name[str(known.get(address) or f"unknown address {address}")] += int(row.get("count") or 0)
         names = tuple(f"{name}: {count} requests" for name, count in by_name.most_common(20))
         who = f"; called by {names[0]}" if names else "; the access logs do not say by whom"
         return Verdict(
             answer=Answer.FAIL, because=text + who, object=names[0].partition(" (")[0] if names else "", names=names
         )
+
+
+def _time(text: Any) -> float:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _every_pod(eyes: Eyes) -> Sequence[Object]:
@@ -165,7 +180,7 @@ def _delta(first: Mapping[str, Any], last: Mapping[str, Any]) -> tuple[int, int]
     return plain, total
 
 
-def _addresses(eyes: Eyes, pods: Sequence[Object], wanted: Mapping[str, int]) -> dict[str, str]:
+def _addresses(eyes: Eyes, pods: Sequence[Object], wanted: Mapping[str, Any]) -> dict[str, str]:
     """Give address -> "Kind namespace/name (owner X)" for addresses that called; host addresses name their node."""
     found: dict[str, str] = {}
     if not wanted:

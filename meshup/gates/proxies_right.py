@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from meshup.gates.finding import name_of, pods_by_service
+from meshup.gates.finding import ENDED, name_of, pods_by_service
 from meshup.gates.gate import Eyes, Terms
+from meshup.model.objects import dig
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 PODLESS = frozenset({"CronJob", "Job"})
@@ -28,8 +29,12 @@ class ProxiesRight:
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
         """Give, per service, the proxy of each of its live pods."""
         found: dict[str, Any] = {}
-        for service_id, (workload, pods) in pods_by_service(eyes).items():
+        for service_id, (workload, every) in pods_by_service(eyes, ended=True).items():
             service = next(each for each in eyes.services if each.id == service_id)
+            if service.workload.kind in PODLESS:
+                pods = sorted(every, key=lambda pod: str(dig(pod, "metadata", "creationTimestamp")))[-1:]
+            else:
+                pods = [pod for pod in every if dig(pod, "status", "phase") not in ENDED]
             seen = []
             for pod in pods:
                 proxy = eyes.driver.proxy(pod)
@@ -38,7 +43,7 @@ class ProxiesRight:
                         "pod": name_of(pod),
                         "release": proxy.release if proxy else None,
                         "revision": proxy.revision if proxy else None,
-                        "ready": proxy.ready if proxy else None,
+                        "ready": (proxy.ready or dig(pod, "status", "phase") in ENDED) if proxy else None,
                     }
                 )
             found[service_id] = {
@@ -54,21 +59,24 @@ class ProxiesRight:
         }
 
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
-        """Decide from the newest reading. No pods is unknown; a periodic job without a pod yet is left to its next run."""
+        """Decide from the newest reading. No pods is unknown; a periodic job is judged by its newest run."""
         del terms
         data = readings[-1].data if readings else {}
         found, revision, release = data.get("services"), data.get("revision"), data.get("release")
         if not isinstance(found, Mapping) or not isinstance(revision, str) or not isinstance(release, str):
             return Verdict(answer=Answer.UNKNOWN, because="no pod was seen")
-        count = later = 0
+        count = 0
         for name, state in found.items():
             pods = state.get("pods") if isinstance(state, Mapping) else None
             if not isinstance(pods, Sequence) or state.get("there") is not True:
                 return Verdict(answer=Answer.UNKNOWN, because=f"{name}: its workload was not seen", names=(str(name),))
             if not pods:
                 if state.get("podless") is True:
-                    later += 1
-                    continue
+                    return Verdict(
+                        answer=Answer.UNKNOWN,
+                        because=f"{name}: it has not run yet; it waits for the next run",
+                        names=(str(name),),
+                    )
                 return Verdict(
                     answer=Answer.UNKNOWN, because=f"{name}: no pods; zero pods satisfy nothing", names=(str(name),)
                 )
@@ -82,11 +90,10 @@ class ProxiesRight:
                         names=(str(name),),
                     )
                 count += 1
-        if not count and not later:
+        if not count:
             return Verdict(answer=Answer.UNKNOWN, because="no pod was seen; nothing seen is not a pass")
         what = f"on {release}, revision {revision}" if revision else "without a proxy"
-        note = f"; {later} periodic jobs follow at their next run" if later else ""
-        return Verdict(answer=Answer.PASS, because=f"{count} pods {what}{note}")
+        return Verdict(answer=Answer.PASS, because=f"{count} pods {what}")
 
 
 def _wrong(pod: Mapping[str, Any], revision: str, release: str) -> str:

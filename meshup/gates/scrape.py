@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from meshup.gates.finding import all_pods, must, own_pods, ready, workloads
+from meshup.gates.finding import all_pods, must, name_of, own_pods, ready, workloads
 from meshup.gates.gate import Blind, Eyes
 from meshup.meshes.driver import Edge, ProxyCounters
 from meshup.model.objects import Object, dig
+from meshup.model.runbook import Service
 from meshup.model.verdict import Reading
 
 
@@ -73,20 +74,44 @@ def observed(eyes: Eyes) -> dict[str, Any]:
     Shape: {"services": {id: {"own": {uid: edge}, "callers": {caller id or "": {uid: edge}}}}}.
     """
     by_service = meshed(eyes, everywhere=True)
-    wanted = {each.id for each in eyes.services}
+    periodic = [each for each in eyes.services if each.workload.kind in PERIODIC]
+    clients = {each.id for each in eyes.services if each.client_only}
+    wanted = {each.id for each in eyes.services} - {each.id for each in periodic}
     counters = pages(eyes, [pod for several in by_service.values() for pod in several])
     services: dict[str, dict[str, Any]] = {each: {"own": {}, "callers": {}} for each in sorted(wanted)}
     for caller, pods in by_service.items():
         for pod in pods:
             uid = str(dig(pod, "metadata", "uid"))
             for edge in counters[uid].edges:
-                if edge.direction == "inbound" and caller in wanted:
+                own_side = "outbound" if caller in clients else "inbound"
+                if edge.direction == own_side and caller in wanted:
                     own = services[caller]["own"]
                     own[uid] = _plus(own.get(uid), edge_data(edge))
-                elif edge.direction == "outbound" and edge.peer in wanted and edge.peer != caller:
+                if edge.direction == "outbound" and edge.peer in wanted and edge.peer != caller:
                     callers = services[edge.peer]["callers"].setdefault(caller or "ingress gateway", {})
                     callers[uid] = _plus(callers.get(uid), edge_data(edge))
-    return {"services": services}
+    return {"services": services, "runs": last_runs(eyes, periodic)}
+
+
+PERIODIC = frozenset({"CronJob", "Job"})
+
+
+def last_runs(eyes: Eyes, periodic: Sequence[Service]) -> dict[str, dict[str, Any]]:
+    """Give, per periodic service, how its newest pod with a proxy ended; phase "" = none ran so far."""
+    if not periodic:
+        return {}
+    found = workloads(eyes.cluster, periodic)
+    pods = all_pods(eyes.cluster, {each.namespace for each in periodic})
+    rows: dict[str, dict[str, Any]] = {}
+    for each in periodic:
+        own = own_pods(each, found.get(each.id), pods.get(each.namespace, ()), ended=True)
+        newest = max(own, key=lambda pod: str(dig(pod, "metadata", "creationTimestamp")), default=None)
+        with_proxy = newest is not None and eyes.driver.proxy(newest) is not None
+        rows[each.id] = {
+            "pod": name_of(newest) if newest else "",
+            "phase": str(dig(newest, "status", "phase") or "") if with_proxy else "",
+        }
+    return rows
 
 
 def _plus(left: dict[str, Any] | None, right: dict[str, Any]) -> dict[str, Any]:

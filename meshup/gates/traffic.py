@@ -35,7 +35,7 @@ def _pair(readings: Sequence[Reading], terms: Terms) -> tuple[Reading, Reading] 
     if isinstance(found, str):
         return found
     for each in found:
-        if not isinstance(each.data.get("services"), Mapping) or not each.data["services"]:
+        if not isinstance(each.data.get("services"), Mapping) or not (each.data["services"] or each.data.get("runs")):
             return "no service was seen; nothing seen is not a pass"
     if set(found[0].data["services"]) != set(found[1].data["services"]):
         return "the readings are not of the same services"
@@ -71,6 +71,11 @@ def _judged(
         return _unknown(pair)
     first, last = pair
     seconds = last.elapsed_s - first.elapsed_s
+    ran = _runs(last.data.get("runs") or {})
+    if ran is not None and ran.answer is not Answer.PASS:
+        return ran
+    if ran is not None and not last.data["services"]:
+        return ran
     total, texts = 0.0, []
     thin: list[tuple[float, str]] = []
     pooled = terms.params.get("quiet", "hold") == "pool"
@@ -113,6 +118,26 @@ def _judged(
     if not texts:
         return _unknown(f"0 of {least} {what} in {seconds:.0f} s; no traffic is no evidence", missing=least)
     return Verdict(answer=Answer.PASS, because=f"{total:.0f} {what} in {seconds:.0f} s; worst view: {_worst(texts)}")
+
+
+def _runs(runs: Mapping[str, Any]) -> Verdict | None:
+    """Judge periodic services by how their newest run with a proxy ended; None when there are none."""
+    for name, row in runs.items():
+        phase = row.get("phase") if isinstance(row, Mapping) else None
+        if phase == "Failed":
+            return Verdict(
+                answer=Answer.FAIL,
+                because=f"{name}: its last run failed, pod {row.get('pod')}",
+                object=f"Pod {row.get('pod')}",
+                names=(str(name),),
+            )
+        if phase != "Succeeded":
+            return _unknown(f"{name}: no run with a proxy has ended yet; it waits for the next one", names=(str(name),))
+    return (
+        Verdict(answer=Answer.PASS, because=f"the last run of {len(runs)} periodic services succeeded with a proxy")
+        if runs
+        else None
+    )
 
 
 def _worst(texts: Sequence[str]) -> str:

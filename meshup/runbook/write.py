@@ -207,7 +207,7 @@ def _moving_stages(waves: Sequence[str]) -> list[str]:
         "      - enrol: {}",
         "    gates:",
         gate("workloads-ready"),
-        gate("proxies-right"),
+        gate("proxies-right", None, limit="15m", every="5s", inARow=2),
         gate("proxies-in-sync"),
         gate("success-rate", {"floor": 0.99, "quiet": "pool"}, **minute, window="2m", least=50, inARow=2),
         gate("latency", {"limit-ms": 1000, "quiet": "pool"}, **minute, window="2m", least=50, inARow=2),

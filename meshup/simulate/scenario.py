@@ -96,6 +96,7 @@ class _Builder:
             self._node(f"node-{number + 1}")
         for each in self._found.get("namespaces") or ():
             self._namespace(each if isinstance(each, Mapping) else {"name": each})
+        self._dns()
         self._definitions()
         self._server.clock.advance(2.0)
         for each in self._found.get("revisions") or ():
@@ -132,6 +133,17 @@ class _Builder:
                 },
             },
         )
+
+    def _dns(self) -> None:
+        """Give the cluster its name service, as every cluster has one."""
+        own = {"k8s-app": "kube-dns"}
+        meta = {"name": "coredns", "namespace": "kube-system", "labels": own}
+        container = {"name": "coredns", "image": "registry.example/coredns:1.14.7", "ports": [{"containerPort": 53}]}
+        spec = {"replicas": 2, "selector": {"matchLabels": own}, "template": {"metadata": {"labels": own}, "spec": {"containers": [container]}}}
+        self._raw({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec})
+        ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {**meta, "name": "kube-dns"}}
+        self._raw({**service, "spec": {"selector": own, "clusterIP": "10.96.0.10", "ports": ports}})
 
     def _namespace(self, each: Mapping[str, Any]) -> None:
         meta = {

@@ -51,10 +51,10 @@ def _all(wave: PlannedWave) -> tuple[PlannedChange, ...]:
 def _changes_cell(wave: PlannedWave) -> str:
     count = Counter(kind_of(each) for each in _all(wave))
     parts = []
-    if wave.services:
+    moving = sum(restarts(each) for each in wave.changes)
+    if wave.services and (moving or wave.waiting or not _all(wave)):
         waiting = f" ({len(wave.waiting)} waiting for opt-in)" if wave.waiting else ""
         parts.append(amount(len(wave.services), "service") + waiting)
-    moving = sum(restarts(each) for each in wave.changes)
     if moving:
         parts.append(amount(moving, "restart"))
     words = {"add": "new", "change": "edit", "delete": "delete", "handoff": "handoff"}
