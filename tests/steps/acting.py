@@ -1,0 +1,209 @@
+"""Cases of steps: a small runbook and what was seen, as data, to the lines that a draft comes to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from meshup.meshes.istio.driver import IstioSidecar
+from meshup.model.change import Apply, Create, Delete, Evict, Handoff, Label, Restart
+from meshup.model.objects import Ref, dig, ref_of
+from meshup.model.runbook import (
+    Budgets,
+    Host,
+    Ingress,
+    Manifests,
+    Mesh,
+    Metrics,
+    OptIn,
+    Pacing,
+    Runbook,
+    Service,
+    Stage,
+    StepSpec,
+    TrafficHandoff,
+    Wave,
+)
+from meshup.model.runbook import Path as Route
+from meshup.model.snapshot import Identity, Snapshot
+from meshup.steps import BUILT_IN
+from meshup.steps.step import Scope
+
+CASES = Path(__file__).parent.parent / "cases" / "steps"
+KINDS = {
+    "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "CronJob": "batch/v1",
+    "Namespace": "v1",
+    "Pod": "v1",
+    "Job": "batch/v1",
+    "ServiceAccount": "v1",
+    "Service": "v1",
+    "ClusterRole": "rbac.authorization.k8s.io/v1",
+    "CustomResourceDefinition": "apiextensions.k8s.io/v1",
+    "MutatingWebhookConfiguration": "admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration": "admissionregistration.k8s.io/v1",
+    "PeerAuthentication": "security.istio.io/v1",
+    "DestinationRule": "networking.istio.io/v1",
+    "MeshPin": "meshup.dev/v1",
+    "Gateway": "gateway.networking.k8s.io/v1",
+    "HTTPRoute": "gateway.networking.k8s.io/v1",
+    "Ingress": "networking.k8s.io/v1",
+}
+
+
+def paths():
+    return sorted(CASES.glob("*/*.yaml"))
+
+
+def load(path):
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def seen(objects) -> Snapshot:
+    """Give a snapshot. An object is written as `Kind namespace/name: rest`, or whole."""
+    found = {}
+    for number, each in enumerate(objects or ()):
+        if "kind" not in each:
+            ((title, rest),) = each.items()
+            kind, _, name = title.partition(" ")
+            namespace, _, name = name.rpartition("/")
+            meta = {**((rest or {}).get("metadata") or {}), "name": name}
+            if namespace:
+                meta["namespace"] = namespace
+            each = {**(rest or {}), "apiVersion": KINDS[kind], "kind": kind, "metadata": meta}
+        each = {**each, "metadata": {"uid": f"uid-{number}", **each["metadata"]}}
+        found[ref_of(each)] = each
+    return Snapshot(
+        cluster_uid="cluster-1",
+        server_version="v1.34.4",
+        identity=Identity(user="ana"),
+        taken_at=datetime(2026, 11, 2, 9, tzinfo=UTC),
+        objects=found,
+        pins=tuple(each for ref, each in found.items() if ref.kind == "MeshPin"),
+    )
+
+
+def service(text, *, opted=True, critical=False, client_only=False) -> Service:
+    """Read "shop/web Deployment/web"."""
+    name, _, workload = text.partition(" ")
+    namespace, _, name = name.partition("/")
+    kind, _, of = (workload or f"Deployment/{name}").partition("/")
+    ref = Ref(api_version=KINDS[kind], kind=kind, namespace=namespace, name=of)
+    opt_in = OptIn(by="ana", at=datetime(2026, 11, 1, tzinfo=UTC)) if opted else None
+    return Service(
+        name=name,
+        namespace=namespace,
+        workload=ref,
+        owner=f"team-{name}",
+        critical=critical,
+        opt_in=opt_in,
+        client_only=client_only,
+    )
+
+
+def book(case) -> Runbook:
+    """Give the runbook of a case: one wave with its services, all stages before the one at hand."""
+    mesh = {"release": "1.30.3", "revision": "1-30-3", **(case.get("mesh") or {})}
+    services = tuple(
+        service(each) if isinstance(each, str) else service(each.pop("is"), **each)
+        for each in case.get("services") or ()
+    )
+    return Runbook(
+        name="shop",
+        path="shop.yaml",
+        digest="sha256:1",
+        cluster_uid="cluster-1",
+        mesh=Mesh(
+            driver="istio",
+            release=mesh["release"],
+            revision=mesh["revision"],
+            namespace="istio-system",
+            manifests=Manifests(source="stand-in"),
+            managed_by=mesh.get("managedBy", "meshup"),
+            keep_revisions=tuple(mesh.get("keep", ())),
+        ),
+        ingress=_ingress(case.get("ingress")),
+        services=services,
+        waves=(Wave(name="wave-1", services=tuple(each.id for each in services)),),
+        stages=(
+            *(_stage(each) for each in case.get("earlier", ("install-control-plane", "enrol", "permissive"))),
+            _stage(*case["step"]),
+        ),
+        pacing=Pacing(),
+        budgets=Budgets(),
+        metrics=Metrics(service="monitoring/prometheus:9090" if case.get("metrics", True) else ""),
+    )
+
+
+def _stage(kind) -> Stage:
+    return Stage(
+        name=f"{kind}-stage",
+        steps=(StepSpec(kind=kind, params={}),),
+        gates=(),
+        waves=("wave-1",) if kind == "enrol" else (),
+    )
+
+
+def _ingress(given):
+    if given is None:
+        return None
+    hosts = tuple(
+        Host(host=host, paths=tuple(Route(**each) for each in paths))
+        for host, paths in (given.get("hosts") or {}).items()
+    )
+    handoff = None
+    if given.get("handoff"):
+        on = Ref(api_version="networking.k8s.io/v1", kind="Ingress", namespace="edge", name="shop")
+        handoff = TrafficHandoff(on=on, **given["handoff"])
+    return Ingress(
+        api=given.get("api", "gateway"),
+        name="edge",
+        namespace="istio-ingress",
+        hosts=hosts,
+        untranslated=tuple(given.get("untranslated", ())),
+        handoff=handoff,
+    )
+
+
+def draft(case):
+    """Give what the step of a case drafts."""
+    ((kind, params),) = case["step"].items()
+    step = next(each for each in BUILT_IN if each.kind == kind)
+    usual = {name: value for name, (_, value, _) in step.params.items()}
+    whole = book(case)
+    scope = Scope(
+        book=whole,
+        stage=whole.stages[-1],
+        wave="",
+        services=tuple(each for each in whole.services if each.opt_in is not None),
+        snapshot=seen(case.get("seen")),
+        driver=IstioSidecar(),
+        params={**usual, **(params or {})},
+    )
+    return step.draft(scope)
+
+
+def told(draft) -> str:
+    """Say one draft in one line."""
+    place = "" if draft.place == "main" and not draft.phase else f"[{draft.phase or '-'} {draft.place}] "
+    change = draft.change
+    match change:
+        case Create():
+            text = f"create {change.on}"
+        case Apply():
+            mode = dig(change.body, "spec", "mtls", "mode")
+            text = f"apply {change.on}{' (new)' if not change.uid else ''}{f' mode={mode}' if mode else ''}"
+        case Label():
+            pairs = " ".join(f"{key}={value} (was {change.before.get(key)})" for key, value in change.set.items())
+            text = f"label {change.on} {pairs}"
+        case Delete():
+            text = f"delete {change.on}"
+        case Handoff():
+            text = f"handoff {change.on} to {change.to}: {change.what}"
+        case Restart() | Evict():
+            text = f"{type(change).__name__.lower()} {change.on}"
+    return f"{place}{text}"
