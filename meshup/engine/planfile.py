@@ -23,7 +23,7 @@ def _canonical(value: Any) -> str:
 def sealed(plan: Plan) -> Plan:
     """Give the plan with its id and digest: SHA-256 over everything but id, digest and the time it was taken."""
     body = dump(replace(plan, id="", digest="", taken_at="", accepted_one_way=()))
-    digest = hashlib.sha256(_canonical(body).encode()).hexdigest()
+    digest = hashlib.sha256(_canonical(_evened(body)).encode()).hexdigest()
     return replace(plan, id=digest[:8], digest=f"sha256:{digest}")
 
 
@@ -57,6 +57,15 @@ def text_of(plan: Plan) -> str:
     lines += [_canonical({"gate": each["id"], "body": each}) for each in gates]
     lines += [_canonical({"basis": _basis_name(each), "body": each}) for each in basis]
     return "\n".join(lines) + "\n"
+
+
+def _evened(value: Any) -> Any:
+    """Give a value with whole numbers written in one way: 5 and 5.0 are the same seconds, before a file and after it."""
+    if isinstance(value, dict):
+        return {key: _evened(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_evened(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _moved(several: list[Any], into: list[Any]) -> list[int]:
