@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from seen import snapshot
 from test_plan import NAMES, WAVES, made
 from toymesh import book, shop
 
-from meshup.engine.planfile import parse, text_of
+from meshup.engine.planfile import parse, sealed, text_of
 from meshup.model.problem import Refused, UsageError
 
 PLAN = made(book(WAVES), snapshot(shop(NAMES)))
@@ -99,3 +100,16 @@ def test_a_line_taken_out_is_refused():
     for number in range(1, len(lines)):
         with pytest.raises((Refused, UsageError)):
             parse("\n".join(lines[:number] + lines[number + 1 :]), where="p.plan.json")
+
+
+def test_whole_seconds_are_one_number_however_they_are_written():
+    """A runbook's `5s` is 5 before the file and 5.0 after it; the digest is the same."""
+    stage = PLAN.stages[-1]
+    wave = stage.waves[0]
+    first = replace(wave.gates[0], patience=replace(wave.gates[0].patience, every_s=5, limit_s=60))
+    stages = (
+        *PLAN.stages[:-1],
+        replace(stage, waves=(replace(wave, gates=(first, *wave.gates[1:])), *stage.waves[1:])),
+    )
+    changed = sealed(replace(PLAN, stages=stages))
+    assert parse(text_of(changed), where="p.plan.json") == changed
