@@ -95,10 +95,15 @@ def _wave(
     place: Place, snapshot: Snapshot, book: Runbook, gates: Mapping[str, Gate], services: Mapping[str, Service]
 ) -> PlannedWave:
     kept: dict[str, list[PlannedChange]] = {"opening": [], "main": [], "closing": []}
+    beside: set[str] = set()
     for each in place.drafts:
         found = planned(each, snapshot)
         if found is not None:
             kept[each.draft.place].append(found)
+            if each.draft.beside:
+                beside.add(found.id)
+    if all(each.id in beside for each in kept["main"]):
+        kept["main"] = []
     if not kept["main"]:
         # What only surrounds changes (arming and disarming a guard) is not needed when there are none.
         kept["opening"], kept["closing"] = [], []

@@ -79,6 +79,13 @@ def stamped(body: Object, stamp: Stamp, *, own: bool) -> dict[str, Any]:
     return {**body, "metadata": meta}
 
 
+def _owned(body: Object) -> dict[str, Any]:
+    """Give a body with the label that says that we made the object, and no run's marks."""
+    meta = dict(body.get("metadata") or {})
+    meta["labels"] = {**(meta.get("labels") or {}), MANAGED: "meshup"}
+    return {**body, "metadata": meta}
+
+
 def is_ours(obj: Object | None, stamp: Stamp) -> bool:
     """Tell whether this very change of this run wrote the object."""
     marks = annotated(obj) if obj is not None else {}
@@ -122,11 +129,15 @@ def foreign(on: Ref, why: str) -> Refused:
 
 
 def _apply(cluster: Writer, change: Apply, stamp: Stamp, *, back: bool) -> Sent:
-    if change.uid == "" and change.before is None:
-        there = cluster.find(change.on)
-        if there is not None and labels(there).get(MANAGED) != "meshup":
-            raise foreign(change.on, "the plan was made when it was absent; somebody else has made it since")
-    body: Object = change.body if back else stamped(change.body, stamp, own=change.before is None)
+    there = cluster.find(change.on)
+    ours = there is not None and labels(there).get(MANAGED) == "meshup"
+    if change.uid == "" and change.before is None and there is not None and not ours:
+        raise foreign(change.on, "the plan was made when it was absent; somebody else has made it since")
+    # What is not applied again is given up: an object that is ours must keep saying so.
+    own = ours or (change.before is None and not back)
+    body: Object = (
+        _owned(change.body) if back and own else change.body if back else stamped(change.body, stamp, own=own)
+    )
     try:
         return _sent(_apply_with_care(cluster, body, change.force, uid=change.uid))
     except Invalid as refused:

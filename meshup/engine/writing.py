@@ -12,7 +12,7 @@ from meshup.engine.pinning import held_by_pins
 from meshup.engine.send import RUN, Stamp, send
 from meshup.engine.session import Session
 from meshup.engine.settle import Settled, gone, settled, to_settle
-from meshup.engine.wait import Pause
+from meshup.engine.wait import HEARTBEAT_S, Pause
 from meshup.model.change import Delete, Handoff
 from meshup.model.events import Noted, Waits
 from meshup.model.fields import steps
@@ -44,6 +44,7 @@ class Writing:
         self._session, self._plan, self._wave, self._place, self._log = session, plan, wave, place, log
         self._cluster, self._pause = cluster, pause
         self._services = {each.id: each for each in plan.book.services}
+        self._said: dict[str, tuple[str, float]] = {}
 
     def in_order(self, changes: Sequence[PlannedChange], *, back: bool = False) -> None:
         """Send changes in order, in groups of one step, each step settled before the next. Raises Trouble."""
@@ -227,6 +228,12 @@ class Writing:
         self._tell_wait(worst.object, worst.because, waited, limit)
 
     def _tell_wait(self, name: str, because: str, waited: float, limit: float) -> None:
+        """Tell a change of state, and that it still waits at least every HEARTBEAT_S."""
+        before, at = self._said.get(name, ("", 0.0))
+        now = self._session.clock.elapsed()
+        if before == because and now - at < HEARTBEAT_S:
+            return
+        self._said[name] = (because, now)
         self._session.watcher.tell(
             Waits(
                 at=self._session.clock.now(),
