@@ -91,9 +91,10 @@ def guard(pod: Pod, arguments: Sequence[str]) -> Iterator[float]:
         limit = told.after_s if beaten else min(told.after_s, FIRST_BEAT_S)
         if now - seen_at >= limit:
             acted = False
-            while left := [each for each in told.policies if not _is_back(pod, each, told)]:
-                for each in left:
-                    acted |= _put_back(pod, each, told)
+            while not all(_is_back(found, told) for found in (read := _read(pod, told)).values()):
+                for path, found in read.items():
+                    if found and not _is_back(found, told):
+                        acted |= _put_back(pod, path, found, told)
                 yield AGAIN_S
             if acted:
                 pod.say(f"reverted after {now - seen_at:.0f} s of silence")
@@ -101,17 +102,17 @@ def guard(pod: Pod, arguments: Sequence[str]) -> Iterator[float]:
         yield LOOK_S
 
 
-def _is_back(pod: Pod, policy: str, told: Orders) -> bool:
+def _read(pod: Pod, told: Orders) -> dict[str, Mapping[str, Any] | None]:
+    return {each: _get(pod, each) for each in told.policies}
+
+
+def _is_back(found: Mapping[str, Any] | None, told: Orders) -> bool:
     """Tell whether a policy is surely not strict: gone, or with the old value. What can't be read is not sure."""
-    found = _get(pod, policy)
     return found is not None and (not found or dig(found, *told.field) in (told.back, None))
 
 
-def _put_back(pod: Pod, policy: str, told: Orders) -> bool:
-    """Force the one field; true when the server took it. Nothing is written over an object that can't be read."""
-    found = _get(pod, policy)
-    if not found:
-        return False
+def _put_back(pod: Pod, policy: str, found: Mapping[str, Any], told: Orders) -> bool:
+    """Force the one field of a policy that was just read; true when the server took it."""
     inner: Any = told.back
     for key in reversed(told.field):
         inner = {key: inner}

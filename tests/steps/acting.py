@@ -66,17 +66,9 @@ def load(path):
 def seen(objects) -> Snapshot:
     """Give a snapshot. An object is written as `Kind namespace/name: rest`, or whole."""
     found = {}
-    for number, each in enumerate(objects or ()):
-        if "kind" not in each:
-            ((title, rest),) = each.items()
-            kind, _, name = title.partition(" ")
-            namespace, _, name = name.rpartition("/")
-            meta = {**((rest or {}).get("metadata") or {}), "name": name}
-            if namespace:
-                meta["namespace"] = namespace
-            each = {**(rest or {}), "apiVersion": KINDS[kind], "kind": kind, "metadata": meta}
-        each = {**each, "metadata": {"uid": f"uid-{number}", **each["metadata"]}}
-        found[ref_of(each)] = each
+    for number, given in enumerate(objects or ()):
+        each = given if "kind" in given else _whole(*next(iter(given.items())))
+        found[ref_of(each)] = {**each, "metadata": {"uid": f"uid-{number}", **each["metadata"]}}
     return Snapshot(
         cluster_uid="cluster-1",
         server_version="v1.34.4",
@@ -85,6 +77,15 @@ def seen(objects) -> Snapshot:
         objects=found,
         pins=tuple(each for ref, each in found.items() if ref.kind == "MeshPin"),
     )
+
+
+def _whole(title, rest):
+    kind, _, name = title.partition(" ")
+    namespace, _, name = name.rpartition("/")
+    meta = {**((rest or {}).get("metadata") or {}), "name": name}
+    if namespace:
+        meta["namespace"] = namespace
+    return {**(rest or {}), "apiVersion": KINDS[kind], "kind": kind, "metadata": meta}
 
 
 def service(text, *, opted=True, critical=False, client_only=False) -> Service:
