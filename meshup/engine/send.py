@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from meshup.cluster.errors import AlreadyExists, Conflict, Invalid, MaybeDone
-from meshup.cluster.ports import MANAGER, Writer
+from meshup.cluster.ports import MANAGER, Propagation, Writer
 from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart
 from meshup.model.fields import owned_keys, pointer, steps
 from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, labels
@@ -17,6 +17,8 @@ MANAGED = "meshup.dev/managed-by"
 RUN, STEP, EPOCH = "meshup.dev/run", "meshup.dev/step", "meshup.dev/epoch"
 RESTART = "meshup.dev/restart"
 MARKS = ("metadata", "annotations")
+WITH_PODS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"})
+"""Kinds that are gone only when what they made is gone: else the same name, made again, would meet its remains."""
 OURS = frozenset({MANAGER, "meshup-guard"})
 """Managers that may hold what we plan: we ourselves, and the guard, which forces the one field it puts back."""
 
@@ -287,7 +289,9 @@ def _delete(cluster: Writer, change: Delete, uid: str) -> Sent:
         return Sent(uid=uid, wrote=False)
     for attempt in range(3):
         try:
-            cluster.delete(change.on, uid=uid, resource_version=str(dig(live, "metadata", "resourceVersion") or ""))
+            version = str(dig(live, "metadata", "resourceVersion") or "")
+            whole: Propagation = "Foreground" if change.on.kind in WITH_PODS else "Background"
+            cluster.delete(change.on, uid=uid, resource_version=version, propagation=whole)
             break
         except Conflict:
             live = cluster.find(change.on)
