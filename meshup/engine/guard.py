@@ -91,10 +91,9 @@ def guard(pod: Pod, arguments: Sequence[str]) -> Iterator[float]:
         limit = told.after_s if beaten else min(told.after_s, FIRST_BEAT_S)
         if now - seen_at >= limit:
             acted = False
-            while not all(_is_back(found, told) for found in (read := _read(pod, told)).values()):
-                for path, found in read.items():
-                    if found and not _is_back(found, told):
-                        acted |= _put_back(pod, path, found, told)
+            while left := _left(pod, told):
+                for path, found in left.items():
+                    acted |= found is not None and _put_back(pod, path, found, told)
                 yield AGAIN_S
             if acted:
                 pod.say(f"reverted after {now - seen_at:.0f} s of silence")
@@ -102,13 +101,14 @@ def guard(pod: Pod, arguments: Sequence[str]) -> Iterator[float]:
         yield LOOK_S
 
 
-def _read(pod: Pod, told: Orders) -> dict[str, Mapping[str, Any] | None]:
-    return {each: _get(pod, each) for each in told.policies}
+def _left(pod: Pod, told: Orders) -> dict[str, Mapping[str, Any] | None]:
+    """Give the policies that are not surely permissive, as read just now; None = it can't be read, so it is not sure.
 
-
-def _is_back(found: Mapping[str, Any] | None, told: Orders) -> bool:
-    """Tell whether a policy is surely not strict: gone, or with the old value. What can't be read is not sure."""
-    return found is not None and (not found or dig(found, *told.field) in (told.back, None))
+    One that is gone, or names no mode, refuses nobody.
+    """
+    read = {each: _get(pod, each) for each in told.policies}
+    fine = {each: found is not None and dig(found, *told.field) in (told.back, None) for each, found in read.items()}
+    return {each: found for each, found in read.items() if not fine[each]}
 
 
 def _put_back(pod: Pod, policy: str, found: Mapping[str, Any], told: Orders) -> bool:
