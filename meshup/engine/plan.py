@@ -40,9 +40,16 @@ def plan(
     book = drafting.book
     services = {each.id: each for each in book.services}
     stages: list[PlannedStage] = []
+    alone = any(
+        not each.draft.beside and each.draft.place == "main" and planned(each, snapshot) is not None
+        for place in drafting.places
+        for each in place.drafts
+    )
     for stage in book.stages:
         waves = [
-            _wave(place, snapshot, book, gates, services) for place in drafting.places if place.stage.name == stage.name
+            _wave(place, snapshot, book, gates, services, alone=alone)
+            for place in drafting.places
+            if place.stage.name == stage.name
         ]
         stages.append(PlannedStage(name=stage.name, waves=tuple(waves), on_fail=stage.on_fail))
     made = Plan(
@@ -92,8 +99,15 @@ def _order(problem: Problem) -> tuple[str, str, str]:
 
 
 def _wave(
-    place: Place, snapshot: Snapshot, book: Runbook, gates: Mapping[str, Gate], services: Mapping[str, Service]
+    place: Place,
+    snapshot: Snapshot,
+    book: Runbook,
+    gates: Mapping[str, Gate],
+    services: Mapping[str, Service],
+    *,
+    alone: bool,
 ) -> PlannedWave:
+    """Give one wave. alone: changes that only stand beside others are kept even when this wave has no others."""
     kept: dict[str, list[PlannedChange]] = {"opening": [], "main": [], "closing": []}
     beside: set[str] = set()
     for each in place.drafts:
@@ -102,7 +116,7 @@ def _wave(
             kept[each.draft.place].append(found)
             if each.draft.beside:
                 beside.add(found.id)
-    if all(each.id in beside for each in kept["main"]):
+    if not alone and all(each.id in beside for each in kept["main"]):
         kept["main"] = []
     if not kept["main"]:
         # What only surrounds changes (arming and disarming a guard) is not needed when there are none.
@@ -178,15 +192,22 @@ def _at(obj: Object, key: str) -> object:
     return dig(obj, *(int(step) if step.isdigit() else step for step in key.split(".")))
 
 
+MARKS = frozenset({"meshup.dev/managed-by", "meshup.dev/run", "meshup.dev/step", "meshup.dev/epoch"})
+
+
 def _plain(obj: Object) -> Object:
-    """Give an object without what every answer of the server differs in."""
-    meta = {
-        key: value
-        for key, value in (obj.get("metadata") or {}).items()
-        if key not in ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
-    }
-    notes = {key: value for key, value in (meta.pop("annotations", None) or {}).items() if "last-applied" not in key}
-    return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": {**meta, "annotations": notes}}
+    """Give an object without what every answer of the server differs in, and without the marks of earlier runs."""
+    left = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
+    meta = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in left}
+    for name in ("labels", "annotations"):
+        kept = {
+            key: value
+            for key, value in (meta.pop(name, None) or {}).items()
+            if key not in MARKS and "last-applied" not in key
+        }
+        if kept:
+            meta[name] = kept
+    return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": meta}
 
 
 def _gate(

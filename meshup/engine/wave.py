@@ -68,7 +68,7 @@ class WaveRun:
         try:
             self._writing.in_order(wave.opening, back=self._back_only)
             self._guard_beat(wave.guard)
-            held = None if begun else self._gates(wave.before, before=True)
+            held = None if begun or not wave.changes else self._gates(wave.before, before=True)
             if held is not None:
                 return held
             self._first_looks()

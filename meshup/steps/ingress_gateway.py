@@ -95,12 +95,19 @@ def _probe(scope: Scope, ingress: Ingress) -> list[Draft]:
     owner = account(PROBE)
     step = IngressGateway.kind
     return [
-        Draft(change=Apply(on=ref_of(owner), body=owner), step=step, summary=f"new {ref_of(owner)}", risk="none"),
+        Draft(
+            change=Apply(on=ref_of(owner), body=owner),
+            step=step,
+            summary=f"new {ref_of(owner)}",
+            risk="none",
+            beside=True,
+        ),
         Draft(
             change=Create(on=ref_of(body), body=body),
             step=step,
             summary=f"probe {len(asked)} paths through the gateway",
             risk="none",
+            beside=True,
         ),
         Draft(
             change=Delete(on=ref_of(body), uid="", before=body),

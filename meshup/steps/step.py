@@ -35,6 +35,7 @@ class Draft:
     place: opening and closing changes surround the gates (arming and disarming a guard). phase: groups the changes of
     one step into waves of their own ("workload", "namespace", "mesh"), "" = the stage's wave. after: name of the
     stage that must be done before the server can be asked, "" = now. one_way: name of the door, "" = way back.
+    beside: only made when something else of the wave changes (a probe of what was changed).
     """
 
     change: Change
@@ -46,6 +47,7 @@ class Draft:
     phase: str = ""
     after: str = ""
     one_way: str = ""
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

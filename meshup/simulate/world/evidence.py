@@ -90,9 +90,9 @@ class Evidence:
                 )
             put("envoy_cluster_upstream_rq_time_sum", label, count.sum_ms)
             put("envoy_cluster_upstream_rq_time_count", label, total)
-        for port, (connections, tls) in sorted(state.inbound.items()):
+        for port, (plain, tls) in sorted(state.inbound.items()):
             label = f'http_conn_manager_prefix="inbound_0.0.0.0_{port}"'
-            put("envoy_http_downstream_cx_total", label, connections)
+            put("envoy_http_downstream_cx_total", label, int(plain) + int(tls))
             put("envoy_http_downstream_cx_ssl_total", label, tls)
             put("envoy_http_downstream_cx_active", label, 1 if tls else 0)
             put("envoy_http_downstream_cx_ssl_active", label, 1 if tls else 0)

@@ -46,7 +46,7 @@ class Count:
 
 @dataclass(slots=True)
 class ProxyState:
-    """One proxy: its counts by cluster name and the inbound listener's own."""
+    """One proxy: its counts by cluster name and the inbound listener's own. inbound: port -> [plaintext, TLS]."""
 
     clusters: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
     inbound: dict[int, list[float]] = field(default_factory=dict)
@@ -178,9 +178,8 @@ class Traffic:
             state = self.state(callee)
             self._add(state.clusters[f"inbound|{edge.port}||"], requests, failed, opened, latency)
             row = state.inbound.setdefault(edge.port, [0.0, 0.0])
-            row[0] += opened
+            row[1 if mutual else 0] += opened
             if mutual:
-                row[1] += opened
                 state.handshakes += opened
             self._log(state, edge, caller, callee, requests, mutual=mutual)
 
