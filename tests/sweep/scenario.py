@@ -19,6 +19,11 @@ from meshup.simulate.scenario import load
 def main(name: str) -> None:
     """Load, serve, wait."""
     made = load(name, programs={"guard": guard, "probe": probe})
+    if name == "shop":
+        # The forgotten client joins too, so that the whole runbook can be performed.
+        joined = {"metadata": {"annotations": {"meshup.dev/opt-in": "dan 2026-10-24T09:00:00Z"}}}
+        made.server.objects.patch("cronjobs.batch", "data", "reports", joined)
+        made.clock.advance(5.0)
     front = Wire(server=made.server, faults=made.world.steer).attach().serve()
     sys.stdout.write(f"{front.url}\n")
     sys.stdout.flush()
