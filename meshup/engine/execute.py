@@ -18,6 +18,7 @@ from meshup.engine.session import Session
 from meshup.engine.wave import Held, WaveRun
 from meshup.journal.plans import keep_plan
 from meshup.journal.runs import open_store
+from meshup.model.change import Delete
 from meshup.model.events import Outcome, RunStarted
 from meshup.model.journal import Started, TakenOver
 from meshup.model.plan import Plan
@@ -81,7 +82,9 @@ def _all_done(state: RunState, wanted: Sequence[Place]) -> bool:
 
 
 def _done_already(session: Session, plan: Plan, state: RunState, wanted: Sequence[Place]) -> Outcome:
-    refs = {change.change.on for each in wanted for change in each.wave.changes}
+    changes = [change.change for each in wanted for change in each.wave.changes]
+    # What the plan took away is not missed.
+    refs = {each.on for each in changes} - {each.on for each in changes if isinstance(each, Delete)}
     found = moved(
         session.cluster,
         [each for each in plan.basis if each.on in refs and each.uid],
