@@ -195,8 +195,17 @@ def _program(mesh: Mesh, name: str) -> str:
 
 def _istioctl(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
     program = _program(mesh, "istioctl")
-    version = json.loads(_run([program, "version", "--remote=false", "--output=json"], what="istioctl version"))
-    found = str(dig(version, "clientVersion", "version") or "")
+    answer = _run([program, "version", "--remote=false", "--output=json"], what="istioctl version")
+    try:
+        found = str(dig(json.loads(answer), "clientVersion", "version") or "unknown")
+    except ValueError as error:
+        raise UsageError(
+            f"{program} does not say its version",
+            code="MU4101",
+            why=answer.strip()[:200],
+            fix="set mesh.manifests.path to the program",
+            cluster="not contacted",
+        ) from error
     if found != mesh.release:
         raise Refused(
             f"istioctl is of release {found}, the runbook pins {mesh.release}",
