@@ -79,12 +79,19 @@ class Snapshot:
     pins: tuple[Mapping[str, Any], ...] = ()
     context: str = ""
     simulator: bool = False
+    _by_kind: dict[tuple[str, str | None], tuple[Object, ...]] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
     def of(self, kind: str, namespace: str | None = None) -> Iterator[Object]:
         """Yield kept objects of a kind (any group), in name order, of one namespace or all."""
-        for ref in sorted(r for r in self.objects if r.kind == kind):
-            if namespace is None or ref.namespace == namespace:
-                yield self.objects[ref]
+        if not self._by_kind:
+            found: dict[tuple[str, str | None], list[Object]] = {("", None): []}
+            for ref in sorted(self.objects):
+                found.setdefault((ref.kind, None), []).append(self.objects[ref])
+                found.setdefault((ref.kind, ref.namespace), []).append(self.objects[ref])
+            self._by_kind.update({key: tuple(several) for key, several in found.items()})
+        yield from self._by_kind.get((kind, namespace), ())
 
     def get(self, ref: Ref) -> Object | None:
         """Give one kept object, None when it was not there."""
