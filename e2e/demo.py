@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
+OPT_IN = "meshup.dev/opt-in"
 BIN = Path(sys.executable).parent
 BOLD, DIM, RED, END = ("\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m") if sys.stdout.isatty() else ("", "", "", "")
 
@@ -30,7 +33,7 @@ class Demo:
             "XDG_RUNTIME_DIR": str(folder / ".run"),
         }
         self._env.pop("KUBECONFIG", None)
-        self._folder = folder
+        self._folder, self._server = folder, ""
         self.began = time.monotonic()
         self.count = 0
 
@@ -62,45 +65,66 @@ class Demo:
         self.count += 1
         return done.stdout
 
-    def use(self, kubeconfig: str) -> None:
+    def use(self, kubeconfig: Path) -> None:
         """Aim every later command at this kubeconfig."""
-        self._env["KUBECONFIG"] = kubeconfig
+        self._env["KUBECONFIG"] = str(kubeconfig)
+        config = json.loads(kubeconfig.read_text())
+        self._server = config["clusters"][0]["cluster"]["server"]
         print(f"{DIM}$ export KUBECONFIG={kubeconfig}{END}", flush=True)
+
+    def opt_in(self, path: str, who: str) -> None:
+        """Annotate an object as its owner would with kubectl, which this machine may not have."""
+        print(
+            f"{DIM}$ kubectl annotate {path.rpartition('/')[0].rpartition('/')[2]}/{path.rpartition('/')[2]} {OPT_IN}='{who}'{END}"
+        )
+        request = urllib.request.Request(
+            self._server + path,
+            data=json.dumps({"metadata": {"annotations": {OPT_IN: who}}}).encode(),
+            headers={"content-type": "application/merge-patch+json"},
+            method="PATCH",
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            answer.read()
 
 
 def play(demo: Demo) -> None:
     """The story of the shop."""
-    demo.tell("A shop of 12 services in 4 namespaces, on a cluster in memory. One service turns bad once it is meshed.")
-    said = demo.run("meshup simulator start --scenario shop --fault bad:shop/catalog")
-    found = re.search(r"(/\S*kubeconfig\S*)", said)
+    demo.tell(
+        "A shop in 4 namespaces, on a cluster in memory. catalog turns bad once it is meshed: its port is declared wrong."
+    )
+    said = demo.run("meshup simulator start --scenario shop --fault server-first:shop/catalog")
+    found = re.search(r"KUBECONFIG=(\S+)", said)
     if found is None:
         raise SystemExit(f"{RED}demo: no kubeconfig was named{END}")
-    demo.use(found[1].rstrip(".,;\"'"))
+    demo.use(Path(found[1]))
 
     demo.tell(
         "Look at the cluster, read-only, and write a runbook: owners, opt-ins, waves off the critical path first."
     )
     demo.run("meshup init")
-    demo.run("meshup lint")
     demo.run("meshup plan --out shop.plan.json")
 
     demo.tell("Ingress first, then services in waves. The bad one is stopped, and its wave is put back: exit 4.")
     demo.run("meshup apply shop.plan.json --yes", code=4, holds=("catalog",))
 
     demo.tell(
-        "Its owner mends it, and the same run goes on, until strict mode: a cron job still speaks plaintext. Exit 3."
+        "Its owner mends it, and the same run goes on, until strict mode: a forgotten client speaks plaintext. Exit 3."
     )
-    demo.run("meshup simulator mend bad:shop/catalog")
-    demo.run("meshup apply --resume --yes", code=3, holds=("requests",))
+    demo.run("meshup simulator mend server-first:shop/catalog")
+    demo.run("meshup apply --resume --yes", code=3, holds=("data/reports", "team-data", "requests"))
 
-    demo.tell("The plaintext client is enrolled, and strict mode goes on; what is not used is removed.")
-    demo.run("meshup apply --resume --yes")
+    demo.tell(
+        "The owner of that client opts in. The runbook is written anew, and strict mode goes on; what nobody uses is removed."
+    )
+    demo.opt_in("/apis/batch/v1/namespaces/data/cronjobs/reports", "dan 2026-11-02T09:00:00Z")
+    demo.run("meshup init --force", quiet=True)
+    demo.run("meshup apply --yes", holds=("minimise",))
     demo.run("meshup status")
 
     demo.tell(
         "The owner of cart goes back to the release it came from, without asking anybody; that is recorded first."
     )
-    demo.run('meshup rollback cart --to 1.29.6 --reason "timeouts to ledger" --until 7d --yes')
+    demo.run('meshup rollback cart --to 1.29.4 --reason "timeouts to ledger" --until 7d --yes')
     demo.run("meshup report", holds=("cart", "timeouts to ledger"))
 
     demo.run("meshup simulator stop", quiet=True)
@@ -121,7 +145,7 @@ def main() -> int:
     print(f"\n{BOLD}{demo.count} commands, each with the exit code it should have, in {took:.0f} s.{END}")
     print("Next: the same by hand")
     print("  .venv/bin/meshup simulator start --scenario shop     prints a KUBECONFIG for meshup and kubectl")
-    print("  .venv/bin/meshup rehearse --scenario shop --fault ...     plays a runbook without any cluster")
+    print("  .venv/bin/meshup rehearse --scenario shop --fault ...          plays a runbook without any cluster")
     print("  .venv/bin/meshup --help")
     return 0
 
