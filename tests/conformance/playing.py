@@ -167,7 +167,8 @@ class Play:
                 r"too old resource version: (\d+) \(\d+\)", r"too old resource version: \1 (<version>)", value
             )
         if key == "resourceVersion" and isinstance(value, str) and value:
-            return "<version>"
+            known = next((name for name, kept in self.kept.items() if name.startswith("RV") and kept == value), "")
+            return f"${known}$" if known else "<version>"
         if isinstance(value, str):
             if key == "cells" and AGE.match(value):
                 return "<age>"

@@ -111,6 +111,16 @@ def test_selectors_decide_whether_a_webhook_is_asked():
     assert len(read(elsewhere)["spec"]["containers"]) == 1
 
 
+def test_a_config_map_holds_a_mebibyte_and_no_more():
+    one = server()
+    assert ask(one, "POST", CM, config("a", k="x" * 1048576)).status == 201
+    answer = ask(one, "POST", CM, config("b", k="x" * 1048577))
+    assert answer.status == 422
+    assert read(answer)["details"]["causes"] == [
+        {"reason": "FieldValueTooLong", "message": "Too long: may not be more than 1048576 bytes", "field": "[]"}
+    ]
+
+
 def test_a_deletion_can_be_denied():
     one = server()
     one.webhooks["mesh", "injector"] = lambda review: {"allowed": review["request"]["operation"] != "DELETE"}

@@ -91,6 +91,9 @@ def pod(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     pod_spec(spec)
     spec.setdefault("enableServiceLinks", True)
+    for condition in (obj.get("status") or {}).get("conditions") or ():
+        condition.setdefault("lastProbeTime", None)
+        condition.setdefault("lastTransitionTime", None)
     for each in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
         limits = each["resources"].get("limits")
         if limits:

@@ -162,9 +162,14 @@ def _plain_keys(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
     for key in obj.get("data") or ():
         if not CONFIG_KEY.fullmatch(key) or key in (".", ".."):
             yield cause("FieldValueInvalid", f'Invalid value: "{key}": {CONFIG_TEXT}', f"data[{key}]")
+    size = sum(len(str(value)) for name in ("data", "binaryData") for value in (obj.get(name) or {}).values())
+    if size > LARGEST:
+        yield cause("FieldValueTooLong", f"Too long: may not be more than {LARGEST} bytes", "[]")
     yield from _frozen(obj, old)
 
 
+LARGEST = 1024 * 1024
+"""Bytes that a ConfigMap or a Secret may hold together."""
 RULES: dict[str, Callable[[Obj, Obj | None], Iterator[dict[str, str]]]] = {
     "Pod": _pod,
     "Job": _job,

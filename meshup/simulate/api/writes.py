@@ -40,6 +40,18 @@ from meshup.simulate.api.webhooks import Webhooks
 
 __all__ = ["How", "Writes"]
 NAMESPACES = ("", "namespaces")
+CONDITIONAL = frozenset(
+    {
+        "CustomResourceDefinition",
+        "Lease",
+        "MutatingWebhookConfiguration",
+        "PodDisruptionBudget",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+    }
+)
+"""Built-in kinds that are replaced with their resourceVersion only."""
 JSON_PATCH, MERGE_PATCH, STRATEGIC = (
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -85,7 +97,7 @@ class Writes:
         else:
             new = decoded(kind, namespace, body, node, how, name=name)
         sent = str(new["metadata"].get("resourceVersion") or "")
-        if not sent and kind.custom and not how.controller:
+        if not sent and (kind.custom or kind.kind in CONDITIONAL) and not how.controller:
             message = "Invalid value: 0: must be specified for an update"
             raise invalid(
                 kind.plural, kind.group, name, [cause("FieldValueInvalid", message, "metadata.resourceVersion")]
