@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from meshup.cluster.errors import ApiError
 from meshup.engine.session import Session
 from meshup.gates.gate import Blind, Eyes, Gate, Terms
+from meshup.model.clock import Clock
 from meshup.model.events import Waits
 from meshup.model.plan import PlannedGate
 from meshup.model.problem import DeadlinePassed, MeshupError, Unreachable, Waiting
@@ -43,6 +44,12 @@ class Pause:
         if not self._session.wait_s:
             return float("inf")
         return self._session.wait_s - (self._session.clock.elapsed() - self._began)
+
+
+def performed(program: Iterator[float], clock: Clock) -> None:
+    """Run a program of a pod to its end; it yields the seconds to wait. Raises what it raises."""
+    for seconds in program:
+        clock.sleep(seconds)
 
 
 def look(gate: Gate, eyes: Eyes, terms: Terms) -> Reading:
