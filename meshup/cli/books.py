@@ -33,4 +33,19 @@ def book(filename: str) -> Runbook:
             fix=f"meshup lint -f {filename}",
             cluster="not contacted",
         )
-    return loaded.runbook
+    return pinned(loaded.runbook, filename)
+
+
+def pinned(found: Runbook, filename: str) -> Runbook:
+    """Take the digest of the manifests from meshup.lock, unless the runbook states one. Raises UsageError."""
+    from dataclasses import replace
+
+    from meshup.runbook import lock
+
+    locked = lock.read(filename)
+    if locked is None or found.mesh.manifests.digest:
+        return found
+    if (locked.get("release"), locked.get("revision")) != (found.mesh.release, found.mesh.revision):
+        return found
+    manifests = replace(found.mesh.manifests, digest=str(locked["manifests"]))
+    return replace(found, mesh=replace(found.mesh, manifests=manifests), lock_digest=str(locked["manifests"]))

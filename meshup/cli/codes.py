@@ -19,6 +19,14 @@ CODES: Mapping[str, str] = {
     "MU1009": "A one-way change must be accepted by its name with --accept-one-way NAME; --yes does not accept it.",
     "MU1010": "A plugin brings a step, gate or driver under a name that is built in. Plugins add, they never replace.",
     "MU1011": "The service named on the command line is not in the runbook, or the name fits several. Name it as NAMESPACE/NAME.",
+    "MU1012": "A rollback needs --to RELEASE, or --to none, where nobody can be asked to choose.",
+    "MU1013": "A reason is needed, of at most 256 characters and without control characters: the report is read by people.",
+    "MU5001": "A simulator runs already. One at a time; stop it, or use its kubeconfig.",
+    "MU5002": "No simulator runs, or it does not answer.",
+    "MU5003": "The simulator does not take that; its own words are shown.",
+    "MU5004": "There is no scenario of that name or at that path.",
+    "MU5005": "There is no fault of that name. meshup simulator faults lists them.",
+    "MU5006": "The simulator did not start; the last line of its log is shown.",
     "MU9001": "meshup met something its authors did not foresee. The journal is written before every act, so a run that "
     "was under way can be resumed; the file that is named holds a scrubbed trace for a report.",
 }

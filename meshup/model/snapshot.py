@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from meshup.model.objects import Object, Ref
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ class Snapshot:
     _by_kind: dict[tuple[str, str | None], tuple[Object, ...]] = field(
         init=False, default_factory=dict, compare=False, repr=False
     )
+    _found: dict[str, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def of(self, kind: str, namespace: str | None = None) -> Iterator[Object]:
         """Yield kept objects of a kind (any group), in name order, of one namespace or all."""
@@ -92,6 +95,13 @@ class Snapshot:
                 found.setdefault((ref.kind, ref.namespace), []).append(self.objects[ref])
             self._by_kind.update({key: tuple(several) for key, several in found.items()})
         yield from self._by_kind.get((kind, namespace), ())
+
+    def once(self, name: str, work: Callable[[], T]) -> T:
+        """Give what `work` finds in this very view, worked out the first time it is asked for by that name."""
+        if name not in self._found:
+            self._found[name] = work()
+        found: T = self._found[name]
+        return found
 
     def get(self, ref: Ref) -> Object | None:
         """Give one kept object, None when it was not there."""

@@ -16,6 +16,7 @@ CODES: Mapping[str, str] = {
     "MU1109": "A key is no text (YAML reads yes, no, on, off and numbers as something else), or a merge key was used.",
     "MU1110": "A key stands twice in one block; YAML would silently keep one of them.",
     "MU1111": "A text holds a control character, which could change what a screen shows.",
+    "MU1112": "meshup.lock can't be read. It pins the bytes of the mesh's manifests; init --force writes it anew.",
     "MU1202": "A field that is needed is missing. The message names it and where it belongs; `meshup schema runbook` lists all fields.",
     "MU1203": "A field is not known. A misspelt field would silently do nothing, so it is refused.",
     "MU1204": "A value does not fit its field. Releases and names are text: quote what YAML reads as a number.",

@@ -33,6 +33,10 @@ REMOVE_FIRST = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"
 
 def installed(snapshot: Snapshot) -> dict[str, str]:
     """Give revision -> release of every control plane, from its Deployment."""
+    return dict(snapshot.once("istio: installed", lambda: _installed(snapshot)))
+
+
+def _installed(snapshot: Snapshot) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in snapshot.of("Deployment"):
         if _is_plane(each):

@@ -1,0 +1,89 @@
+"""`meshup init`: looks at the cluster and writes a runbook that lints and plans without an edit."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from meshup.cli import options
+
+
+def command(
+    filename: options.Filename = "meshup.yaml",
+    name: Annotated[str, typer.Option("--name", help="name of the runbook")] = "mesh",
+    release: Annotated[str, typer.Option("--release", help="release to pin instead of the proposed one")] = "",
+    driver: Annotated[str, typer.Option("--driver", help="which mesh")] = "istio",
+    why: Annotated[bool, typer.Option("--why", help="say for each service why it is where it is")] = False,
+    force: Annotated[bool, typer.Option("--force", help="overwrite files that are there")] = False,
+    output: options.Output = "text",
+    context: options.Context = "",
+    kubeconfig: options.Kubeconfig = "",
+    as_user: options.AsUser = "",
+    as_group: options.AsGroup = [],
+    color: options.Color = "auto",
+    plain: options.Plain = False,
+) -> int:
+    """Look at the cluster, read-only, and write a runbook and its lock.
+
+    Example: meshup init --why
+    """
+    import json
+    from pathlib import Path
+
+    from meshup.cli import reports
+    from meshup.cli.connect import Aim, door, one_of, session
+    from meshup.cli.kinds import drivers, kinds
+    from meshup.cli.screen import screen
+    from meshup.engine.planning import snapshot_for
+    from meshup.engine.propose import propose
+    from meshup.model.problem import UsageError
+    from meshup.runbook import load, lock, write
+    from meshup.views import init as view
+
+    one_of(output, ("text", "json"), flag="-o")
+    chosen = drivers().get(driver)
+    if chosen is None:
+        raise UsageError(
+            f'there is no driver "{driver}"',
+            code="MU2110",
+            why=f"known: {', '.join(drivers())}",
+            fix="correct --driver",
+            cluster="not contacted",
+        )
+    locked = lock.beside(filename)
+    there = [each for each in (filename, locked) if Path(each).exists()]
+    if there and not force:
+        raise UsageError(
+            f"{' and '.join(there)} would be overwritten",
+            code="MU1004",
+            fix="move it away, choose another -f, or give --force",
+            cluster="not contacted",
+        )
+    cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group)))
+    around = session(cluster)
+    proposal = propose(snapshot_for(around, chosen, context=cluster.context), chosen, release=release, name=name)
+    text = write.text(proposal)
+    loaded = load.load(text.encode(), name=filename, kinds=kinds())
+    wrong = [each for each in loaded.problems if each.severity == "error"]
+    if wrong:
+        raise UsageError(
+            "what was found does not make a runbook that lints",
+            code=wrong[0].code,
+            problems=tuple(wrong),
+            fix="name what is odd in the cluster in a report; nothing was written",
+            cluster="only read",
+        )
+    rendered = chosen.render(proposal.mesh)
+    reports.write_whole(Path(filename), text)
+    reports.write_whole(Path(locked), lock.text(proposal.mesh, rendered.digest, rendered.origin, rendered.objects))
+    look = screen(color=color, plain=plain)
+    if output == "json":
+        look.out(json.dumps(view.document(proposal, filename=filename, locked=locked), indent=2))
+    else:
+        look.out(
+            view.text(
+                proposal, filename=filename, locked=locked, objects=len(rendered.objects), why=why, width=look.width
+            )
+        )
+    return 0

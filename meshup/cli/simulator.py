@@ -1,0 +1,346 @@
+"""`meshup simulator`: a Kubernetes cluster in memory, with a mesh in it, behind a kubeconfig."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from meshup.cli import options
+from meshup.model.problem import Refused, UsageError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Start, stop and steer a Kubernetes cluster in memory, behind a kubeconfig.\n\nExample: meshup simulator start --scenario shop",
+)
+START_S = 60.0
+
+
+def folder() -> Path:
+    """Give where state is kept: XDG_STATE_HOME, else ~/.local/state."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "meshup" / "simulator"
+
+
+def state() -> dict[str, Any] | None:
+    """Read the running simulator's state; None when none runs."""
+    import json
+
+    path = folder() / "state.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        os.kill(int(found["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return found
+
+
+def running() -> dict[str, Any]:
+    """Give the running simulator's state. Raises Refused (MU5002)."""
+    found = state()
+    if found is None:
+        raise Refused(
+            "no simulator is running",
+            code="MU5002",
+            fix="meshup simulator start --scenario shop",
+            cluster="nothing was changed",
+        )
+    return found
+
+
+def ask(method: str, path: str, body: Any) -> Any:
+    """Ask the running simulator. Raises Refused (MU5003) with its own words."""
+    import json
+    import urllib.error
+    import urllib.request
+
+    found = running()
+    request = urllib.request.Request(
+        found["server"] + path,
+        method=method,
+        data=json.dumps(body).encode(),
+        headers={"content-type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as refused:
+        text = refused.read().decode("utf-8", "replace")[:400]
+        raise Refused(
+            "the simulator does not take that",
+            code="MU5003",
+            why=text,
+            fix="meshup simulator faults lists what it takes",
+            cluster="nothing was changed",
+        ) from refused
+    except OSError as failed:
+        raise Refused(
+            "the simulator does not answer",
+            code="MU5002",
+            why=str(failed),
+            fix="meshup simulator stop, then start",
+            cluster="nothing was changed",
+        ) from failed
+
+
+def spec_of(text: str) -> dict[str, Any]:
+    """Read a fault: KIND, KIND:NAMESPACE/NAME, or KIND:NAMESPACE/NAME,key=value. Its name is the text before a comma."""
+    head, *rest = text.split(",")
+    kind, _, on = head.partition(":")
+    found: dict[str, Any] = {"fault": kind, "name": head}
+    if on:
+        found["on"] = on
+    for each in rest:
+        key, _, value = each.partition("=")
+        try:
+            found[key] = float(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+@app.command()
+def start(
+    scenario: Annotated[str, typer.Option("--scenario", help="shop, big, or the path of a scenario file")] = "shop",
+    seed: Annotated[int, typer.Option("--seed", help="same seed, same cluster")] = 1,
+    port: Annotated[int, typer.Option("--port", help="0 = a free one")] = 0,
+    kubeconfig: Annotated[str, typer.Option("--kubeconfig", help="where to write the kubeconfig; never your own")] = "",
+    fault: Annotated[
+        list[str], typer.Option("--fault", help="KIND:NAMESPACE/NAME that is on from the start; repeatable")
+    ] = [],
+    output: options.Output = "text",
+) -> int:
+    """Start the simulator in the background and print the kubeconfig's path.
+
+    Example: meshup simulator start --scenario shop
+    """
+    import json
+    import subprocess
+    import time
+
+    from meshup.cli.connect import one_of
+    from meshup.cli.screen import screen
+    from meshup.simulate.scenario import known
+    from meshup.simulate.world.world import FAULTS
+    from meshup.views.documents import document
+
+    one_of(output, ("text", "json"), flag="-o")
+    look = screen()
+    there = state()
+    if there is not None:
+        raise Refused(
+            f"a simulator runs already: {there['scenario']}, pid {there['pid']}",
+            code="MU5001",
+            fix=f"export KUBECONFIG={there['kubeconfig']}, or: meshup simulator stop",
+            cluster="nothing was changed",
+        )
+    if scenario not in known() and not Path(scenario).is_file():
+        raise UsageError(
+            f'there is no scenario "{scenario}"',
+            code="MU5004",
+            why=f"shipped are: {', '.join(known())}",
+            fix="meshup simulator start --scenario shop",
+            cluster="not contacted",
+        )
+    specs = [spec_of(each) for each in fault]
+    for each in specs:
+        if each["fault"] not in FAULTS:
+            raise UsageError(
+                f'there is no fault "{each["fault"]}"',
+                code="MU5005",
+                why=f"known are: {', '.join(FAULTS)}",
+                fix="meshup simulator faults",
+                cluster="not contacted",
+            )
+    home = folder()
+    home.mkdir(parents=True, exist_ok=True)
+    path = Path(kubeconfig) if kubeconfig else home / "kubeconfig"
+    (home / "state.json").unlink(missing_ok=True)
+    command = [
+        sys.executable,
+        "-m",
+        "meshup.cli.simulating",
+        "--scenario",
+        scenario,
+        "--kubeconfig",
+        str(path.absolute()),
+        "--state",
+        str(home / "state.json"),
+        "--port",
+        str(port),
+        "--seed",
+        str(seed),
+    ]
+    for each in specs:
+        command += ["--fault", json.dumps(each)]
+    with (home / "log").open("wb") as log:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    began = time.monotonic()
+    found = state()
+    while found is None:
+        if child.poll() is not None or time.monotonic() - began > START_S:
+            text = (home / "log").read_text(errors="replace").strip().splitlines()
+            raise UsageError(
+                "the simulator did not start",
+                code="MU5006",
+                why=text[-1] if text else "it said nothing",
+                fix=f"its log is {home / 'log'}",
+                cluster="not contacted",
+            )
+        child.poll()
+        _nap()
+        found = state()
+    if output == "json":
+        look.out(
+            json.dumps(
+                document(
+                    "simulator",
+                    state="running",
+                    scenario=found["scenario"],
+                    kubeconfig=found["kubeconfig"],
+                    server=found["server"],
+                    pid=found["pid"],
+                ),
+                indent=2,
+            )
+        )
+    else:
+        look.out(
+            f"started   {found['scenario']} at {found['server']}, pid {found['pid']}; virtual time follows yours, and runs ahead while meshup waits"
+        )
+        look.out(f"Next      export KUBECONFIG={found['kubeconfig']}")
+    return 0
+
+
+def _nap() -> None:
+    """Wait a moment for the background process."""
+    import select
+
+    select.select([], [], [], 0.05)
+
+
+@app.command()
+def stop() -> int:
+    """Stop the simulator; its cluster is gone.
+
+    Example: meshup simulator stop
+    """
+    import signal
+
+    from meshup.cli.screen import screen
+
+    found = state()
+    if found is None:
+        screen().out("stopped   no simulator was running")
+        return 0
+    os.kill(int(found["pid"]), signal.SIGTERM)
+    for _ in range(100):
+        if state() is None:
+            break
+        _nap()
+    (folder() / "state.json").unlink(missing_ok=True)
+    screen().out(f"stopped   {found['scenario']}, pid {found['pid']}")
+    return 0
+
+
+@app.command()
+def status(output: options.Output = "text") -> int:
+    """Show what runs, and where its kubeconfig is.
+
+    Example: meshup simulator status
+    """
+    import json
+
+    from meshup.cli.connect import one_of
+    from meshup.cli.screen import screen
+    from meshup.views.documents import document
+
+    one_of(output, ("text", "json"), flag="-o")
+    found = state()
+    if output == "json":
+        empty = {"scenario": "", "kubeconfig": "", "server": "", "pid": 0}
+        row = {key: (found or empty)[key] for key in empty}
+        screen().out(json.dumps(document("simulator", state="running" if found else "stopped", **row), indent=2))
+        return 0
+    if found is None:
+        screen().out("stopped   no simulator is running\nNext      meshup simulator start --scenario shop")
+        return 0
+    told = ask("GET", "/simulator/clock", {})
+    counts = ask("GET", "/simulator/requests", {})
+    faults = ask("POST", "/simulator/faults", {}).get("faults") or {}
+    screen().out(
+        f"running   {found['scenario']} at {found['server']}, pid {found['pid']}; virtual time {told.get('now')}"
+    )
+    screen().out(f"asked     {counts['requests']} requests, {counts['mutations']} writes")
+    screen().out(f"faults    {', '.join(faults) or 'none'}")
+    screen().out(f"Next      export KUBECONFIG={found['kubeconfig']}")
+    return 0
+
+
+@app.command()
+def faults() -> int:
+    """List the faults that can be let loose.
+
+    Example: meshup simulator faults
+    """
+    from meshup.cli.screen import screen
+    from meshup.simulate.world.world import FAULTS
+    from meshup.views.table import columns
+
+    screen().out(columns(list(FAULTS.items()), header=("fault", "what it does")))
+    return 0
+
+
+@app.command()
+def fault(spec: Annotated[str, typer.Argument(help="KIND, KIND:NAMESPACE/NAME, further as ,key=value")]) -> int:
+    """Let something go wrong.
+
+    Example: meshup simulator fault server-first:shop/catalog
+    """
+    from meshup.cli.screen import screen
+
+    told = ask("POST", "/simulator/faults", {"inject": spec_of(spec)})
+    screen().out(f"injected  {told['injected']}\nNext      meshup simulator mend {told['injected']}")
+    return 0
+
+
+@app.command()
+def mend(name: Annotated[str, typer.Argument(help="the fault's name, as `fault` and `status` show it")]) -> int:
+    """End a fault.
+
+    Example: meshup simulator mend server-first:shop/catalog
+    """
+    from meshup.cli.screen import screen
+
+    told = ask("POST", "/simulator/faults", {"mend": name})
+    if not told.get("mended"):
+        raise UsageError(
+            f'there is no fault "{name}" on',
+            code="MU5005",
+            fix="meshup simulator status lists them",
+            cluster="nothing was changed",
+        )
+    screen().out(f"mended    {name}")
+    return 0
+
+
+@app.command()
+def advance(time: Annotated[str, typer.Argument(help="how far, such as 5m")]) -> int:
+    """Move virtual time on.
+
+    Example: meshup simulator advance 5m
+    """
+    from meshup.cli.connect import seconds
+    from meshup.cli.screen import screen
+
+    told = ask("POST", "/simulator/clock", {"advance_s": seconds(time, flag="advance")})
+    screen().out(f"moved     to {told.get('now')}")
+    return 0
