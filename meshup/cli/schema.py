@@ -22,14 +22,14 @@ def command(
     import json
 
     from meshup.cli.kinds import kinds
-    from meshup.runbook import schema
+    from meshup.runbook import schema as runbook_schema
     from meshup.views.documents import SCHEMAS, schema_of
 
     look = screen()
     if not name:
         look.out("\n".join(["runbook", *sorted(SCHEMAS)]))
     elif name == "runbook":
-        look.out(schema.text(kinds()).rstrip("\n"))
+        look.out(runbook_schema.text(kinds()).rstrip("\n"))
     elif name in SCHEMAS:
         look.out(json.dumps(schema_of(name), indent=2))
     else:

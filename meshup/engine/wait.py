@@ -184,3 +184,25 @@ def _left(planned: PlannedGate, verdict: Verdict, waited: float) -> MeshupError:
     return DeadlinePassed(
         text, code="MU3102", why=why, fix="meshup apply --resume", cluster="the wave holds in place; the lock is free"
     )
+
+
+class Looking:
+    """The sleeps of a view that looks again and again. limit_s: in all, 0 = no limit."""
+
+    def __init__(self, session: Session, *, limit_s: float) -> None:
+        self._session, self._limit_s = session, limit_s
+        self._began = session.clock.elapsed()
+
+    def again(self, every_s: float) -> bool:
+        """Sleep once; false when the limit would be passed. Raises Interrupted."""
+        self._session.check_interrupt(next_command="meshup status")
+        if self._limit_s and self._session.clock.elapsed() - self._began + every_s > self._limit_s:
+            return False
+        self._session.clock.sleep(every_s)
+        return True
+
+
+def run_steps(steps: Iterator[float], clock: Clock) -> None:
+    """Run a program that yields the seconds to wait, to its end."""
+    for seconds in steps:
+        clock.sleep(seconds)

@@ -161,8 +161,7 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
                 self._own(split.path, body)
                 return
             query = tuple(parse_qsl(split.query, keep_blank_values=True))
-            with front.counted():
-                self._answer(split.path, query, headers, body)
+            self._answer(split.path, query, headers, body)
 
         def _answer(self, path: str, query: tuple[tuple[str, str], ...], headers: dict[str, str], body: bytes) -> None:
             user = front.identity(headers)
@@ -182,7 +181,8 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
                 stream=any(key in ("watch", "follow") and value in ("1", "true") for key, value in query),
             )
             try:
-                response = front.server.send(asked)
+                with front.counted():  # until the answer is ready: a client may send its next request before we look up
+                    response = front.server.send(asked)
             except TransportFailure:
                 self.close_connection = True
                 with contextlib.suppress(OSError):

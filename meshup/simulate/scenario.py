@@ -139,7 +139,11 @@ class _Builder:
         own = {"k8s-app": "kube-dns"}
         meta = {"name": "coredns", "namespace": "kube-system", "labels": own}
         container = {"name": "coredns", "image": "registry.example/coredns:1.14.7", "ports": [{"containerPort": 53}]}
-        spec = {"replicas": 2, "selector": {"matchLabels": own}, "template": {"metadata": {"labels": own}, "spec": {"containers": [container]}}}
+        spec = {
+            "replicas": 2,
+            "selector": {"matchLabels": own},
+            "template": {"metadata": {"labels": own}, "spec": {"containers": [container]}},
+        }
         self._raw({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec})
         ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
         service = {"apiVersion": "v1", "kind": "Service", "metadata": {**meta, "name": "kube-dns"}}
@@ -365,3 +369,45 @@ def _generated(spec: Any) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+COPIED_SYSTEM = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+
+
+def from_objects(objects: list[Any], *, nodes: int, programs: Mapping[str, Program] | None = None) -> Simulation:
+    """Rebuild a cluster from objects read elsewhere, in the order given; what can't be made again is left out."""
+    from meshup.simulate.api.problems import Refusal
+
+    clock = VirtualClock()
+    server = ApiServer(clock)
+    world = World(server, programs=programs)
+    builder = _Builder(server, world, {"nodes": nodes})
+    for number in range(nodes):
+        builder._node(f"node-{number + 1}")  # noqa: SLF001 - the same module
+    for each in objects:
+        meta = {
+            key: value
+            for key, value in each["metadata"].items()
+            if key in ("name", "namespace", "labels", "annotations")
+        }
+        body = {key: value for key, value in each.items() if key not in ("metadata", "status")}
+        if each.get("kind") == "Service":
+            spec = {key: value for key, value in body["spec"].items() if key not in ("clusterIP", "clusterIPs")}
+            body["spec"] = spec if body["spec"].get("clusterIP") != "None" else {**spec, "clusterIP": "None"}
+        try:
+            builder._raw({**body, "metadata": meta})  # noqa: SLF001
+        except (Refusal, ValueError):
+            continue
+        if each.get("kind") == "CustomResourceDefinition":
+            clock.advance(2.0)
+        if each.get("kind") in ("Deployment", "StatefulSet", "DaemonSet", "CronJob"):
+            selector = (each["spec"].get("selector") or {}).get("matchLabels") or {}
+            world.traffic.workloads[f"{meta.get('namespace')}/{meta['name']}"] = (
+                str(meta.get("namespace")),
+                dict(selector),
+            )
+    clock.advance(SETTLE_S)
+    server.forget_history()
+    server.log.clear()
+    server.mutations = 0
+    return Simulation(server=server, world=world, clock=clock, name="copy", users={})

@@ -1,0 +1,39 @@
+"""`meshup pins`: who is pinned to what."""
+
+from __future__ import annotations
+
+from meshup.cli import options
+
+
+def command(
+    namespace: options.Namespace = "",
+    output: options.Output = "text",
+    context: options.Context = "",
+    kubeconfig: options.Kubeconfig = "",
+    as_user: options.AsUser = "",
+    as_group: options.AsGroup = [],
+    color: options.Color = "auto",
+    plain: options.Plain = False,
+) -> int:
+    """List who is pinned to which release, since when, why, and until when.
+
+    Example: meshup pins -n shop
+    """
+    import json
+
+    from meshup.cli.connect import Aim, door, one_of
+    from meshup.cli.screen import screen
+    from meshup.journal.ledger import pins
+    from meshup.views import standing as view
+    from meshup.views.documents import document
+
+    one_of(output, ("text", "json"), flag="-o")
+    look = screen(color=color, plain=plain)
+    cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group)))
+    cluster.whoami()
+    found, now = pins(cluster, namespace=namespace), cluster.clock.now()
+    if output == "json":
+        look.out(json.dumps(document("pins", pins=[view.pin_document(each, now) for each in found]), indent=2))
+    else:
+        look.out(view.pins(found, now, width=look.width))
+    return 0

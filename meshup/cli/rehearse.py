@@ -1,0 +1,87 @@
+"""`meshup rehearse`: a runbook on a cluster in memory, on virtual time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshup.cli import options
+
+
+def command(
+    filename: Annotated[str, typer.Option("-f", "--filename", help="the runbook; none = what init would propose")] = "",
+    scenario: Annotated[str, typer.Option("--scenario", help="shop, big, or the path of a scenario file")] = "shop",
+    from_cluster: Annotated[
+        bool, typer.Option("--from-cluster", help="play on a copy of the cluster at hand, which is only read")
+    ] = False,
+    fault: Annotated[list[str], typer.Option("--fault", help="KIND:NAMESPACE/NAME that goes wrong; repeatable")] = [],
+    through: Annotated[str, typer.Option("--through", help="stop after this STAGE or STAGE/WAVE")] = "",
+    seed: Annotated[int, typer.Option("--seed", help="same seed, same story")] = 1,
+    no_back: Annotated[bool, typer.Option("--no-back", help="do not try the way back")] = False,
+    output: options.Output = "text",
+    context: options.Context = "",
+    kubeconfig: options.Kubeconfig = "",
+    verbose: options.Verbose = 0,
+    color: options.Color = "auto",
+    plain: options.Plain = False,
+) -> int:
+    """Play a runbook on a cluster in memory: what would happen, where it stops, whether the way back works.
+
+    Example: meshup rehearse --scenario shop --fault server-first:shop/catalog
+    """
+    import json
+
+    from meshup.cli.books import book
+    from meshup.cli.connect import Aim, door, one_of
+    from meshup.cli.kinds import drivers
+    from meshup.cli.playing import proposed, session_of
+    from meshup.cli.screen import screen
+    from meshup.cli.simulating import programs
+    from meshup.cli.simulator import spec_of
+    from meshup.cli.telling import watcher
+    from meshup.engine.rehearse import rehearse
+    from meshup.model.problem import UsageError
+    from meshup.simulate import scenario as scenes
+    from meshup.simulate.world.world import FAULTS
+    from meshup.views import standing as view
+
+    one_of(output, ("text", "json", "events"), flag="-o")
+    look = screen(color=color, plain=plain)
+    if scenario not in scenes.known() and not Path(scenario).is_file():
+        raise UsageError(
+            f'there is no scenario "{scenario}"',
+            code="MU5004",
+            why=f"shipped are: {', '.join(scenes.known())}",
+            fix="meshup rehearse --scenario shop",
+            cluster="not contacted",
+        )
+    specs = [spec_of(each) for each in fault]
+    wrong = [each["fault"] for each in specs if each["fault"] not in FAULTS]
+    if wrong:
+        raise UsageError(
+            f'there is no fault "{wrong[0]}"',
+            code="MU5005",
+            why=f"known are: {', '.join(FAULTS)}",
+            fix="meshup simulator faults",
+            cluster="not contacted",
+        )
+    loaded = book(filename) if filename else None
+    if from_cluster:
+        from meshup.cli.playing import copied
+
+        simulation = copied(door(Aim(kubeconfig=kubeconfig, context=context)), drivers()["istio"], programs())
+        scenario = "a copy of the cluster"
+    else:
+        simulation = scenes.load(scenario, seed=seed, programs=programs())  # type: ignore[arg-type]
+    for each in specs:
+        simulation.world.inject(each)
+    around = session_of(simulation, watcher(output, look, chatty=verbose > 0))
+    runbook = loaded if loaded is not None else proposed(around)
+    found = rehearse(around, runbook, through=through, back=not no_back, requests=lambda: len(simulation.server.log))
+    if output in ("json", "events"):
+        look.out(json.dumps(view.rehearsal_document(found, scenario=scenario), indent=2 if output == "json" else None))
+    else:
+        look.out(view.rehearsal(found, scenario=scenario, width=look.width))
+    return found.exit

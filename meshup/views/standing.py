@@ -1,0 +1,282 @@
+"""Where things stand: the run, who runs what, pins, and the report on releases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from meshup.model.ledger import Pin
+from meshup.model.standing import Rehearsal, Report, ReportRow, RunStanding, Standing
+from meshup.model.text import clean
+from meshup.views.documents import document
+from meshup.views.run import ending, outcome_document
+from meshup.views.spans import day, moment_text, span
+from meshup.views.table import amount, columns
+
+NONE = "none"
+
+
+def _release(value: str) -> str:
+    return clean(value) or NONE
+
+
+def _date(value: datetime | None) -> str:
+    return day(value) if value is not None else "-"
+
+
+def status(found: Standing, *, width: int) -> str:
+    """Show the run, its places, and who runs what."""
+    lines = [
+        f"cluster   {clean(found.context or 'this cluster')} (id {found.cluster_uid[:8]}..., server {clean(found.server)}) as {clean(found.user)}"
+    ]
+    lines += _run(found.run, width=width) if found.run is not None else ["run       none so far"]
+    if found.holder:
+        lines.append(f"lock      {clean(found.holder)}")
+    if found.revisions:
+        lines.append(
+            "revisions "
+            + ", ".join(f"{clean(revision)} ({clean(release) or 'unknown'})" for revision, release in found.revisions)
+        )
+    rows = []
+    for each in found.services:
+        runs = ", ".join(f"{_release(release)} x{pods}" for release, pods in each.running.releases) or "no pods"
+        mark = "right" if each.is_right else "-"
+        rows.append(
+            (
+                f"{each.running.namespace}/{clean(each.running.service)}",
+                clean(each.running.owner) or "unknown",
+                runs,
+                mark,
+                each.wave or "-",
+                clean(each.pinned) + (" OVERDUE" if each.overdue else "") if each.pinned else "-",
+            )
+        )
+    if rows:
+        lines.append(columns(rows, header=("service", "owner", "runs", "as wanted", "wave", "pinned"), width=width))
+    lines.append(f"Next      {found.next or 'meshup plan'}")
+    return "\n".join(lines)
+
+
+def _run(run: RunStanding, *, width: int) -> list[str]:
+    lines = [
+        f"run       {run.run} {run.word}: plan {run.plan}, {run.kind}, by {clean(run.user)} since {run.started_at}"
+    ]
+    rows = [
+        (f"   {each.place}", each.how or "not begun", f"{each.done} of {each.changes}", clean(each.because))
+        for each in run.places
+    ]
+    if rows:
+        lines.append(columns(rows, header=("   place", "how", "changes", "last answer"), width=width))
+    lines += [f"open      {clean(each)}: begun, its end is not known" for each in run.open]
+    if run.why:
+        lines.append(f"stopped   {clean(run.why)}")
+    return lines
+
+
+def status_document(found: Standing) -> dict[str, Any]:
+    """Give the same as JSON."""
+    run = found.run
+    return document(
+        "status",
+        run=run.run if run else None,
+        state=run.word if run else "none",
+        plan=run.plan if run else "",
+        user=run.user if run else "",
+        exit=run.exit if run else 0,
+        why=run.why if run else "",
+        next=found.next,
+        places=[
+            {"place": each.place, "how": each.how, "changes": each.changes, "done": each.done}
+            for each in (run.places if run else ())
+        ],
+        open=list(run.open if run else ()),
+        holder=found.holder,
+        services=[
+            {
+                "service": each.running.service,
+                "namespace": each.running.namespace,
+                "owner": each.running.owner,
+                "releases": {release or NONE: pods for release, pods in each.running.releases},
+                "revision": each.running.revision,
+                "wave": each.wave,
+                "right": each.is_right,
+                "pinned": each.pinned,
+            }
+            for each in found.services
+        ],
+    )
+
+
+def pins(found: Sequence[Pin], now: datetime, *, width: int) -> str:
+    """List pins, open ones first."""
+    if not found:
+        return "pins      none\nNext      meshup rollback SERVICE --to RELEASE --reason TEXT --until 7d makes one"
+    rows = [
+        (
+            clean(each.user),
+            f"{each.namespace}/{clean(each.service)}",
+            f"{_release(each.from_release)} -> {_release(each.to_release)}",
+            day(each.since),
+            _until(each, now),
+            each.phase,
+            each.trust,
+            clean(each.reason),
+        )
+        for each in sorted(found, key=lambda pin: (pin.phase in ("Closed", "Failed"), pin.since, pin.name))
+    ]
+    text = columns(
+        rows, header=("user", "service", "from -> to", "since", "until", "phase", "trust", "reason"), width=width
+    )
+    return f"{text}\nNext      meshup report"
+
+
+def _until(pin: Pin, now: datetime) -> str:
+    over = pin.until < now and pin.phase in ("Requested", "Active")
+    return day(pin.until) + (" OVERDUE" if over else "")
+
+
+def pin_document(each: Pin, now: datetime) -> dict[str, Any]:
+    """Give one pin as JSON."""
+    return {
+        "name": each.name,
+        "namespace": each.namespace,
+        "service": each.service,
+        "user": each.user,
+        "from": each.from_release or NONE,
+        "to": each.to_release or NONE,
+        "reason": clean(each.reason),
+        "since": moment_text(each.since),
+        "until": moment_text(each.until),
+        "phase": each.phase,
+        "overdue": each.until < now and each.phase in ("Requested", "Active"),
+        "trust": each.trust,
+    }
+
+
+def report(found: Report, *, width: int) -> str:
+    """Show who runs or rolled back to what, per release."""
+    rows = [
+        (
+            _release(each.release),
+            str(each.on),
+            str(each.mixed),
+            str(each.rolled_back),
+            str(each.temporary),
+            str(each.overdue),
+        )
+        for each in found.counts
+    ]
+    lines = [
+        f"report    {amount(found.services, 'service')} on cluster {found.cluster_uid[:8]}..., {moment_text(found.at)}"
+    ]
+    lines.append(columns(rows, header=("release", "on", "partly", "rolled back", "temporary", "overdue"), width=width))
+    if found.rows:
+        table = [
+            (
+                clean(each.user) or "(unknown)",
+                clean(each.service),
+                f"{_release(each.from_release)} -> {_release(each.to_release)}",
+                _date(each.since),
+                _date(each.until) + (" OVERDUE" if each.overdue else ""),
+                each.trust,
+                clean(each.reason) or "-",
+            )
+            for each in found.rows
+        ]
+        lines.append(
+            columns(table, header=("user", "service", "from -> to", "since", "until", "trust", "reason"), width=width)
+        )
+    else:
+        lines.append("nobody rolled back")
+    lines += [f"odd       {clean(each)}" for each in found.odd] + [f"unread    {clean(each)}" for each in found.unread]
+    lines.append(f"Next      {found.next or 'meshup pins'}")
+    return "\n".join(lines)
+
+
+def _row(each: ReportRow) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "namespace": each.service.partition("/")[0],
+        "service": each.service,
+        "user": each.user,
+        "from": each.from_release or NONE,
+        "to": each.to_release or NONE,
+        "reason": clean(each.reason),
+        "since": moment_text(each.since) if each.since else "",
+        "until": moment_text(each.until) if each.until else "",
+        "phase": each.phase,
+        "overdue": each.overdue,
+        "trust": each.trust,
+    }
+
+
+def report_document(found: Report) -> dict[str, Any]:
+    """Give the same as JSON."""
+    return document(
+        "report",
+        releases=[
+            {
+                "release": each.release or NONE,
+                "services": each.on,
+                "pods": each.mixed,
+                "rolled_back": each.rolled_back,
+                "overdue": each.overdue,
+            }
+            for each in found.counts
+        ],
+        services=[
+            {
+                "service": each.service,
+                "namespace": each.namespace,
+                "owner": each.owner,
+                "releases": {release or NONE: pods for release, pods in each.releases},
+            }
+            for each in found.running
+        ],
+        rollbacks=[_row(each) for each in found.rows if each.user],
+        untracked=[
+            {"service": each.service, "namespace": each.service.partition("/")[0], "release": each.to_release or NONE}
+            for each in found.rows
+            if not each.user
+        ],
+    )
+
+
+def rehearsal(found: Rehearsal, *, scenario: str, width: int) -> str:
+    """Show what playing a runbook in memory showed."""
+    rows = [(f"   {place}", how) for place, how in found.outcome.places]
+    lines = [
+        f"rehearsed {scenario}: plan {found.plan.id}, {span(found.virtual_s)} of virtual time, {amount(found.requests, 'request')}"
+    ]
+    if rows:
+        lines.append(columns(rows, header=("   place", "how"), width=width))
+    lines += [f"approved  {place}: by the rehearsal itself" for place in found.approved]
+    lines.append(f"way back  {_way_back(found)}")
+    lines += [f"          left: {clean(each)}" for each in found.left[:10]]
+    lines.append(ending(found.outcome))
+    return "\n".join(lines)
+
+
+def _way_back(found: Rehearsal) -> str:
+    if found.back is None:
+        return "not tried"
+    if found.way_back_works:
+        return "works: the cluster equals its first state"
+    return (
+        f"ends with {found.back.exit}: {clean(found.back.why)}"
+        if found.back.exit
+        else f"leaves {amount(len(found.left), 'difference')}"
+    )
+
+
+def rehearsal_document(found: Rehearsal, *, scenario: str) -> dict[str, Any]:
+    """Give the same as JSON."""
+    return outcome_document(
+        found.outcome,
+        schema="rehearse",
+        scenario=scenario,
+        virtual_s=round(found.virtual_s, 3),
+        way_back=_way_back(found),
+        left=list(found.left),
+    )
