@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from meshup.simulate.scenario import load
 
 def main(name: str) -> None:
     """Load, serve, wait."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     made = load(name, programs={"guard": guard, "probe": probe})
     if name == "shop":
         # The forgotten client joins too, so that the whole runbook can be performed.
