@@ -150,6 +150,19 @@ def test_the_version_says_simulator():
     assert read(ask(server(), "GET", "/version"))["gitVersion"] == "v1.34.4+meshup-simulator"
 
 
+def test_a_controller_creates_with_a_status_and_a_client_cannot():
+    one = server()
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n1"},
+        "status": {"nodeInfo": {"kubeletVersion": "v1"}},
+    }
+    assert one.objects.create("nodes", node)["status"] == node["status"]
+    node["metadata"]["name"] = "n2"
+    assert "status" not in read(ask(one, "POST", "/api/v1/nodes", node))
+
+
 def test_equal_seeds_give_equal_clusters():
     def run():
         one = server()

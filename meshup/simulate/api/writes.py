@@ -262,7 +262,7 @@ class Writes:
             self.admission.namespace_open(kind, namespace, name)
         meta = {key: value for key, value in obj["metadata"].items() if key not in (*FIXED, "managedFields")}
         obj = {**obj, "metadata": meta}
-        if status_apart(kind):
+        if status_apart(kind) and (kind.kind == "Pod" or not how.controller):
             obj.pop("status", None)
         if managed is None and how.manager:
             owned = ownership.after_update(
