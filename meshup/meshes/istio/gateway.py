@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from typing import Any
 
@@ -10,6 +11,7 @@ from meshup.model.objects import Object, Ref
 from meshup.model.runbook import Host, Ingress, Mesh, Path
 
 CLASS = "istio"
+MOST_OF_A_NAME = 36
 
 
 def objects(ingress: Ingress, mesh: Mesh) -> tuple[Object, ...]:
@@ -36,7 +38,10 @@ def workload_of(ingress: Ingress) -> Ref:
 
 
 def _short(host: str) -> str:
-    return host.replace("*", "any").replace(".", "-")
+    """Give a host as part of a name; what would not be told apart by it gets a few digits of its hash."""
+    short = host.replace("*", "any").replace(".", "-")
+    plain = short.replace("-", ".") == host and len(short) < MOST_OF_A_NAME
+    return short if plain else f"{short[:MOST_OF_A_NAME]}-{hashlib.sha256(host.encode()).hexdigest()[:6]}"
 
 
 def _gateway_api(ingress: Ingress, mesh: Mesh) -> list[Object]:
@@ -55,7 +60,7 @@ def _gateway_api(ingress: Ingress, mesh: Mesh) -> list[Object]:
                     "name": f"https-{_short(host.host)}"[:63],
                     "port": 443,
                     "protocol": "HTTPS",
-                    "hostname": host.host,
+                    **({"hostname": host.host} if host.host != "*" else {}),
                     "tls": {
                         "mode": "Terminate",
                         "certificateRefs": [{"kind": "Secret", "group": "", "name": host.tls_secret}],
@@ -100,7 +105,7 @@ def _routes(ingress: Ingress, host: Host) -> list[Object]:
                     "parentRefs": [
                         {"group": GATEWAY_API, "kind": "Gateway", "name": ingress.name, "namespace": ingress.namespace}
                     ],
-                    "hostnames": [host.host],
+                    **({"hostnames": [host.host]} if host.host != "*" else {}),
                     "rules": rules,
                 },
             }
@@ -171,7 +176,7 @@ def _own(ingress: Ingress, mesh: Mesh) -> list[Object]:
                 "gateways": [ingress.name],
                 "http": [
                     {
-                        "match": [{"uri": {"exact" if path.kind == "Exact" else "prefix": path.path}}],
+                        "match": [{"uri": each} for each in _uris(path)],
                         "route": [
                             {
                                 "destination": {
@@ -181,10 +186,18 @@ def _own(ingress: Ingress, mesh: Mesh) -> list[Object]:
                             }
                         ],
                     }
-                    for path in host.paths
+                    for path in sorted(host.paths, key=lambda each: (-len(each.path), each.kind, each.path))
                 ],
             },
         }
         for host in ingress.hosts
     ]
     return [account, deployment, service, gateway, *virtual]
+
+
+def _uris(path: Path) -> list[dict[str, str]]:
+    """Match whole path elements, as Ingress and Gateway API do: /pay and /pay/x, but not /payments."""
+    if path.kind == "Exact":
+        return [{"exact": path.path}]
+    bare = path.path.rstrip("/")
+    return [{"exact": bare}, {"prefix": f"{bare}/"}] if bare else [{"prefix": "/"}]
