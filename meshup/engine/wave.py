@@ -66,7 +66,8 @@ class WaveRun:
         self._await_owners()
         begun = any(each.id in self._touched() for each in wave.changes)
         try:
-            self._writing.in_order(wave.opening, back=self._back_only)
+            if not self._is_closing():
+                self._writing.in_order(wave.opening, back=self._back_only)
             self._guard_beat(wave.guard)
             held = None if begun or not wave.changes else self._gates(wave.before, before=True)
             if held is not None:
@@ -75,7 +76,7 @@ class WaveRun:
             self._write_changes()
         except Trouble as trouble:
             return Held(judgement=trouble.judgement, before=False)
-        held = self._gates(wave.gates, before=False)
+        held = None if self._is_closing() else self._gates(wave.gates, before=False)
         if held is not None:
             return held
         try:
@@ -100,9 +101,25 @@ class WaveRun:
         """Make the error of a plan that takes a run back and can't be carried through."""
         return self._failed(why)
 
+    def _is_closing(self) -> bool:
+        """Tell whether an earlier process had its gates' pass already and was taking away what surrounds the changes.
+
+        With a guard only when its disarming, which is the first of it, has certainly happened: before, it may have
+        put things back.
+        """
+        closing = self._wave.closing
+        if not closing:
+            return False
+        if self._wave.guard is not None:
+            return closing[0].id in self._log.state.done
+        touched = self._touched()
+        return any(each.id in touched for each in closing)
+
     def is_cut_off(self) -> bool:
         """Tell whether an earlier process left the wave between arming its guard and disarming it."""
         touched = self._touched()
+        if self._is_closing():
+            return False
         return self._wave.guard is not None and any(
             each.id in touched for each in (*self._wave.opening, *self._wave.changes)
         )
