@@ -159,6 +159,8 @@ class Play:
             return {name: inner for name, inner in made.items() if not (name in PLACE and inner is None)}
         if key == "managedFields" and isinstance(value, list):
             value = [each for each in value if each.get("manager") != CONTROLLERS]
+            # rows are in order of time, to the second: whether two steps fall into one second is chance
+            value = sorted(value, key=lambda each: (each.get("operation", ""), each.get("manager", "")))
         if isinstance(value, list):
             several = [self.normal(inner, key) for inner in value]
             return sorted(several, key=lambda each: json.dumps(each, sort_keys=True)) if key in UNORDERED else several

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from meshup.model.objects import matches
 from meshup.simulate.api.store import Obj, Store
 from meshup.simulate.api.users import ADMIN, ANONYMOUS, MASTERS, User
 
@@ -85,7 +86,7 @@ def role_of(store: Store, binding: Obj, namespace: str) -> Obj:
     """Give the role that a binding names, {} when it is not there."""
     ref = binding.get("roleRef") or {}
     if ref.get("kind") == "ClusterRole":
-        return store.get((GROUP, "clusterroles"), "", str(ref.get("name"))) or {}
+        return _gathered(store, store.get((GROUP, "clusterroles"), "", str(ref.get("name"))) or {})
     return store.get((GROUP, "roles"), namespace, str(ref.get("name"))) or {}
 
 
@@ -103,6 +104,18 @@ def _rule(rule: Obj, asked: Asked) -> bool:
         return False
     names = rule.get("resourceNames") or ()
     return not names or asked.name in names
+
+
+def _gathered(store: Store, role: Obj) -> Obj:
+    """Give a role with the rules of those it gathers by label."""
+    selectors = (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
+    if not selectors:
+        return role
+    rules = list(role.get("rules") or ())
+    for each in store.list((GROUP, "clusterroles")):
+        if any(matches(selector, each["metadata"].get("labels") or {}) for selector in selectors):
+            rules += [rule for rule in each.get("rules") or () if rule not in rules]
+    return {**role, "rules": rules}
 
 
 def not_held(store: Store, user: User, namespace: str, wanted: list[Obj]) -> list[Obj]:
