@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from seen import snapshot
 from toymesh import REV, STRICT, ToyDriver, book, deployment, gate, kinds, shop
 
-from meshup.engine.draft import draft
-from meshup.engine.plan import plan
+from meshup.engine.draft import Numbered, draft
+from meshup.engine.plan import plan, planned
+from meshup.model.change import Label
 from meshup.model.objects import ref_of
 from meshup.model.runbook import Budgets, Waiver, Wave
 from meshup.model.snapshot import DryRun, PodProbe
+from meshup.steps.step import Draft
 
 STEPS, GATES = kinds()
 WAVES = {"wave-1": ["web", "cart"], "wave-2": ["ads"]}
@@ -79,13 +81,28 @@ def test_ids_count_within_their_place():
 
 
 def test_what_the_server_says_is_no_change_is_dropped():
-    objects = shop(NAMES)
-    seen = snapshot([*objects, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "toy-system"}}])
-    there = seen.objects[ref_of(objects[1])]
-    answers = {"onboard/wave-1/1": DryRun(after=there), "ingress/1": DryRun(after=None, known="after:x")}
+    home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "toy-system"}}
+    seen = snapshot([*shop(NAMES), home])
+    answers = {"ingress/1": DryRun(after={**home, "metadata": {"name": "toy-system", "resourceVersion": "9"}})}
     found = ids(made(book(WAVES), replace(seen, dry_runs=answers)))
-    assert "onboard/wave-1/1" not in found
-    assert "ingress/1" in found
+    assert "ingress/1" not in found
+    assert "ingress/2" in found
+    asked_in_vain = {"ingress/1": DryRun(known="not checked")}
+    assert "ingress/1" in ids(made(book(WAVES), replace(seen, dry_runs=asked_in_vain)))
+
+
+def test_a_label_to_be_removed_is_a_change_though_an_apply_would_not_show_it():
+    seen = snapshot(shop(["web"]))
+    on = ref_of(shop(["web"])[1])
+    there = seen.objects[on]
+    path = ("spec", "template", "metadata", "labels")
+    change = Label(on=on, at=path, set={"app": None}, before={"app": "web"}, uid="uid-2")
+    each = Numbered(id="x/1", draft=Draft(change=change, step="x", summary="x"))
+    answered = replace(seen, dry_runs={"x/1": DryRun(after=there)})
+    assert planned(each, answered) is not None
+    done = replace(change, set={"app": "web"})
+    right = Numbered(id="x/1", draft=Draft(change=done, step="x", summary="x"))
+    assert planned(right, answered) is None
 
 
 def test_each_planned_object_is_in_the_basis_with_its_planned_fields_only():
