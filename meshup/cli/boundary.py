@@ -68,7 +68,8 @@ def stdout_gone(code: int) -> int:
     with contextlib.suppress(OSError):
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())
-    if isinstance(kind, OSError) and kind.errno != errno.EPIPE:
+    # A command that ended with an error of its own has told it; the flush at the end must not tell it again.
+    if isinstance(kind, OSError) and kind.errno != errno.EPIPE and code == int(Exit.DONE):
         _write_err(
             f"error[MU1006] stdout could not be written: {kind.strerror}\nfix       free some room or redirect to another place"
         )
