@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from meshup.gates.finding import name_of, own_pods, ready, workloads
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.scrape import pages, window
+from meshup.meshes.driver import ProxyCounters
 from meshup.model.duration import Duration
 from meshup.model.objects import Object, Ref, annotated, dig, labels
 from meshup.model.text import clean
@@ -63,7 +64,9 @@ class PlaintextCallers:
                     "active_plaintext": page.active_plaintext,
                     "refused": page.refused_plaintext,
                 }
-        plain = self._names(eyes, every, terms)
+        # Logs only tell names, so they are read where a counter says that somebody was plaintext.
+        told = [pod for pod in every if _ever_plain(counted[str(dig(pod, "metadata", "uid"))])]
+        plain = self._names(eyes, told, terms)
         return {
             "proxies": rows,
             "callers": plain,
@@ -147,6 +150,10 @@ class PlaintextCallers:
         return Verdict(
             answer=Answer.FAIL, because=text + who, object=names[0].partition(" (")[0] if names else "", names=names
         )
+
+
+def _ever_plain(page: ProxyCounters) -> bool:
+    return page.inbound_connections != page.inbound_tls or bool(page.active_plaintext) or bool(page.refused_plaintext)
 
 
 def _time(text: Any) -> float:
