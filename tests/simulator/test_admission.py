@@ -12,6 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from asking import CM, PODS, ask, config, pod, read, server
 
+from meshup.simulate.api.users import User
+
 HOOKS = "/apis/admissionregistration.k8s.io/v1"
 
 
@@ -119,6 +121,41 @@ def test_a_config_map_holds_a_mebibyte_and_no_more():
     assert read(answer)["details"]["causes"] == [
         {"reason": "FieldValueTooLong", "message": "Too long: may not be more than 1048576 bytes", "field": "[]"}
     ]
+
+
+def test_a_policy_is_stored_and_said_to_be_without_effect():
+    one = server()
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "p"},
+        "spec": {"validations": [{"expression": "false"}]},
+    }
+    answer = ask(one, "POST", f"{HOOKS}/validatingadmissionpolicies", policy)
+    assert answer.status == 201
+    assert "does not enforce it" in answer.headers["warning"]
+
+
+def test_whoever_may_bind_may_grant_what_he_does_not_hold():
+    one = server()
+    roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
+    role = {"metadata": {"name": "secrets"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}
+    ask(one, "POST", f"{roles}/roles", role)
+    rules = [{"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["rolebindings"], "verbs": ["create"]}]
+    one.objects.create("clusterroles.rbac.authorization.k8s.io", {"metadata": {"name": "binder"}, "rules": rules})
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "binder"}
+    subjects = [{"kind": "User", "name": "ana"}]
+    one.objects.create(
+        "clusterrolebindings.rbac.authorization.k8s.io",
+        {"metadata": {"name": "binder"}, "roleRef": ref, "subjects": subjects},
+    )
+    ana = one.as_user(User(name="ana"))
+    binding = {"metadata": {"name": "b"}, "roleRef": {**ref, "kind": "Role", "name": "secrets"}, "subjects": subjects}
+    assert ask(ana, "POST", f"{roles}/rolebindings", binding).status == 403
+    more = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["bind"]}
+    held = one.objects.get("clusterroles.rbac.authorization.k8s.io", "", "binder")
+    one.objects.update("clusterroles.rbac.authorization.k8s.io", {**held, "rules": [*rules, more]})
+    assert ask(ana, "POST", f"{roles}/rolebindings", binding).status == 201
 
 
 def test_a_deletion_can_be_denied():

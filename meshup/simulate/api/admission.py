@@ -16,6 +16,7 @@ from meshup.simulate.api.users import MASTERS
 from meshup.simulate.api.webhooks import Asked, Webhooks
 
 NAMESPACES = ("", "namespaces")
+UNENFORCED = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -79,6 +80,8 @@ class Admission:
             found = self._store.get(NAMESPACES, "", namespace)
             if found is not None:
                 how.warnings.extend(podsecurity.warnings(sc.pod_template(obj), found))
+        if kind.kind in UNENFORCED and not how.controller:
+            how.warnings.append(f"the simulator stores a {kind.kind} and does not enforce it")
         if kind.group == rbac.GROUP and not how.controller:
             self._no_escalation(kind, obj, how)
         self._webhooks.validate(self._asked(kind, operation, obj, how, old), obj)
@@ -95,6 +98,14 @@ class Admission:
         if MASTERS in how.user.groups:
             return
         namespace = obj["metadata"].get("namespace", "")
+        ref = obj.get("roleRef") or {}
+        right = rbac.Asked(verb="escalate", group=rbac.GROUP, resource=kind.plural, namespace=namespace)
+        if ref:
+            plural = f"{str(ref.get('kind', '')).lower()}s"
+            name = str(ref.get("name", ""))
+            right = rbac.Asked(verb="bind", group=rbac.GROUP, resource=plural, namespace=namespace, name=name)
+        if rbac.allowed(self._store, how.user, right):
+            return
         if kind.kind in ("Role", "ClusterRole"):
             wanted = list(obj.get("rules") or ())
         else:
