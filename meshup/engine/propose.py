@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -35,7 +35,7 @@ def propose(
         revision=_revision(release),
         namespace="istio-system",
         manifests=manifests or (Manifests(source="stand-in") if snapshot.simulator else driver.default_manifests()),
-        keep_revisions=tuple(sorted(_in_use(snapshot, driver) & set(installed))),
+        keep_revisions=_kept(snapshot, driver, installed, own=_revision(release)),
     )
     gateways = _front_doors(snapshot)
     services: list[Service] = []
@@ -78,6 +78,18 @@ def _revision(release: str) -> str:
 def _chosen(mesh: Mesh, installed: object) -> str:
     there = ", ".join(f"{revision} ({release or 'unknown'})" for revision, release in sorted(dict(installed).items()))  # type: ignore[call-overload]
     return f"a new revision beside {there}" if there else "no control plane is installed yet"
+
+
+def _kept(snapshot: Snapshot, driver: Driver, installed: Mapping[str, str], *, own: str) -> tuple[str, ...]:
+    """Name revisions that stay: those somebody runs on, and the newest other one, as a way back."""
+    others = {revision: release for revision, release in installed.items() if revision != own}
+    newest = max(others, key=lambda revision: (_order(others[revision]), revision), default="")
+    return tuple(sorted({*(_in_use(snapshot, driver) & set(others)), *([newest] if newest else [])}))
+
+
+def _order(release: str) -> tuple[int, ...]:
+    """Give the numbers of a release, for comparing; anything that is no number counts as 0."""
+    return tuple(int(each) if each.isdigit() else 0 for each in release.partition("-")[0].split("."))
 
 
 def _in_use(snapshot: Snapshot, driver: Driver) -> set[str]:

@@ -57,7 +57,7 @@ def text(proposal: Proposal) -> str:
         lines.append(f"  values: {flow(dict(mesh.values))}")
     if mesh.keep_revisions:
         lines += [
-            "  # Somebody runs on these; minimise leaves them as a way back.",
+            "  # Minimise leaves these, as a way back.",
             f"  keepRevisions: {flow(mesh.keep_revisions)}",
         ]
     lines += ["", *_ingress(proposal.ingress), *_services(proposal), *_waves(proposal), *_stages(proposal), ""]
@@ -224,7 +224,7 @@ def _moving_stages(waves: Sequence[str]) -> list[str]:
         "  - name: strict",
         "    before:",
         gate("guard-armed"),
-        gate("plaintext-callers", {"window": "10m"}, limit="30m", every="30s", least=20, inARow=1),
+        gate("plaintext-callers", {"window": "10m"}, limit="30m", every="60s", least=20, inARow=1),
         "    steps:",
         "      - strict: {levels: [workload, namespace, mesh]}",
         "    gates:",

@@ -61,6 +61,7 @@ class ApiServer:
     def __init__(self, clock: VirtualClock, *, store: Store | None = None, seed: int = 1) -> None:
         self.clock = clock
         self.store = store or Store()
+        self.store.lock = clock.lock
         self.registry = Registry()
         self.webhooks: dict[tuple[str, str], Callee] = {}
         self.before: list[Before] = []

@@ -6,6 +6,7 @@ Stored objects are never altered in place: a write stores a new mapping, so read
 from __future__ import annotations
 
 import json
+import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ class Store:
 
     def __init__(self) -> None:
         self.version = 1
+        self.lock = threading.RLock()
         self._objects: dict[Key, dict[tuple[str, str], Obj]] = {}
         self._sorted: dict[Key, list[tuple[str, str]] | None] = {}
         self._encoded: dict[str, tuple[str, bytes]] = {}
@@ -88,29 +90,31 @@ class Store:
 
     def put(self, key: Key, obj: Obj) -> Obj:
         """Store a new version and give it, its resourceVersion filled in."""
-        meta = obj["metadata"]
-        at = (meta.get("namespace", ""), meta["name"])
-        kept = self._objects.setdefault(key, {})
-        old = kept.get(at)
-        self.version += 1
-        new = {**obj, "metadata": {**meta, "resourceVersion": str(self.version)}}
-        kept[at] = new
-        if old is None:
-            self._sorted[key] = None
-        self._tell(Change("ADDED" if old is None else "MODIFIED", key, at[0], at[1], old, new, self.version))
-        return new
+        with self.lock:
+            meta = obj["metadata"]
+            at = (meta.get("namespace", ""), meta["name"])
+            kept = self._objects.setdefault(key, {})
+            old = kept.get(at)
+            self.version += 1
+            new = {**obj, "metadata": {**meta, "resourceVersion": str(self.version)}}
+            kept[at] = new
+            if old is None:
+                self._sorted[key] = None
+            self._tell(Change("ADDED" if old is None else "MODIFIED", key, at[0], at[1], old, new, self.version))
+            return new
 
     def remove(self, key: Key, namespace: str, name: str) -> Obj | None:
         """Remove an object and give its last version."""
-        old = self._objects.get(key, {}).pop((namespace, name), None)
-        if old is None:
-            return None
-        self._sorted[key] = None
-        self.version += 1
-        last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.version)}}
-        self._encoded.pop(str(old["metadata"].get("uid")), None)
-        self._tell(Change("DELETED", key, namespace, name, old, last, self.version))
-        return last
+        with self.lock:
+            old = self._objects.get(key, {}).pop((namespace, name), None)
+            if old is None:
+                return None
+            self._sorted[key] = None
+            self.version += 1
+            last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.version)}}
+            self._encoded.pop(str(old["metadata"].get("uid")), None)
+            self._tell(Change("DELETED", key, namespace, name, old, last, self.version))
+            return last
 
     def since(self, version: int) -> Iterator[Change]:
         """Yield events after a version, oldest first. The caller checks `oldest` first."""
