@@ -70,6 +70,25 @@ def test_a_watch_streams_while_others_write(front):
     connection.close()
 
 
+def test_watches_that_are_dropped_leave_nothing_behind(front):
+    before = len(front.server.store._listeners)
+    connections = []
+    for _ in range(5):
+        connection = http.client.HTTPConnection("127.0.0.1", int(front.url.rpartition(":")[2]), timeout=10)
+        connection.request("GET", f"{CM}?watch=1&resourceVersion={front.server.store.version}")
+        connections.append((connection, connection.getresponse()))
+    assert len(front.server.store._listeners) == before + 5
+    for connection, response in connections:
+        response.close()
+        connection.close()
+    for number in range(20):
+        front.server.objects.create("configmaps", {"metadata": {"name": f"c{number}", "namespace": "default"}})
+        threading.Event().wait(0.05)
+        if len(front.server.store._listeners) == before:
+            return
+    raise AssertionError("watches stay open")
+
+
 def test_time_moves_when_told_to(front):
     body = json.loads(call(front, "POST", "/simulator/clock", {"advance_s": 12.5})[1])
     assert body["elapsed_s"] == 12.5

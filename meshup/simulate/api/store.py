@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -99,7 +99,9 @@ class Store:
             new = {**obj, "metadata": {**meta, "resourceVersion": str(self.version)}}
             kept[at] = new
             if old is None:
-                self._sorted[key] = None
+                order = self._sorted.get(key)
+                if order is not None:
+                    insort(order, at)
             self._tell(Change("ADDED" if old is None else "MODIFIED", key, at[0], at[1], old, new, self.version))
             return new
 
@@ -109,7 +111,9 @@ class Store:
             old = self._objects.get(key, {}).pop((namespace, name), None)
             if old is None:
                 return None
-            self._sorted[key] = None
+            order = self._sorted.get(key)
+            if order is not None:
+                del order[bisect_left(order, (namespace, name))]
             self.version += 1
             last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.version)}}
             self._encoded.pop(str(old["metadata"].get("uid")), None)
