@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from meshup.model.change import Apply, Change, Handoff
 from meshup.model.objects import Object, Ref, annotated, labels, ref_of
 from meshup.model.problem import Problem, Where
+from meshup.model.runbook import Mesh
 from meshup.steps.step import Draft, Drafted, Scope
 
 MANAGED = "meshup.dev/managed-by"
@@ -25,21 +26,11 @@ class InstallControlPlane:
         """Give one apply per manifest in their order; a handoff when somebody else manages the control plane."""
         mesh = scope.book.mesh
         rendered = scope.driver.render(mesh)
-        if mesh.managed_by == "external":
-            return _handed_off(scope, rendered.objects, rendered.ready)
         there = scope.driver.installed(scope.snapshot).get(mesh.revision)
         if there is not None and there not in ("", mesh.release):
-            return Drafted(
-                problems=(
-                    Problem(
-                        code="MU3211",
-                        what=f"revision {mesh.revision} is installed and serves {there}, the runbook wants {mesh.release}",
-                        why="a revision is never altered: its pods would change under their owners",
-                        fix="choose another mesh.revision in the runbook, then: meshup plan",
-                        at=Where(object=f"revision {mesh.revision}"),
-                    ),
-                )
-            )
+            return Drafted(problems=(_altered(mesh, there),))
+        if mesh.managed_by == "external":
+            return _handed_off(mesh, rendered.objects, rendered.ready, there=there)
         drafts: list[Draft] = []
         left: list[str] = []
         problems: list[Problem] = []
@@ -82,16 +73,26 @@ def _foreign(ref: Ref, found: Object) -> Problem:
     )
 
 
-def _handed_off(scope: Scope, objects: tuple[Object, ...], ready: tuple[Ref, ...]) -> Drafted:
-    mesh = scope.book.mesh
-    if scope.driver.installed(scope.snapshot).get(mesh.revision) == mesh.release:
-        return Drafted(right=(f"revision {mesh.revision} serves {mesh.release} already",))
+def _altered(mesh: Mesh, there: str) -> Problem:
+    return Problem(
+        code="MU3211",
+        what=f"revision {mesh.revision} is installed and serves {there}, the runbook wants {mesh.release}",
+        why="a revision is never altered: its pods would change under their owners",
+        fix="choose another mesh.revision in the runbook, then: meshup plan",
+        at=Where(object=f"revision {mesh.revision}"),
+    )
+
+
+def _handed_off(mesh: Mesh, objects: tuple[Object, ...], ready: tuple[Ref, ...], *, there: str | None) -> Drafted:
+    """Hand the manifests over until the control plane is there; whether it is ready and right is for the gates."""
+    if there is not None:
+        return Drafted(right=(f"revision {mesh.revision} serves {there or 'an unknown release'} already",))
     target = next((each for each in ready), ref_of(objects[0]))
     change = Handoff(
         on=target,
         to="the owner of the control plane",
         what=f"install {mesh.release} as revision {mesh.revision} in namespace {mesh.namespace}",
-        until={"/status/availableReplicas": "1"},
+        until={"metadata.name": target.name},
         back=f"remove revision {mesh.revision}",
         body={"items": [dict(each) for each in objects]},
     )
