@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from meshup.meshes.driver import Unused
@@ -27,6 +28,11 @@ OF_A_REVISION = (
     "RoleBinding",
 )
 """Kinds a revision consists of; webhooks first when they are removed, so that no pod is refused meanwhile."""
+
+QUANTITY = re.compile(r"^([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?)([numkMGTPE]|[KMGTPE]i)?$")
+SUFFIXES = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3}
+SUFFIXES |= {unit: 1000.0**power for power, unit in enumerate("MGTPE", 2)}
+SUFFIXES |= {f"{unit}i": 1024.0**power for power, unit in enumerate("KMGTPE", 1)}
 
 REMOVE_FIRST = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 
@@ -146,21 +152,18 @@ def _size(obj: Object) -> tuple[int, int]:
 
 
 def millicores(text: str) -> int:
-    """Read a CPU quantity."""
-    return int(text[:-1]) if text.endswith("m") else int(float(text or 0) * 1000)
+    """Read a CPU quantity as millicores, rounded down."""
+    return int(_quantity(text) * 1000)
 
 
 def mebibytes(text: str) -> int:
-    """Read a memory quantity, rounded down."""
-    for unit, size in (
-        ("Ki", 1 / 1024),
-        ("Mi", 1),
-        ("Gi", 1024),
-        ("Ti", 1024 * 1024),
-        ("k", 1e3 / 2**20),
-        ("M", 1e6 / 2**20),
-        ("G", 1e9 / 2**20),
-    ):
-        if text.endswith(unit):
-            return int(float(text[: -len(unit)]) * size)
-    return int(float(text or 0) / 2**20)
+    """Read a memory quantity as MiB, rounded down."""
+    return int(_quantity(text) / 2**20)
+
+
+def _quantity(text: str) -> float:
+    """Read a Kubernetes quantity: decimal, binary or exponent suffix. 0 for what is none."""
+    found = QUANTITY.match(text.strip())
+    if found is None:
+        return 0.0
+    return float(found[1]) * SUFFIXES[found[2] or ""]
