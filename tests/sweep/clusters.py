@@ -112,7 +112,9 @@ class Cluster:
         found = {}
         for each in ask(self.url, {"sweep": "objects"})["objects"]:
             meta = each["metadata"]
-            if each.get("kind") in PASSING or (each.get("kind") == "ConfigMap" and meta.get("namespace") == OWN):
+            made_by_a_controller = any(owner.get("controller") for owner in meta.get("ownerReferences") or ())
+            journal = each.get("kind") == "ConfigMap" and meta.get("namespace") == OWN
+            if each.get("kind") in PASSING or journal or made_by_a_controller:
                 continue
             found[f"{each.get('kind')} {meta.get('namespace', '')}/{meta['name']}"] = lasting(each)
         return found
