@@ -14,7 +14,7 @@ from meshup.model.fields import leaves, value_at
 from meshup.model.fields import steps as path_of
 from meshup.model.objects import Object, Ref, dig, labels, matches
 from meshup.model.problem import Problem
-from meshup.model.runbook import OptIn, Runbook, Service, Stage, StepSpec, Wave
+from meshup.model.runbook import Ingress, OptIn, Runbook, Service, Stage, StepSpec, Wave
 from meshup.model.snapshot import Snapshot
 from meshup.model.text import clean
 from meshup.steps.step import Draft, Drafted, Scope, Step
@@ -68,7 +68,7 @@ class Drafting:
 
 def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], driver: Driver) -> Drafting:
     """Give what every step of every stage wants, in order. Pure."""
-    frozen = freeze(book, snapshot)
+    frozen = freeze(replace(book, ingress=_read(book.ingress, snapshot, driver)), snapshot)
     by_name = {each.name: each for each in frozen.waves}
     pins = pinned(frozen, snapshot)
     held = {name: why for name, (_, why) in pins.items()}
@@ -221,6 +221,17 @@ def freeze(book: Runbook, snapshot: Snapshot) -> Runbook:
     services = tuple(_opted(each, said.get((each.namespace, each.name), [])) for each in book.services)
     waves = tuple(_resolved(each, services, snapshot) for each in book.waves)
     return replace(book, services=services, waves=waves)
+
+
+def _read(ingress: Ingress | None, snapshot: Snapshot, driver: Driver) -> Ingress | None:
+    """Fill in hosts that the runbook leaves to existing Ingress objects; what can't be said is listed."""
+    if ingress is None or ingress.hosts or not ingress.source:
+        return ingress
+    there = [each for each in map(snapshot.get, ingress.source) if each is not None]
+    found = driver.translate(there)
+    return replace(
+        ingress, hosts=found.hosts, untranslated=tuple(dict.fromkeys((*ingress.untranslated, *found.dropped)))
+    )
 
 
 def _without(book: Runbook, names: Sequence[str]) -> Runbook:

@@ -57,7 +57,7 @@ class IngressGateway:
         if drafts and scope.params.get("probe", True):
             drafts += _probe(scope, ingress)
         if ingress.handoff is not None:
-            drafts.append(_handoff(ingress))
+            drafts.append(_handoff(scope, ingress))
         notes = tuple(f"not translated: {each}" for each in ingress.untranslated)
         return Drafted(drafts=tuple(drafts), problems=tuple(problems), right=tuple(right), notes=notes)
 
@@ -126,11 +126,11 @@ def _probe(scope: Scope, ingress: Ingress) -> list[Draft]:
     ]
 
 
-def _handoff(ingress: Ingress) -> Draft:
+def _handoff(scope: Scope, ingress: Ingress) -> Draft:
+    """Hand real traffic over; it is about the Ingress that is left, or else about the gateway that traffic comes to."""
     handoff = ingress.handoff
     assert handoff is not None
-    on = handoff.on or (ingress.source[0] if ingress.source else None)
-    assert on is not None
+    on = handoff.on or (ingress.source[0] if ingress.source else scope.driver.gateway_service(ingress))
     change = Handoff(on=on, to=handoff.to, what=handoff.what, until=dict(handoff.until), back=handoff.back)
     return Draft(
         change=change, step=IngressGateway.kind, summary=f"handoff to {handoff.to}: {handoff.what}", risk="medium"

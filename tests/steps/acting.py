@@ -159,7 +159,8 @@ def _ingress(given):
     handoff = None
     if given.get("handoff"):
         on = Ref(api_version="networking.k8s.io/v1", kind="Ingress", namespace="edge", name="shop")
-        handoff = TrafficHandoff(on=on, **given["handoff"])
+        about = dict(given["handoff"])
+        handoff = TrafficHandoff(on=None if about.pop("alone", False) else on, **about)
     return Ingress(
         api=given.get("api", "gateway"),
         name="edge",
