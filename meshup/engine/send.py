@@ -193,6 +193,9 @@ def _dotted(text: str) -> str:
 
 def _label(cluster: Writer, change: Label, stamp: Stamp, *, back: bool) -> Sent:
     live = cluster.find(change.on)
+    if live is None and back:
+        # A run that was cut off may not have made it yet, or have removed it already: nothing is to be taken back.
+        return Sent(wrote=False)
     if live is None or (change.uid and dig(live, "metadata", "uid") != change.uid):
         raise foreign(change.on, "it was deleted, or deleted and made again, since the plan")
     beside = (*change.at[:-1], "annotations")
