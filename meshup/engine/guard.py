@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from meshup.model.objects import dig
 from meshup.model.program import Pod
@@ -91,9 +91,8 @@ def guard(pod: Pod, arguments: Sequence[str]) -> Iterator[float]:
         limit = told.after_s if beaten else min(told.after_s, FIRST_BEAT_S)
         if now - seen_at >= limit:
             acted = False
-            while left := _left(pod, told):
-                for path, found in left.items():
-                    acted |= found is not None and _put_back(pod, path, found, told)
+            while not (fine := _round(pod, told)).all:
+                acted |= fine.acted
                 yield AGAIN_S
             if acted:
                 pod.say(f"reverted after {now - seen_at:.0f} s of silence")
@@ -101,14 +100,26 @@ def guard(pod: Pod, arguments: Sequence[str]) -> Iterator[float]:
         yield LOOK_S
 
 
-def _left(pod: Pod, told: Orders) -> dict[str, Mapping[str, Any] | None]:
-    """Give the policies that are not surely permissive, as read just now; None = it can't be read, so it is not sure.
+class Round(NamedTuple):
+    """One pass over the policies. all: each was seen not to be strict. acted: the server took at least one write."""
 
-    One that is gone, or names no mode, refuses nobody.
+    all: bool
+    acted: bool
+
+
+def _round(pod: Pod, told: Orders) -> Round:
+    """Read each policy and put it back at once if it is strict. What can't be read is not sure, so it is not fine.
+
+    A policy that is gone, or names no mode, refuses nobody.
     """
-    read = {each: _get(pod, each) for each in told.policies}
-    fine = {each: found is not None and dig(found, *told.field) in (told.back, None) for each, found in read.items()}
-    return {each: found for each, found in read.items() if not fine[each]}
+    fine, acted = True, False
+    for path in told.policies:
+        found = _get(pod, path)
+        if found is not None and dig(found, *told.field) in (told.back, None):
+            continue
+        fine = False
+        acted |= found is not None and _put_back(pod, path, found, told)
+    return Round(all=fine, acted=acted)
 
 
 def _put_back(pod: Pod, policy: str, found: Mapping[str, Any], told: Orders) -> bool:
