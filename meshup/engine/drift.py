@@ -16,7 +16,7 @@ from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, ref
 from meshup.model.plan import Basis, PlannedChange
 from meshup.model.problem import Refused
 
-LISTED_FROM = 4
+LISTED_FROM = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

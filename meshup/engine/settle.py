@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from meshup.cluster.ports import Reader
 from meshup.engine.drift import read_all
@@ -42,13 +42,28 @@ def to_settle(changes: Sequence[Change]) -> tuple[Ref, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def settled(cluster: Reader, refs: Sequence[Ref]) -> dict[Ref, Settled]:
-    """Look once at each object. Pods are looked at only for workloads that are not done, for the true cause."""
+def settled(cluster: Reader, refs: Sequence[Ref], *, causes: bool = True) -> dict[Ref, Settled]:
+    """Look once at each object: one list per kind. causes: look at pods too, for the true cause of what is not done.
+
+    Pods are listed once per namespace, whatever the number of workloads that still move in it.
+    """
     live = read_all(cluster, refs)
-    return {ref: _one(cluster, ref, live.get(ref)) for ref in refs}
+    found = {ref: _one(ref, live.get(ref)) for ref in refs}
+    moving = [ref for ref in refs if not found[ref].done and not found[ref].hopeless and ref.kind in ROLLED]
+    if not causes or not moving:
+        return found
+    pods: dict[str, list[Object]] = {ref.namespace: [] for ref in moving}
+    for namespace in pods:
+        pods[namespace] = list(cluster.list("v1", "Pod", namespace=namespace))
+    for ref in moving:
+        cause = _cause(live[ref], pods[ref.namespace])
+        if cause:
+            because = clean(f"{found[ref].because}; {cause}", limit=400)
+            found[ref] = replace(found[ref], because=because, hopeless=True)
+    return found
 
 
-def _one(cluster: Reader, ref: Ref, obj: Object | None) -> Settled:
+def _one(ref: Ref, obj: Object | None) -> Settled:
     if obj is None:
         return Settled(done=False, because="it is not there any more", object=str(ref), hopeless=True)
     if ref.kind == "CustomResourceDefinition":
@@ -68,20 +83,14 @@ def _one(cluster: Reader, ref: Ref, obj: Object | None) -> Settled:
     state = rollout(obj)
     if state.done:
         return Settled(done=True, because=state.because)
-    cause = _cause(cluster, obj) if not state.hopeless else ""
-    because = f"{state.because}; {cause}" if cause else state.because
-    return Settled(
-        done=False, because=clean(because, limit=400), object=str(ref), hopeless=state.hopeless or bool(cause)
-    )
+    return Settled(done=False, because=clean(state.because, limit=400), object=str(ref), hopeless=state.hopeless)
 
 
-def _cause(cluster: Reader, workload: Object) -> str:
+def _cause(workload: Object, pods: Iterable[Object]) -> str:
     """Say what one of its pods suffers from, "" when none says so. Pods of an older template don't count."""
     selector = dig(workload, "spec", "selector")
-    namespace = str(dig(workload, "metadata", "namespace") or "")
     wanted = dig(workload, *TEMPLATE_PATH.get(str(workload.get("kind")), ("-",)), "metadata", "labels") or {}
-    labels = ",".join(f"{key}={value}" for key, value in (dig(selector, "matchLabels") or {}).items())
-    for pod in cluster.list("v1", "Pod", namespace=namespace, labels=labels):
+    for pod in pods:
         found = dig(pod, "metadata", "labels") or {}
         if not matches(selector, found) or any(found.get(key) != value for key, value in wanted.items()):
             continue

@@ -173,9 +173,17 @@ class WaveRun:
         return frozenset({*state.done, *(each.change for each in state.open)})
 
     def _closing_of_opened(self) -> tuple[PlannedChange, ...]:
+        """Give what takes away the opening's objects that are there; one that was only intended is not."""
         touched = self._touched()
         opened = {each.change.on for each in self._wave.opening if each.id in touched}
-        return tuple(each for each in self._wave.closing if each.change.on in opened)
+        closing = [each for each in self._wave.closing if each.change.on in opened]
+        there = read_all(self._session.cluster, [each.change.on for each in closing])
+        return tuple(
+            each
+            for each in closing
+            if each.change.on in there
+            and (not isinstance(each.change, Delete) or each.change.uid or self._writing.made(each.change.on))
+        )
 
     def _to_take_back(self) -> list[PlannedChange]:
         """Give the way back of every change that took effect, or may have, latest first."""

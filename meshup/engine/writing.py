@@ -24,6 +24,7 @@ from meshup.model.verdict import Answer, Judged, Verdict
 
 GROUP = 16
 CONNECTIONS_PER_POD = 10.0
+CAUSES_S = 5.0
 RESUME = "meshup apply --resume"
 
 
@@ -45,6 +46,7 @@ class Writing:
         self._cluster, self._pause = cluster, pause
         self._services = {each.id: each for each in plan.book.services}
         self._said: dict[str, tuple[str, float]] = {}
+        self._causes_at = float("-inf")
 
     def in_order(self, changes: Sequence[PlannedChange], *, back: bool = False) -> None:
         """Send changes in order, in groups of one step, each step settled before the next. Raises Trouble."""
@@ -201,7 +203,8 @@ class Writing:
     def _look_at(
         self, begun: dict[int, tuple[Ref, ...]], started: dict[int, float], units: list[list[PlannedChange]]
     ) -> None:
-        seen = settled(self._session.cluster, [ref for refs in begun.values() for ref in refs])
+        refs_now = [ref for refs in begun.values() for ref in refs]
+        seen = settled(self._session.cluster, refs_now, causes=self._causes_due())
         for index, refs in list(begun.items()):
             moving = [seen[ref] for ref in refs if not seen[ref].done]
             if moving:
@@ -212,11 +215,20 @@ class Writing:
     def _settle(self, refs: tuple[Ref, ...]) -> None:
         began = self._session.clock.elapsed()
         while refs:
-            moving = [each for each in settled(self._session.cluster, refs).values() if not each.done]
+            found = settled(self._session.cluster, refs, causes=self._causes_due())
+            moving = [each for each in found.values() if not each.done]
             if not moving:
                 return
             self._still(moving, self._session.clock.elapsed() - began, None)
             self._pause.sleep(self._wave.settle.every_s)
+
+    def _causes_due(self) -> bool:
+        """Tell whether to look at pods for causes now: every CAUSES_S, so that what is hopeless ends within 10 s."""
+        now = self._session.clock.elapsed()
+        if now - self._causes_at < CAUSES_S:
+            return False
+        self._causes_at = now
+        return True
 
     def _still(self, moving: Sequence[Settled], waited: float, planned: PlannedChange | None) -> None:
         """Say what is waited for; raise Trouble when waiting is hopeless or its limit is reached."""
