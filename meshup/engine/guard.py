@@ -6,9 +6,9 @@ It is a generator that yields the seconds to wait, so that the same program runs
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from meshup.model.objects import dig
 from meshup.model.program import Pod
@@ -20,6 +20,7 @@ FIRST_BEAT_S = 20.0
 REQUEST_S = 5.0
 MANAGER = "meshup-guard"
 DISARMED = "meshup.dev/disarmed"
+REVERTED = "meshup.dev/reverted"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}"
 GONE: Mapping[str, Any] = {}
 """What a read gives when the server says that the object is not there; None means that nobody could say."""
@@ -89,37 +90,39 @@ def guard(pod: Pod, arguments: Sequence[str]) -> Iterator[float]:
             beaten = beaten or seen is not None
             seen, seen_at = beat, now
         limit = told.after_s if beaten else min(told.after_s, FIRST_BEAT_S)
-        if now - seen_at >= limit:
-            acted = False
-            while not (fine := _round(pod, told)).all:
-                acted |= fine.acted
-                yield AGAIN_S
-            if acted:
-                pod.say(f"reverted after {now - seen_at:.0f} s of silence")
-                return
+        if now - seen_at >= limit and (yield from _reverted(pod, told)):
+            pod.say(f"reverted after {now - seen_at:.0f} s of silence")
+            return
         yield LOOK_S
 
 
-class Round(NamedTuple):
-    """One pass over the policies. all: each was seen not to be strict. acted: the server took at least one write."""
+def _reverted(pod: Pod, told: Orders) -> Generator[float, None, bool]:
+    """Put every policy back and read it back until all is surely so; true when something had to be put back.
 
-    all: bool
-    acted: bool
-
-
-def _round(pod: Pod, told: Orders) -> Round:
-    """Read each policy and put it back at once if it is strict. What can't be read is not sure, so it is not fine.
-
-    A policy that is gone, or names no mode, refuses nobody.
+    The Lease is marked before the first write, so that a meshup that comes back does not take its wave for held. What
+    can't be read is not sure. A policy that is gone, or names no mode, refuses nobody.
     """
-    fine, acted = True, False
-    for path in told.policies:
-        found = _get(pod, path)
-        if found is not None and dig(found, *told.field) in (told.back, None):
-            continue
-        fine = False
-        acted |= found is not None and _put_back(pod, path, found, told)
-    return Round(all=fine, acted=acted)
+    acted = marked = False
+    while True:
+        fine = True
+        for path in told.policies:
+            found = _get(pod, path)
+            if found is not None and dig(found, *told.field) in (told.back, None):
+                continue
+            fine = False
+            if found is not None:
+                marked = marked or _mark(pod, told)
+                acted |= _put_back(pod, path, found, told)
+        marked = marked or not acted or _mark(pod, told)
+        if fine and marked:
+            return acted
+        yield AGAIN_S
+
+
+def _mark(pod: Pod, told: Orders) -> bool:
+    """Say on the Lease that the guard acts; a Lease that is gone needs no mark."""
+    body = {"metadata": {"annotations": {REVERTED: f"{pod.clock.now():%Y-%m-%dT%H:%M:%SZ}"}}}
+    return _write(pod, LEASE.format(*told.lease.split("/")), body, kind="merge-patch+json") in (200, 404)
 
 
 def _put_back(pod: Pod, policy: str, found: Mapping[str, Any], told: Orders) -> bool:
@@ -129,21 +132,25 @@ def _put_back(pod: Pod, policy: str, found: Mapping[str, Any], told: Orders) -> 
         inner = {key: inner}
     meta = {"name": found["metadata"]["name"], "namespace": found["metadata"]["namespace"]}
     body = {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": meta, **inner}
+    status = _write(pod, policy, body, kind="apply-patch+yaml")
+    taken = 200 <= status < 300
+    if status:
+        pod.say(f"{policy}: {told.back + ' again' if taken else f'answered {status}; again'}")
+    return taken
+
+
+def _write(pod: Pod, path: str, body: Mapping[str, Any], *, kind: str) -> int:
+    """Send one patch as the guard; the status, 0 when no answer came."""
+    query = (("fieldManager", MANAGER), *((("force", "true"),) if kind.startswith("apply") else ()))
+    headers = {"content-type": f"application/{kind}", "accept": "application/json"}
     request = Request(
-        method="PATCH",
-        path=policy,
-        query=(("fieldManager", MANAGER), ("force", "true")),
-        headers={"content-type": "application/apply-patch+yaml", "accept": "application/json"},
-        body=json.dumps(body).encode(),
-        total_s=REQUEST_S,
+        method="PATCH", path=path, query=query, headers=headers, body=json.dumps(body).encode(), total_s=REQUEST_S
     )
     try:
-        status = pod.transport.send(request).status
+        return pod.transport.send(request).status
     except TransportFailure as failed:
-        pod.say(f"{policy}: {failed}; again")
-        return False
-    pod.say(f"{policy}: {told.back + ' again' if status < 300 else f'answered {status}; again'}")
-    return status < 300
+        pod.say(f"{path}: {failed}; again")
+        return 0
 
 
 def _get(pod: Pod, path: str) -> Mapping[str, Any] | None:

@@ -12,6 +12,14 @@ from meshup.model.objects import Ref, dig, labels
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 HOME = "meshup-system"
+REVERTED = "meshup.dev/reverted"
+"""Set by the guard on its Lease before it puts anything back."""
+
+
+def _lease(place: str) -> Ref:
+    """Name the Lease that the guard of a wave watches."""
+    name = f"meshup-guard-{place.rpartition('/')[2]}"
+    return Ref(api_version="coordination.k8s.io/v1", kind="Lease", namespace=HOME, name=name)
 
 
 class StrictHolds:
@@ -27,10 +35,12 @@ class StrictHolds:
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
         """Give refused plaintext and handshakes per proxy."""
         del terms
+        guard = eyes.cluster.find(_lease(eyes.place))
         by_service = meshed(eyes, everywhere=not eyes.services)
         pods = [pod for name, several in by_service.items() if name for pod in several]
         counted = pages(eyes, pods)
         return {
+            "reverted": str(dig(guard, "metadata", "annotations", REVERTED) or ""),
             "proxies": {
                 str(dig(pod, "metadata", "uid")): {
                     "pod": name_of(pod),
@@ -39,11 +49,14 @@ class StrictHolds:
                     "handshakes": counted[str(dig(pod, "metadata", "uid"))].handshakes,
                 }
                 for pod in pods
-            }
+            },
         }
 
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
-        """Compare two readings: one refused connection fails; no handshake is unknown."""
+        """Compare two readings: one refused connection fails, and so does a guard that acted; no handshake is unknown."""
+        if readings and readings[-1].data.get("reverted"):
+            because = f"the guard heard nothing and put permissive back at {readings[-1].data['reverted']}"
+            return Verdict(answer=Answer.FAIL, because=because, object="Lease of the guard")
         pair = window(readings, 0.0)
         if isinstance(pair, str):
             return Verdict(answer=Answer.UNKNOWN, because=pair)
@@ -95,7 +108,7 @@ class GuardArmed:
         """Give the guard Job's pods and whether its Lease is there."""
         del terms
         name = f"meshup-guard-{eyes.place.rpartition('/')[2]}"
-        lease = eyes.cluster.find(Ref(api_version="coordination.k8s.io/v1", kind="Lease", namespace=HOME, name=name))
+        lease = eyes.cluster.find(_lease(eyes.place))
         pods = [
             pod
             for pod in eyes.cluster.list("v1", "Pod", namespace=HOME, labels=f"app.kubernetes.io/name={name}")

@@ -77,6 +77,27 @@ def test_only_the_one_field_is_taken():
     assert "f:selector" in fields["meshup"]["f:spec"]
 
 
+def test_it_says_on_the_lease_that_it_acted_before_it_acts():
+    server, clock, pod = armed()
+    run(guard(pod, ARGUMENTS), clock, most_s=1000)
+    assert read(server, LEASE)["metadata"]["annotations"]["meshup.dev/reverted"]
+    patched = [each.path for each in pod.transport.sent if each.method == "PATCH"]
+    assert patched == [LEASE, POLICY]
+
+
+def test_it_does_not_end_before_the_lease_says_so():
+    server, clock, pod = armed()
+    until = clock.elapsed() + 200
+    pod.transport.failing = lambda request: (
+        request.method == "PATCH" and "leases" in request.path and clock.elapsed() < until
+    )
+    took = run(guard(pod, ARGUMENTS), clock, most_s=1000)
+    assert took is not None
+    assert took >= 195
+    assert mode(server) == "PERMISSIVE"
+    assert read(server, LEASE)["metadata"]["annotations"]["meshup.dev/reverted"]
+
+
 def test_an_api_server_that_is_away_is_not_taken_for_a_revert():
     server, clock, pod = armed()
     away = clock.elapsed() + 600
