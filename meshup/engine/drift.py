@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from meshup.cluster.errors import NotFound
 from meshup.cluster.ports import Reader
 from meshup.engine.send import RUN
-from meshup.model.change import Apply, Change, Label, Restart
+from meshup.model.change import Apply, Change, Delete, Label, Restart
 from meshup.model.fields import leaves, managers_of, pointer, said, value_at
 from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, ref_of
 from meshup.model.plan import Basis, PlannedChange
@@ -87,11 +87,15 @@ def wanted_values(change: Change) -> Mapping[str, Any]:
             return {}
 
 
-def moved(cluster: Reader, basis: Sequence[Basis], changes: Sequence[PlannedChange], *, run: str) -> tuple[Moved, ...]:
+def moved(
+    cluster: Reader, basis: Sequence[Basis], changes: Sequence[PlannedChange], *, run: str, made: Collection[str] = ()
+) -> tuple[Moved, ...]:
     """Compare planned objects with what was seen. changes: all of the plan, since what they write is no drift.
 
-    run: its own objects are not foreign, "" before a run began.
+    run: its own objects are not foreign, "" before a run began. made: UIDs of what the run wrote, for objects that an
+    undo left without its marks. What the plan takes away is not missed once a run began.
     """
+    leaving = {each.change.on for each in changes if isinstance(each.change, Delete)} if run else frozenset()
     ours: dict[Ref, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for each in changes:
         for field, value in wanted_values(each.change).items():
@@ -100,7 +104,9 @@ def moved(cluster: Reader, basis: Sequence[Basis], changes: Sequence[PlannedChan
     found: list[Moved] = []
     for seen in basis:
         now = live.get(seen.on)
-        mine = bool(run) and annotated(now or {}).get(RUN) == run
+        mine = bool(run) and (annotated(now or {}).get(RUN) == run or dig(now, "metadata", "uid") in made)
+        if now is None and seen.on in leaving:
+            continue
         if seen.uid == "":
             if now is not None and not mine:
                 manager = next(iter(managers_of(now, "/metadata/name")), _writer(now))

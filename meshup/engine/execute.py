@@ -18,7 +18,6 @@ from meshup.engine.session import Session
 from meshup.engine.wave import Held, WaveRun
 from meshup.journal.plans import keep_plan
 from meshup.journal.runs import open_store
-from meshup.model.change import Delete
 from meshup.model.events import Outcome, RunStarted
 from meshup.model.journal import Started, TakenOver
 from meshup.model.plan import Plan
@@ -83,13 +82,13 @@ def _all_done(state: RunState, wanted: Sequence[Place]) -> bool:
 
 def _done_already(session: Session, plan: Plan, state: RunState, wanted: Sequence[Place]) -> Outcome:
     changes = [change.change for each in wanted for change in each.wave.changes]
-    # What the plan took away is not missed.
-    refs = {each.on for each in changes} - {each.on for each in changes if isinstance(each, Delete)}
+    refs = {each.on for each in changes}
     found = moved(
         session.cluster,
         [each for each in plan.basis if each.on in refs and each.uid],
         list(plan.changes()),
         run=state.run,
+        made=frozenset(state.made.values()),
     )
     if found:
         raise stale(found, planned=len(plan.basis), taken_at=plan.taken_at, changed=True)
@@ -204,7 +203,7 @@ def _one_place(run: Run, log: RunLog, place: Place, *, compare: bool) -> Outcome
     if compare or log.state.open:
         on = {each.change.on for one in place.stage.waves for each in (*one.opening, *one.changes, *one.closing)}
         basis = tuple(each for each in plan.basis if each.on in on)
-        refuse_stale(session, plan, basis, run=log.state.run, changed=True)
+        refuse_stale(session, plan, basis, run=log.state.run, changed=True, made=frozenset(log.state.made.values()))
     held = wave.perform()
     return None if held is None else _held(run, log, place, wave, held)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from meshup.engine.drift import moved, stale
 from meshup.engine.fold import RunState
 from meshup.engine.session import Session
@@ -62,8 +64,10 @@ def interrupted_run(state: RunState) -> Refused:
     )
 
 
-def refuse_stale(session: Session, plan: Plan, basis: tuple[Basis, ...], *, run: str, changed: bool) -> None:
-    """Raise Refused (MU2201) when planned objects are not as the plan saw them."""
-    found = moved(session.cluster, basis, list(plan.changes()), run=run)
+def refuse_stale(
+    session: Session, plan: Plan, basis: tuple[Basis, ...], *, run: str, changed: bool, made: Collection[str] = ()
+) -> None:
+    """Raise Refused (MU2201) when planned objects are not as the plan saw them. made: UIDs of what the run wrote."""
+    found = moved(session.cluster, basis, list(plan.changes()), run=run, made=made)
     if found:
         raise stale(found, planned=len(basis), taken_at=plan.taken_at, changed=changed)
