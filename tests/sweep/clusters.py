@@ -144,6 +144,32 @@ def lasting(obj: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+LEFT = ("Namespace /meshup-system", "ServiceAccount meshup-system/default")
+LEFT += ("Namespace /istio-ingress", "ServiceAccount istio-ingress/default", "ConfigMap istio-ingress/kube-root-ca.crt")
+TAKEN = ("Deployment shop/cart",)
+EXCEPTIONS = (
+    "namespaces that the run made stay, as others may use them by then, with what the cluster puts into each",
+    "what minimise removed is made again by this run, so it carries its marks and meshup owns them",
+    "a label that was taken from another manager has its old value back, and meshup as its owner",
+)
+
+
+def taken_back(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a state without what a way back may leave: EXCEPTIONS, and nothing beyond them."""
+    found = {}
+    for name, each in state.items():
+        if name in LEFT:
+            continue
+        meta = each["metadata"]
+        if meta["labels"].get("meshup.dev/managed-by") == "meshup":
+            notes = {key: value for key, value in meta["annotations"].items() if key not in STAMPS}
+            meta = {**meta, "annotations": notes, "owners": []}
+        elif name in TAKEN:
+            meta = {**meta, "owners": []}
+        found[name] = {**each, "metadata": meta}
+    return found
+
+
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Name what is in one state and not so in the other, at most 12."""
     found = [f"only in the first: {each}" for each in sorted(one.keys() - other.keys())]
