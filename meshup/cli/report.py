@@ -10,7 +10,7 @@ from meshup.cli import options
 
 
 def command(
-    release: Annotated[str, typer.Option("--release", "--version", help="only this release")] = "",
+    release: Annotated[str, typer.Option("--release", help="only this release")] = "",
     output: options.Output = "text",
     report: options.Report = [],
     context: options.Context = "",

@@ -68,7 +68,7 @@ def ask(method: str, path: str, body: Any) -> Any:
         headers={"content-type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
     except urllib.error.HTTPError as refused:
         text = refused.read().decode("utf-8", "replace")[:400]

@@ -165,7 +165,7 @@ def sidecar_patch(pod: Obj, revision: str, image: str) -> list[Any]:
 def gateway_patch(pod: Obj, revision: str, image: str) -> list[Any]:
     """Give what the gateway template does: the placeholder becomes the proxy."""
     containers = [
-        {**_proxy(image), **{key: value for key, value in each.items() if key not in ("image",)}, "image": image}
+        {**_proxy(image), **{key: value for key, value in each.items() if key != "image"}, "image": image}
         if each.get("name") == "istio-proxy"
         else each
         for each in dig(pod, "spec", "containers") or ()

@@ -109,7 +109,7 @@ class Nodes:
             self._troubled(pod, ip, wrong)
             self._server.clock.call_later(10.0, lambda: self._start(namespace, name, uid))
             return
-        command = dig(pod, "spec", "containers", 0, "command") or ()
+        command: list[str] = list(dig(pod, "spec", "containers", 0, "command") or ())
         program = self._programs.get(str(command[1])) if len(command) > 1 and command[0] == "meshup" else None
         self._running(pod, ip, ready=program is not None)
         if program is not None:
@@ -125,7 +125,7 @@ class Nodes:
         self._server.clock.call_later(delay, lambda: self._ready(namespace, name, uid))
 
     def _statuses(self, pod: Obj, *, ready: bool, state: Obj) -> tuple[list[Obj], list[Obj]]:
-        def one(container: Obj, now: Obj, is_ready: bool) -> Obj:
+        def one(container: Obj, now: Obj, *, is_ready: bool) -> Obj:
             image = str(container.get("image", ""))
             return {
                 "name": container["name"],
@@ -141,8 +141,8 @@ class Nodes:
         for each in pod["spec"].get("initContainers") or ():
             native = each.get("restartPolicy") == "Always"
             done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
-            inits.append(one(each, state if native else done, ready or not native))
-        return [one(each, state, ready) for each in pod["spec"].get("containers") or ()], inits
+            inits.append(one(each, state if native else done, is_ready=ready or not native))
+        return [one(each, state, is_ready=ready) for each in pod["spec"].get("containers") or ()], inits
 
     def _write(self, pod: Obj, status: Obj) -> None:
         meta = pod["metadata"]
