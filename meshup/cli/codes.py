@@ -24,7 +24,7 @@ CODES: Mapping[str, str] = {
     "MU5001": "A simulator runs already. One at a time; stop it, or use its kubeconfig.",
     "MU5002": "No simulator runs, or it does not answer. meshup simulator start brings one up; status shows it.",
     "MU5003": "The simulator does not take that; its own words are shown. Nothing of the cluster was changed.",
-    "MU5004": "There is no scenario of that name or at that path. meshup simulator scenarios lists the shipped ones.",
+    "MU5004": "There is no scenario of that name or at that path. meshup simulator start --help names the shipped ones.",
     "MU5005": "There is no fault of that name in the scenario. meshup simulator faults lists them.",
     "MU5006": "The simulator did not start; the last line of its log is shown.",
     "MU9001": "meshup met something its authors did not foresee. The journal is written before every act, so a run that "
