@@ -97,9 +97,30 @@ def service_plan(
     lifting = _lift(driver, chosen, snapshot, meant) if not revision else ()
     if lifting:
         stages.insert(0, PlannedStage(name="lift", waves=(PlannedWave(name="", changes=lifting, gates=()),)))
+    notes = () if revision else refusers(driver, chosen, snapshot, meant)
     return assembled(
-        meant, snapshot, stages, kind="rollback-service", revision=revision, release=release, pin=to_body(pin)
+        meant,
+        snapshot,
+        stages,
+        kind="rollback-service",
+        revision=revision,
+        release=release,
+        pin=to_body(pin),
+        notes=notes,
     )
+
+
+def refusers(driver: Driver, service: Service, snapshot: Snapshot, book: Runbook) -> tuple[str, ...]:
+    """Name strict services: outside the mesh a service calls in plaintext, and they refuse that."""
+    strict = [
+        each.id
+        for each in book.services
+        if each.opt_in is not None and each != service and not each.client_only and driver.is_strict(each, snapshot)
+    ]
+    if not strict:
+        return ()
+    more = f" and {len(strict) - 3} more" if len(strict) > 3 else ""
+    return (f"{service.id} will call in plaintext, which is refused by {', '.join(strict[:3])}{more}",)
 
 
 def find_service(book: Runbook, service: str) -> Service:

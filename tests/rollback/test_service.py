@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 from bench import put
 from rolling import Rolling
-from toymesh import HOME, REV, book, deployment, kinds
+from seen import snapshot
+from toymesh import HOME, REV, ToyDriver, book, deployment, kinds, policy
 
 from meshup.engine.execute import apply, resume
 from meshup.engine.planning import make_plan
-from meshup.engine.rollback import choices, service_plan
+from meshup.engine.rollback import choices, refusers, service_plan
 from meshup.engine.standing import report, status
 from meshup.journal.ledger import pins
 from meshup.model.problem import Refused, UsageError
@@ -76,6 +77,15 @@ def test_out_of_the_mesh_is_none():
     assert [(each.service, each.from_release, each.to_release, each.trust) for each in shown.rows] == [
         ("shop/cart", "2.0", "", "declared")
     ]
+
+
+def test_who_leaves_is_told_who_will_refuse_its_calls():
+    cart = next(each for each in BOOK.services if each.name == "cart")
+    strict = snapshot([policy(each, "strict") for each in BOOK.services])
+    assert refusers(ToyDriver(), cart, strict, BOOK) == (
+        "shop/cart will call in plaintext, which is refused by shop/web, shop/ads",
+    )
+    assert refusers(ToyDriver(), cart, snapshot(), BOOK) == ()
 
 
 def test_the_next_plan_leaves_a_pinned_service_alone():
