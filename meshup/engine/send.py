@@ -105,6 +105,12 @@ def _create(cluster: Writer, change: Create, stamp: Stamp) -> Sent:
         return _sent(cluster.create(body))
     except AlreadyExists:
         return _found_instead(cluster, change.on, stamp)
+    except Invalid:
+        # A Service that is made again keeps its address, which the server finds taken before it finds the name taken.
+        found = cluster.find(change.on)
+        if found is None or not is_ours(found, stamp):
+            raise
+        return _sent(found, wrote=False)
     except MaybeDone:
         if cluster.find(change.on) is None:
             return _sent(cluster.create(body))
