@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from meshup.model.objects import dig
 from meshup.model.transport import Response
@@ -10,7 +11,7 @@ from meshup.simulate.api.calls import Call
 from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Obj
-from meshup.simulate.world.mesh import GATEWAYS, ROUTES, has_proxy
+from meshup.simulate.world.mesh import GATEWAYS, OWN_GATEWAYS, ROUTES, VIRTUAL, has_proxy
 from meshup.simulate.world.nodes import Nodes
 from meshup.simulate.world.services import Services
 from meshup.simulate.world.traffic import BOUNDS, Traffic
@@ -167,7 +168,26 @@ class Evidence:
         gateway = name.removesuffix("-istio")
         if self._server.store.get(GATEWAYS, namespace, gateway) is not None:
             return self._routed(namespace, gateway, host, path)
+        if self._server.store.get(OWN_GATEWAYS, namespace, name) is not None:
+            return self._virtual(namespace, name, host, path)
         return 200, "ok"
+
+    def _virtual(self, namespace: str, gateway: str, host: str, path: str) -> tuple[int, str]:
+        """Answer by VirtualServices of a gateway of Istio's own API: the first route that matches."""
+        for service in self._server.store.list(VIRTUAL):
+            home = service["metadata"]["namespace"]
+            bound = {each if "/" in each else f"{home}/{each}" for each in dig(service, "spec", "gateways") or ()}
+            if f"{namespace}/{gateway}" not in bound or not _is_for(host, dig(service, "spec", "hosts")):
+                continue
+            for rule in dig(service, "spec", "http") or ():
+                uris = [each.get("uri") or {} for each in rule.get("match") or ()] or [{"prefix": "/"}]
+                if not any(path == each.get("exact") or path.startswith(each.get("prefix", "\0")) for each in uris):
+                    continue
+                target = str(dig(rule, "route", 0, "destination", "host") or "")
+                name, _, rest = target.partition(".")
+                there = self._services.pods(rest.partition(".")[0] or home, name)
+                return (200, "ok") if there else (503, "no healthy upstream")
+        return 404, ""
 
     def _routed(self, namespace: str, gateway: str, host: str, path: str) -> tuple[int, str]:
         best: tuple[int, Obj, str] | None = None
@@ -176,7 +196,7 @@ class Evidence:
                 (each.get("name"), each.get("namespace") or route["metadata"]["namespace"])
                 for each in dig(route, "spec", "parentRefs") or ()
             ]
-            if (gateway, namespace) not in parents or host not in (dig(route, "spec", "hostnames") or ()):
+            if (gateway, namespace) not in parents or not _is_for(host, dig(route, "spec", "hostnames")):
                 continue
             for rule in dig(route, "spec", "rules") or ():
                 for match in rule.get("matches") or [{"path": {"type": "PathPrefix", "value": "/"}}]:
@@ -194,3 +214,8 @@ class Evidence:
         if not self._services.pods(str(backend.get("namespace") or best[2]), str(backend.get("name"))):
             return 503, "no healthy upstream"
         return 200, "ok"
+
+
+def _is_for(host: str, names: Any) -> bool:
+    """Tell whether host names of a route cover a host; none are all, and "*" begins a suffix."""
+    return not names or any(host == each or (each.startswith("*") and host.endswith(each[1:])) for each in names)

@@ -12,6 +12,8 @@ from meshup.simulate.world.queue import Queue
 POLICIES = ("security.istio.io", "peerauthentications")
 GATEWAYS = ("gateway.networking.k8s.io", "gateways")
 ROUTES = ("gateway.networking.k8s.io", "httproutes")
+OWN_GATEWAYS = ("networking.istio.io", "gateways")
+VIRTUAL = ("networking.istio.io", "virtualservices")
 ROOT = "istio-system"
 
 
