@@ -15,6 +15,7 @@ import urllib.request
 from pathlib import Path
 
 OPT_IN = "meshup.dev/opt-in"
+WAITS = re.compile(r"\d\d:\d\d:\d\d wait ")
 BIN = Path(sys.executable).parent
 BOLD, DIM, RED, END = ("\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m") if sys.stdout.isatty() else ("", "", "", "")
 
@@ -55,8 +56,14 @@ class Demo:
             stdin=subprocess.DEVNULL,
             timeout=120,
         )
-        if not quiet or done.returncode != code:
+        if done.returncode != code:
             print(done.stdout.rstrip(), flush=True)
+        elif not quiet:
+            lines = done.stdout.rstrip().splitlines()
+            told = [each for each in lines if not WAITS.match(each)]
+            print("\n".join(told), flush=True)
+            if len(told) < len(lines):
+                print(f"{DIM}({len(lines) - len(told)} lines of waiting are left out){END}", flush=True)
         missing = [each for each in holds if each not in done.stdout]
         if done.returncode != code or missing:
             why = f"ended with {done.returncode}, not {code}" if done.returncode != code else f"does not say {missing}"
