@@ -227,7 +227,7 @@ def _held(run: Run, log: RunLog, place: Place, wave: WaveRun, held: Held) -> Out
     why = f"{held.judgement.judged.kind}: {verdict.because}"
     details = tuple(verdict.names)
     plan = run.plan
-    if held.before:
+    if held.before or not (place.wave.changes or plan.takes_back):
         wave.disarm()
         log.reached(place.name, "held", why)
         kept = f"{place.name} did not begin; what came before it stays"

@@ -9,10 +9,13 @@ from urllib.parse import urlsplit
 
 from meshup.gates.finding import number
 from meshup.gates.gate import Blind, Eyes, Terms
+from meshup.gates.judging import careful
 from meshup.model.text import clean
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 MOST_BYTES = 16 * 1024 * 1024
+AHEAD_S = 30.0
+"""A sample further in the future than this is told by a clock that is wrong."""
 
 
 def ask(eyes: Eyes, query: str) -> Mapping[str, Any]:
@@ -41,6 +44,10 @@ def ask(eyes: Eyes, query: str) -> Mapping[str, Any]:
     }
 
 
+def _first(warnings: Any) -> str:
+    return str(warnings[0] if isinstance(warnings, list) else warnings)
+
+
 class PrometheusQuery:
     """One number against a bound. Several series, none, NaN, warnings and stale samples are unknown, each by name."""
 
@@ -60,13 +67,14 @@ class PrometheusQuery:
         """Run the query once."""
         return ask(eyes, str(terms.params["query"]))
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from the newest reply."""
         data = readings[-1].data if readings else {}
         result, kind = data.get("result"), data.get("type")
         if data.get("warnings"):
             return Verdict(
-                answer=Answer.UNKNOWN, because=f"the answer is partial: {clean(data['warnings'][0], limit=200)}"
+                answer=Answer.UNKNOWN, because=f"the answer is partial: {clean(_first(data['warnings']), limit=200)}"
             )
         if kind == "scalar":
             sample = result
@@ -93,7 +101,12 @@ class PrometheusQuery:
         taken, at = number(sample[0]), number(data.get("at"))
         if taken is None or at is None or at - taken > float(terms.params.get("stale-after") or 120.0):
             return Verdict(answer=Answer.UNKNOWN, because="the newest sample is stale")
+        if taken - at > AHEAD_S:
+            because = f"the sample is {taken - at:.0f} s ahead of this clock: one of the two clocks is wrong"
+            return Verdict(answer=Answer.UNKNOWN, because=because)
         most, least = terms.params.get("at-most"), terms.params.get("at-least")
+        if any(each is not None and number(each) is None for each in (most, least)):
+            return Verdict(answer=Answer.UNKNOWN, because="a bound is no number")
         if most is None and least is None:
             return Verdict(answer=Answer.UNKNOWN, because="no bound is given: at-most or at-least")
         if most is not None and value > most:
@@ -129,6 +142,7 @@ class HttpProbe:
         answer = eyes.cluster.service_proxy(namespace, name, port=str(parts.port or 80), path=parts.path or "/")
         return {"status": answer.status}
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Compare the newest status."""
         status = readings[-1].data.get("status") if readings else None

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from meshup.gates.finding import name_of, ready
 from meshup.gates.gate import Eyes, Terms
+from meshup.gates.judging import careful
 from meshup.gates.scrape import meshed, pages, window
 from meshup.model.objects import Ref, dig, labels
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
@@ -52,6 +53,7 @@ class StrictHolds:
             },
         }
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Compare two readings: one refused connection fails, and so does a guard that acted; no handshake is unknown."""
         if readings and readings[-1].data.get("reverted"):
@@ -63,27 +65,15 @@ class StrictHolds:
         first, last = pair[0].data.get("proxies"), pair[1].data.get("proxies")
         if not isinstance(last, Mapping) or not last or not isinstance(first, Mapping):
             return Verdict(answer=Answer.UNKNOWN, because="no proxy was seen; nothing seen is not a pass")
-        shaken = 0
-        for uid, row in last.items():
-            old = first.get(uid)
-            before: Mapping[str, Any] = old if isinstance(old, Mapping) else {}
-            values = [
-                row.get("refused"),
-                row.get("handshakes"),
-                before.get("refused") or 0,
-                before.get("handshakes") or 0,
-            ]
-            if not all(isinstance(each, int) and not isinstance(each, bool) and each >= 0 for each in values):
-                return Verdict(answer=Answer.UNKNOWN, because=f"counters of {row.get('pod')} are not complete")
-            refused, made = values[0] - values[2], values[1] - values[3]
-            if refused < 0 or made < 0:
-                return Verdict(
-                    answer=Answer.UNKNOWN, because=f"counters of {row.get('pod')} went back: its proxy restarted"
-                )
-            if refused > 0:
-                because = f"{row.get('pod')} refused {refused} plaintext connections since strict mode"
-                return Verdict(answer=Answer.FAIL, because=because, object=f"Pod {row.get('pod')}")
-            shaken += made
+        shaken, known = 0, dict(first)
+        for each in [one for one in readings if not one.blind][1:]:
+            rows = each.data.get("proxies") or {}
+            for uid, row in rows.items():
+                made = _made(known.get(uid) or {}, row)
+                if isinstance(made, Verdict):
+                    return made
+                shaken += made
+            known.update(rows)
         least = max(1, terms.patience.least)
         if shaken < least:
             return Verdict(
@@ -92,6 +82,21 @@ class StrictHolds:
                 missing=least - shaken,
             )
         return Verdict(answer=Answer.PASS, because=f"{len(last)} proxies, 0 refused, {shaken} mutual TLS handshakes")
+
+
+def _made(before: Mapping[str, Any], row: Mapping[str, Any]) -> int | Verdict:
+    """Count the handshakes that one proxy made between two readings; a verdict where it refused or can't be read."""
+    values = [row.get("refused"), row.get("handshakes"), before.get("refused") or 0, before.get("handshakes") or 0]
+    if not all(isinstance(each, int) and not isinstance(each, bool) and each >= 0 for each in values):
+        return Verdict(answer=Answer.UNKNOWN, because=f"counters of {row.get('pod')} are not complete")
+    refused, made = int(values[0] or 0) - int(values[2] or 0), int(values[1] or 0) - int(values[3] or 0)
+    if refused < 0 or made < 0:
+        because = f"counters of {row.get('pod')} went back: its proxy restarted"
+        return Verdict(answer=Answer.UNKNOWN, because=because)
+    if refused > 0:
+        because = f"{row.get('pod')} refused {refused} plaintext connections since strict mode"
+        return Verdict(answer=Answer.FAIL, because=because, object=f"Pod {row.get('pod')}")
+    return made
 
 
 class GuardArmed:
@@ -116,6 +121,7 @@ class GuardArmed:
         ]
         return {"name": name, "lease": lease is not None, "ready": sum(ready(pod) for pod in pods), "pods": len(pods)}
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """One running guard pod and its Lease are enough."""
         del terms

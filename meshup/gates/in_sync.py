@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from meshup.gates.finding import name_of
 from meshup.gates.gate import Eyes, Terms
+from meshup.gates.judging import careful
 from meshup.gates.scrape import meshed, pages
 from meshup.model.objects import dig
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
@@ -39,6 +40,7 @@ class ProxiesInSync:
         podless = all(each.workload.kind in ("CronJob", "Job") for each in eyes.services) and bool(eyes.services)
         return {"pods": rows, "podless": podless}
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Compare the newest reading with the first one that could read."""
         del terms

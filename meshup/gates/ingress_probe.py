@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from meshup.gates.gate import Blind, Eyes, Terms
+from meshup.gates.judging import careful
 from meshup.model.objects import dig
 from meshup.model.text import clean
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
@@ -46,6 +47,7 @@ class IngressProbe:
         }
         return {"wanted": wanted, "answers": answers}
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Every wanted host and path must have answered as expected; without an expectation any answer of a backend counts."""
         del terms

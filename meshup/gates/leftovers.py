@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from meshup.cluster.errors import NotFound
 from meshup.gates.finding import name_of
 from meshup.gates.gate import Eyes, Terms
+from meshup.gates.judging import careful
 from meshup.model.objects import dig
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
@@ -43,6 +44,7 @@ class JobsFinished:
             seen = 0
         return {"active": active, "seen": seen}
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """None active passes."""
         del terms
@@ -86,12 +88,13 @@ class RevisionsUnused:
         kept = [eyes.book.mesh.revision, *eyes.book.mesh.keep_revisions, *(terms.params.get("keep") or ())]
         return {"revisions": {name: several[:5] for name, several in counted.items()}, "kept": kept, "pods": total}
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Only kept revisions may be seen; a cluster without pods is unknown."""
         del terms
         data = readings[-1].data if readings else {}
         found, kept = data.get("revisions"), data.get("kept")
-        if not isinstance(found, Mapping) or not isinstance(kept, Sequence) or not data.get("pods"):
+        if not isinstance(found, Mapping) or not isinstance(kept, list | tuple) or not data.get("pods"):
             return Verdict(answer=Answer.UNKNOWN, because="no pod was seen; nothing seen is not a pass")
         others = {name: pods for name, pods in found.items() if name not in kept}
         if others:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from meshup.gates.gate import Eyes, Terms
+from meshup.gates.judging import careful
 from meshup.model.duration import Duration
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
@@ -26,6 +27,7 @@ class Soak:
         del terms
         return {"now": eyes.clock.now().isoformat()}
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Compare the newest reading's time with the first one's."""
         wanted = float(terms.params.get("for") or 300.0)
@@ -68,6 +70,7 @@ class Approval:
             ],
         }
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Look for one that names this place, or its stage, and this plan, and has not ended."""
         data = readings[-1].data if readings else {}

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from meshup.gates.finding import name_of, own_pods, ready, workloads
 from meshup.gates.gate import Eyes, Terms
+from meshup.gates.judging import careful
 from meshup.gates.scrape import pages, window
 from meshup.meshes.driver import ProxyCounters
 from meshup.model.duration import Duration
@@ -92,6 +93,7 @@ class PlaintextCallers:
                 row["last"] = max(row["last"], at)
         return found
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide over the window: a plaintext connection fails, too few connections or too short a window is unknown."""
         wanted_s = float(terms.params.get("window") or 600.0)
@@ -110,7 +112,7 @@ class PlaintextCallers:
                 if active:
                     return self._found(readings, f"{active} plaintext connections are open")
                 return Verdict(answer=Answer.UNKNOWN, because=pair)
-            plain, total = _delta(pair[0].data.get("proxies") or {}, rows)
+            plain, total = _between([each for each in readings if not each.blind])
         except (ValueError, TypeError, AttributeError) as error:
             return Verdict(answer=Answer.UNKNOWN, because=f"counters are not complete: {error}")
         seconds = last.elapsed_s - pair[0].elapsed_s
@@ -171,6 +173,18 @@ def _count(raw: Any) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int) or raw < 0:
         raise ValueError(f"{raw!r} is no count")
     return raw
+
+
+def _between(readings: Sequence[Reading]) -> tuple[int, int]:
+    """Sum up (plaintext, all) from reading to reading, so that what a proxy saw before it left still counts."""
+    known = dict(readings[0].data.get("proxies") or {})
+    plain = total = 0
+    for each in readings[1:]:
+        rows = each.data.get("proxies") or {}
+        more_plain, more = _delta(known, rows)
+        plain, total = plain + more_plain, total + more
+        known.update(rows)
+    return plain, total
 
 
 def _delta(first: Mapping[str, Any], last: Mapping[str, Any]) -> tuple[int, int]:

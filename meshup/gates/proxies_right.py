@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from meshup.gates.finding import ENDED, name_of, pods_by_service
 from meshup.gates.gate import Eyes, Terms
+from meshup.gates.judging import careful
 from meshup.model.objects import dig
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
@@ -58,6 +59,7 @@ class ProxiesRight:
             "revision": "" if want_none else str(terms.params.get("revision") or eyes.revision),
         }
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from the newest reading. No pods is unknown; a periodic job is judged by its newest run."""
         del terms
@@ -68,7 +70,7 @@ class ProxiesRight:
         count = 0
         for name, state in found.items():
             pods = state.get("pods") if isinstance(state, Mapping) else None
-            if not isinstance(pods, Sequence) or state.get("there") is not True:
+            if not isinstance(pods, list | tuple) or state.get("there") is not True:
                 return Verdict(answer=Answer.UNKNOWN, because=f"{name}: its workload was not seen", names=(str(name),))
             if not pods:
                 if state.get("podless") is True:

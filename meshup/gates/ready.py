@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from meshup.gates.finding import name_of, pods_by_service, ready
 from meshup.gates.gate import Eyes, Terms
+from meshup.gates.judging import careful
 from meshup.model.objects import dig
 from meshup.model.rollout import rollout, trouble
 from meshup.model.text import clean
@@ -61,6 +62,7 @@ class WorkloadsReady:
             }
         return {"workloads": found}
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from the newest reading."""
         del terms

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from meshup.gates.gate import Eyes, Terms
+from meshup.gates.judging import careful
 from meshup.gates.scrape import Reset, bucket_deltas, deltas, observed, window
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
@@ -90,10 +91,7 @@ def _judged(
                 )
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 return _unknown(f"{service}: the reading is not complete ({error})", names=(service,))
-            if who == "itself":
-                seen = max(seen, count)
-            else:
-                seen = max(seen, count)
+            seen = max(seen, count)
             if answer is Answer.FAIL:
                 return Verdict(
                     answer=Answer.FAIL,
@@ -106,8 +104,14 @@ def _judged(
         total += seen
         if seen < least:
             thin.append((seen, service))
-    if pooled and total >= least:
-        thin = []
+    if pooled and thin and total >= least:
+        count, answer, text = _together(first.data, last.data, [name for _, name in thin], one, seconds)
+        if answer is Answer.FAIL:
+            names = tuple(name for _, name in thin)
+            return Verdict(answer=Answer.FAIL, because=f"{len(thin)} quiet services together: {text}", names=names)
+        if answer is Answer.PASS and count >= 1:
+            thin = []
+            texts.append(text)
     if thin:
         have, service = min(thin)
         return _unknown(
@@ -118,6 +122,26 @@ def _judged(
     if not texts:
         return _unknown(f"0 of {least} {what} in {seconds:.0f} s; no traffic is no evidence", missing=least)
     return Verdict(answer=Answer.PASS, because=f"{total:.0f} {what} in {seconds:.0f} s; worst view: {_worst(texts)}")
+
+
+def _together(
+    first: Mapping[str, Any],
+    last: Mapping[str, Any],
+    services: Sequence[str],
+    one: Callable[[Mapping[str, Any], Mapping[str, Any], float], tuple[float, Answer, str]],
+    seconds: float,
+) -> tuple[float, Answer, str]:
+    """Judge several quiet services as one: their own view, then their callers'; the worse of the two decides."""
+    befores: dict[bool, dict[str, Any]] = {True: {}, False: {}}
+    nows: dict[bool, dict[str, Any]] = {True: {}, False: {}}
+    for service in services:
+        for who, before, now in _views(first, last, service):
+            own = who == "itself"
+            befores[own].update({f"{service} {who} {uid}": edge for uid, edge in before.items()})
+            nows[own].update({f"{service} {who} {uid}": edge for uid, edge in now.items()})
+    found = [one(befores[own], nows[own], seconds) for own in (True, False)]
+    known = [each for each in found if each[1] is not Answer.UNKNOWN]
+    return max(known, key=lambda each: (each[1], each[0])) if known else found[0]
 
 
 def _runs(runs: Mapping[str, Any]) -> Verdict | None:
@@ -162,6 +186,7 @@ class SuccessRate:
         del terms
         return observed(eyes)
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from counts between two readings."""
         floor = terms.params.get("floor", 0.99)
@@ -180,7 +205,7 @@ class SuccessRate:
                 f"{rate:.2%} of {total:.0f} requests, floor {floor:.2%}",
             )
 
-        return _judged(readings, terms, least=_needed(terms, 100), what="requests", one=one)
+        return _judged(readings, terms, least=max(MIN_FOR_FAIL, _needed(terms, 100)), what="requests", one=one)
 
 
 MIN_FOR_FAIL = 20
@@ -206,6 +231,7 @@ class Latency:
         del terms
         return observed(eyes)
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from bucket counts: the share of requests at or below the first bucket bound that covers the limit."""
         quantile, limit = terms.params.get("quantile", 0.99), terms.params.get("limit-ms", 1000.0)
@@ -220,7 +246,7 @@ class Latency:
             text = f"p{quantile * 100:g} at or below {bound:g} ms of {total:.0f} requests, limit {limit:g} ms"
             return total, Answer.PASS if bound <= limit else Answer.FAIL, text
 
-        return _judged(readings, terms, least=_needed(terms, 100), what="timed requests", one=one)
+        return _judged(readings, terms, least=max(MIN_FOR_FAIL, _needed(terms, 100)), what="timed requests", one=one)
 
 
 class NewConnections:
@@ -240,6 +266,7 @@ class NewConnections:
         del terms
         return observed(eyes)
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from connections between two readings."""
         most = terms.params.get("max-failure-ratio", 0.01)

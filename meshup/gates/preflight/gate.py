@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from meshup.gates.gate import Eyes, Terms
+from meshup.gates.judging import careful
 from meshup.gates.preflight.checks import CHECKS
 from meshup.gates.preflight.facts import read
 from meshup.model.runbook import Waiver
@@ -50,12 +51,17 @@ class Preflight:
         }
         return {"checks": rows, "left_out": sorted(left_out)}
 
+    @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Fail on any blocker that is not waived; all of them are named."""
         del terms
         rows = readings[-1].data.get("checks") if readings else None
         if not isinstance(rows, Mapping) or not rows:
             return Verdict(answer=Answer.UNKNOWN, because="no check ran")
+        left_out = readings[-1].data.get("left_out") or ()
+        silent = [check.id for check in CHECKS if check.id not in rows and check.id not in left_out]
+        if silent:
+            return Verdict(answer=Answer.UNKNOWN, because=f"check {silent[0]} did not run (+{len(silent) - 1} more)")
         blocking = {check.id for check in CHECKS if check.blocks}
         fixes = {check.id: check.fix for check in CHECKS}
         bad: list[str] = []
