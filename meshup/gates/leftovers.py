@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from meshup.cluster.errors import NotFound
-from meshup.gates.finding import name_of
+from meshup.gates.finding import name_of, number
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.judging import careful
 from meshup.model.objects import dig
@@ -94,7 +94,11 @@ class RevisionsUnused:
         del terms
         data = readings[-1].data if readings else {}
         found, kept = data.get("revisions"), data.get("kept")
-        if not isinstance(found, Mapping) or not isinstance(kept, list | tuple) or not data.get("pods"):
+        if (
+            not isinstance(found, Mapping)
+            or not isinstance(kept, list | tuple)
+            or not (number(data.get("pods")) or 0) > 0
+        ):
             return Verdict(answer=Answer.UNKNOWN, because="no pod was seen; nothing seen is not a pass")
         others = {name: pods for name, pods in found.items() if name not in kept}
         if others:
