@@ -25,6 +25,8 @@ from meshup.model.problem import Exit, MeshupError, Refused
 from meshup.model.verdict import Answer
 
 AGAIN = "meshup apply --resume"
+CUT_OFF = "it was cut off while its guard was armed"
+"""Why a wave is taken back that no gate judged; once it is back, it is done anew."""
 
 
 def apply(session: Session, plan: Plan, *, through: str = "") -> Outcome:
@@ -195,11 +197,12 @@ def _one_place(run: Run, log: RunLog, place: Place, *, compare: bool) -> Outcome
         guard_beat=run.guard.aim,
     )
     if log.state.places.get(place.name) == "undoing":
-        why = next((each.judged.verdict.because for each in reversed(log.state.judgements)), "its way back was cut off")
+        why = log.state.because[place.name]
         wave.undo(why)
-        return _undone(plan, place, why=why, details=())
-    if wave.is_cut_off():
-        wave.undo("it was cut off while its guard was armed")
+        if why != CUT_OFF:
+            return _undone(plan, place, why=why, details=())
+    elif wave.is_cut_off():
+        wave.undo(CUT_OFF)
     if compare or log.state.open:
         on = {each.change.on for one in place.stage.waves for each in (*one.opening, *one.changes, *one.closing)}
         basis = tuple(each for each in plan.basis if each.on in on)

@@ -26,7 +26,8 @@ from meshup.model.verdict import Reading
 class RunState:
     """Where a run stands.
 
-    places: place -> done, undone, undoing, held, in the order they were reached last. done: change id -> Done of the
+    places: place -> done, undone, undoing, held, in the order they were reached last. because: place -> why
+    it got there. done: change id -> Done of the
     current attempt; an undone place starts anew. open: intents without an end. inverses: those of every change that
     took effect, latest last, wherever its place stands. looked: (place, gate) -> first reading.
     """
@@ -40,6 +41,7 @@ class RunState:
     started_at: str = ""
     through: str = ""
     places: Mapping[str, str] = field(default_factory=dict)
+    because: Mapping[str, str] = field(default_factory=dict)
     done: Mapping[str, Done] = field(default_factory=dict)
     made: Mapping[str, str] = field(default_factory=dict)
     open: tuple[Intent, ...] = ()
@@ -71,6 +73,7 @@ class Folding:
         self._first = first
         self._user, self._epoch, self._through = first.user, first.epoch, first.through
         self._places: dict[str, str] = {}
+        self._because: dict[str, str] = {}
         self._done: dict[str, Done] = {}
         self._made: dict[str, str] = {}
         self._open: dict[str, Intent] = {}
@@ -114,6 +117,7 @@ class Folding:
         if entry.how != "disarmed":
             self._places.pop(entry.place, None)
             self._places[entry.place] = entry.how
+            self._because[entry.place] = entry.why
         if entry.how in ("undone", "disarmed"):
             self._done = {key: value for key, value in self._done.items() if place_of(key) != entry.place}
             self._looked = {key: value for key, value in self._looked.items() if key[0] != entry.place}
@@ -132,6 +136,7 @@ class Folding:
             started_at=first.at,
             through=self._through,
             places=self._places,
+            because=self._because,
             done=self._done,
             made=self._made,
             open=tuple(self._open.values()),

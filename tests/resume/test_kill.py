@@ -85,7 +85,7 @@ def test_killed_again_while_resuming_and_while_going_back(at, when):
                 break
             except Killed:
                 around = world.session()
-                outcome = apply(around, run_plan(around)) if going_back else _resume(around, plan)
+                outcome = _back(around) if going_back else _resume(around, plan)
                 assert outcome.exit == 0, outcome.why
                 assert (world.state() == first) if going_back else (world.result() == FINAL)
                 continue
@@ -98,3 +98,12 @@ def _resume(around, plan):
         return resume(around)
     except Refused:
         return apply(around, plan)
+
+
+def _back(around):
+    """Go back again; a way back that was cut off in the middle of changes is refused, and its resume finishes it."""
+    try:
+        return apply(around, run_plan(around))
+    except Refused as cut_off:
+        assert cut_off.code == "MU2304"
+        return resume(around)
