@@ -51,4 +51,5 @@ CODES: Mapping[str, str] = {
     "MU1321": "A host or path of the ingress stands twice. Remove one of the two: which one would win is nobody's decision.",
     "MU1322": "The ingress has nothing to route: neither hosts nor existing Ingress objects.",
     "MU1323": "The handoff says until when it waits, but not on which object.",
+    "MU1324": "A step or gate stands twice in one stage, word for word. Remove one of them, or give it other parameters.",
 }

@@ -129,8 +129,14 @@ def _scanned(text: str, source: Source) -> Iterator[Problem]:
         yield _broken(error, source)
 
 
+OPENED = ("while parsing a flow", "while scanning a quoted", "while scanning a simple key")
+
+
 def _broken(error: Exception, source: Source) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    opened = getattr(error, "context_mark", None)
+    if opened is not None and str(getattr(error, "context", "")).startswith(OPENED):
+        mark = opened  # what was never closed is the mistake; where it was noticed may be far below
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
     line = min(line, max(1, len(source.lines)))
     what = str(getattr(error, "problem", None) or error).splitlines()[0][:200]

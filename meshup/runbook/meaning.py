@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from meshup.model.runbook import Runbook
+from meshup.model.runbook import GateSpec, Runbook, Stage, StepSpec
 from meshup.runbook.items import Items
 from meshup.runbook.kinds import Kinds
 
@@ -138,6 +140,7 @@ def _stages(book: Runbook, say: Items) -> None:
             say.say(
                 "MU1314", f'the stage "{stage.name}" enrols services and names no waves', ("stages", number, "name")
             )
+        _twice(stage, number, say)
         if not stage.gates and not stage.before:
             say.say(
                 "MU1315",
@@ -157,6 +160,22 @@ def _stages(book: Runbook, say: Items) -> None:
             say.say(
                 "MU1316", f'the wave "{unplaced.name}" is in no stage', ("waves", number, "name"), severity="warning"
             )
+
+
+def _twice(stage: Stage, number: int, say: Items) -> None:
+    parts: dict[str, Sequence[StepSpec | GateSpec]] = {
+        "before": stage.before,
+        "steps": stage.steps,
+        "gates": stage.gates,
+    }
+    for part, several in parts.items():
+        seen: list[StepSpec | GateSpec] = []
+        for place, one in enumerate(several):
+            bare = replace(one, at=None)
+            if bare in seen:
+                what = f'the stage "{stage.name}" has {one.kind} twice, word for word'
+                say.say("MU1324", what, ("stages", number, part, place))
+            seen.append(bare)
 
 
 ORDER = ("install-control-plane", "ingress-gateway", "enrol", "permissive", "strict", "minimise")
