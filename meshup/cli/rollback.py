@@ -71,6 +71,13 @@ def command(
             fix="meshup rollback --help",
             cluster="not contacted",
         )
+    if run.startswith("-"):
+        raise UsageError(
+            f"--run wants the id of a run, or newest; {run} came in its place",
+            code="MU1001",
+            fix="meshup rollback --run newest --yes",
+            cluster="not contacted",
+        )
     wait_s, lasts = seconds(timeout, flag="--timeout"), seconds(until, flag="--until")
     look = screen(color=color, plain=plain)
     if service:

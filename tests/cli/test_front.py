@@ -102,3 +102,8 @@ def test_a_report_file_carries_no_secret() -> None:
     )
     for secret in ("abc123", "xyz", "hunter2", "eyJhbGci"):
         assert secret not in text
+
+
+def test_a_rollback_of_a_run_without_its_id_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rollback", "--run", "--yes"]) == 2
+    assert "--run wants the id of a run, or newest" in capsys.readouterr().err
