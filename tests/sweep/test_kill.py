@@ -134,6 +134,8 @@ def killed_and_resumed(
     cluster = point.segment.before.fork(f"kill-{abs(hash(str(point)))}")
     try:
         dead = cluster.killed(point.number, point.when, *point.segment.arguments)
+        if dead.code == point.segment.code and is_beat(point.segment.writes[point.number - 1]):
+            return "\n".join(differences(shape(cluster.state()), wanted))  # it needed fewer beats, and ended by itself
         if dead.code != -9:
             return f"{point}: it was not killed\n{dead}"
         done = cluster.run(*resume)
