@@ -22,6 +22,9 @@ MANAGER = "meshup-guard"
 DISARMED = "meshup.dev/disarmed"
 REVERTED = "meshup.dev/reverted"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}"
+MOVED = 409
+MARKED = (200, 404)
+"""Statuses after which nobody is left who could take the wave for held: marked, or no Lease to mark."""
 GONE: Mapping[str, Any] = {}
 """What a read gives when the server says that the object is not there; None means that nobody could say."""
 
@@ -90,17 +93,19 @@ def guard(pod: Pod, arguments: Sequence[str]) -> Iterator[float]:
             beaten = beaten or seen is not None
             seen, seen_at = beat, now
         limit = told.after_s if beaten else min(told.after_s, FIRST_BEAT_S)
-        if now - seen_at >= limit and (yield from _reverted(pod, told)):
+        version = str(dig(lease, "metadata", "resourceVersion") or "")
+        if now - seen_at >= limit and (yield from _reverted(pod, told, version)):
             pod.say(f"reverted after {now - seen_at:.0f} s of silence")
             return
         yield LOOK_S
 
 
-def _reverted(pod: Pod, told: Orders) -> Generator[float, None, bool]:
+def _reverted(pod: Pod, told: Orders, version: str) -> Generator[float, None, bool]:
     """Put every policy back and read it back until all is surely so; true when something had to be put back.
 
-    The Lease is marked before the first write, so that a meshup that comes back does not take its wave for held. What
-    can't be read is not sure. A policy that is gone, or names no mode, refuses nobody.
+    The Lease is marked before the first write, so that a meshup that comes back does not take its wave for held. The
+    first mark asks for the version of the Lease that was silent: one that was beaten or disarmed meanwhile refuses it,
+    and nothing is put back. What can't be read is not sure. A policy that is gone, or names no mode, refuses nobody.
     """
     acted = marked = False
     while True:
@@ -111,18 +116,22 @@ def _reverted(pod: Pod, told: Orders) -> Generator[float, None, bool]:
                 continue
             fine = False
             if found is not None:
-                marked = marked or _mark(pod, told)
+                status = 200 if marked else _mark(pod, told, "" if acted else version)
+                if status == MOVED and not acted:
+                    return False
+                marked = status in MARKED
                 acted |= _put_back(pod, path, found, told)
-        marked = marked or not acted or _mark(pod, told)
+        marked = marked or not acted or _mark(pod, told) in MARKED
         if fine and marked:
             return acted
         yield AGAIN_S
 
 
-def _mark(pod: Pod, told: Orders) -> bool:
-    """Say on the Lease that the guard acts; a Lease that is gone needs no mark."""
-    body = {"metadata": {"annotations": {REVERTED: f"{pod.clock.now():%Y-%m-%dT%H:%M:%SZ}"}}}
-    return _write(pod, LEASE.format(*told.lease.split("/")), body, kind="merge-patch+json") in (200, 404)
+def _mark(pod: Pod, told: Orders, version: str = "") -> int:
+    """Say on the Lease that the guard acts, if it is of that version ("" = any); give the answer's status."""
+    meta: dict[str, Any] = {"annotations": {REVERTED: f"{pod.clock.now():%Y-%m-%dT%H:%M:%SZ}"}}
+    body = {"metadata": {**meta, "resourceVersion": version} if version else meta}
+    return _write(pod, LEASE.format(*told.lease.split("/")), body, kind="merge-patch+json")
 
 
 def _put_back(pod: Pod, policy: str, found: Mapping[str, Any], told: Orders) -> bool:

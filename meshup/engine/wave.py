@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from meshup.cluster.errors import ApiError, Away, Temporary, Unauthorized
 from meshup.cluster.ports import Writer
 from meshup.engine.drift import read_all, wanted_values
+from meshup.engine.guard import REVERTED
 from meshup.engine.log import RunLog
 from meshup.engine.session import Session
 from meshup.engine.undo import as_kubectl
@@ -80,12 +81,30 @@ class WaveRun:
         if held is not None:
             return held
         try:
-            self._writing.in_order(wave.closing)
+            self._close()
         except Trouble as trouble:
             return Held(judgement=trouble.judgement, before=False)
         self._guard_beat(None)
         self._log.reached(self._place, "done")
         return None
+
+    def _close(self) -> None:
+        """Take away what surrounds the changes; a guard is disarmed first, and only one that did not act was in time.
+
+        The guard marks its Lease before it acts, and only while the Lease is as it read it, so after the disarming
+        either there is a mark or there never will be one. Raises Trouble when there is one.
+        """
+        closing, guard = self._wave.closing, self._wave.guard
+        if guard is None or not closing:
+            self._writing.in_order(closing)
+            return
+        self._writing.in_order(closing[:1])
+        found = self._session.cluster.find(guard)
+        acted = str(dig(found, "metadata", "annotations", REVERTED) or "")
+        if acted:
+            because = f"the guard heard nothing and put permissive back at {acted}"
+            raise Trouble(self._writing.judgement(closing[0], str(guard), because))
+        self._writing.in_order(closing[1:])
 
     def _write_changes(self) -> None:
         shared = [each for each in self._wave.changes if not each.service]

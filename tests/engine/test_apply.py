@@ -8,9 +8,10 @@ import pytest
 from bench import put
 from killing import Killed
 from littleworld import BOOK, Put, World, config
-from toymesh import Says, guard_lease, kinds
+from toymesh import Says, guard_lease, kinds, policy
 
 from meshup.engine.execute import apply, resume
+from meshup.engine.guard import REVERTED
 from meshup.engine.planfile import accepting
 from meshup.engine.planning import make_plan
 from meshup.engine.taking_back import run_plan, stage_plan
@@ -115,6 +116,39 @@ def test_strict_is_not_left_on_without_a_pass(answer, code):
     around, plan = begun(world, with_script({"strict/w-workload": [answer]}))
     assert apply(around, plan).exit == code
     assert world.state()["policy-web"] is None
+    assert world.plain.find(LEASE) is None
+
+
+@pytest.mark.parametrize("died", [False, True])
+def test_a_guard_that_acts_in_the_last_moment_is_no_success(died):
+    """Every gate has passed, and between the last of them and the disarming the guard puts permissive back."""
+    world = World()
+    around, plan = begun(world)
+
+    def acts(request, logged):
+        if request.method == "PATCH" and b"disarmed" in (request.body or b""):
+            world.server.before.remove(acts)
+            mark = {"metadata": {"annotations": {REVERTED: "2026-11-02T09:00:00Z"}}}
+            world.plain.merge_patch(LEASE, mark, manager="meshup-guard")
+            world.plain.apply(policy(next(iter(BOOK.services)), "permissive"), manager="meshup-guard", force=True)
+            if died:
+                raise Killed
+        return None
+
+    world.server.before.append(acts)
+    if died:
+        with pytest.raises(Killed):
+            apply(around, plan)
+        around = world.session()
+        assert resume(around).exit == 0
+    else:
+        outcome = apply(around, plan)
+        assert (outcome.exit, outcome.code) == (4, "MU3112")
+        assert "put permissive back at 2026-11-02T09:00:00Z" in outcome.why
+        assert world.state()["policy-web"] is None
+        assert world.plain.find(LEASE) is None
+        assert resume(around).exit == 0
+    assert world.state()["policy-web"][0] == {"mode": "strict"}
     assert world.plain.find(LEASE) is None
 
 

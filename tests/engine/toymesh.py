@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from meshup.engine.guard import DISARMED
 from meshup.meshes.driver import Enrolment, Policy, Proxy
 from meshup.model.change import Apply, Delete, Handoff, Label
 from meshup.model.objects import TEMPLATE_PATH, Ref, dig, labels, ref_of, template
@@ -188,9 +189,18 @@ class Strict:
                 ),
                 *main,
                 Draft(
-                    change=Delete(on=lease, uid="", before=guard),
+                    change=Label(
+                        on=lease, at=("metadata", "annotations"), set={DISARMED: "true"}, before={DISARMED: None}
+                    ),
                     step=self.kind,
                     summary="disarm the guard",
+                    place="closing",
+                    phase="workload",
+                ),
+                Draft(
+                    change=Delete(on=lease, uid="", before=guard),
+                    step=self.kind,
+                    summary="remove the guard",
                     place="closing",
                     phase="workload",
                 ),

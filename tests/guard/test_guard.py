@@ -85,6 +85,25 @@ def test_it_says_on_the_lease_that_it_acted_before_it_acts():
     assert patched == [LEASE, POLICY]
 
 
+@pytest.mark.parametrize("meanwhile", ["beaten", "disarmed"])
+def test_a_lease_that_moved_since_it_was_read_stops_the_guard(meanwhile):
+    server, clock, pod = armed()
+    began = clock.elapsed()
+
+    def late(request):
+        if request.method == "PATCH" and "leases" in request.path and clock.elapsed() < began + 125:
+            # The very moment between the guard's look at the Lease and its mark.
+            put(server, LEASE, lease(clock.now().isoformat(), disarmed=meanwhile == "disarmed"))
+        return False
+
+    beat(server, clock)
+    pod.transport.failing = late
+    took = run(guard(pod, ARGUMENTS), clock, most_s=60)
+    assert (took is None) is (meanwhile == "beaten")
+    assert mode(server) == "STRICT"
+    assert "meshup.dev/reverted" not in (read(server, LEASE)["metadata"].get("annotations") or {})
+
+
 def test_it_does_not_end_before_the_lease_says_so():
     server, clock, pod = armed()
     until = clock.elapsed() + 200
