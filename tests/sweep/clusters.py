@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,10 +108,21 @@ class Cluster:
         """Begin the list of writes anew."""
         ask(self.url, {"sweep": "rule", "number": 0, "when": "before", "pid": 0})
 
+    def advance(self, seconds: float) -> None:
+        """Let the cluster's clock go on."""
+        body = json.dumps({"advance_s": seconds}).encode()
+        request = urllib.request.Request(f"{self.url}/simulator/clock", data=body, method="POST")
+        with urllib.request.urlopen(request, timeout=120):
+            pass
+
+    def objects(self) -> list[Mapping[str, Any]]:
+        """Give everything that is there."""
+        return list(ask(self.url, {"sweep": "objects"})["objects"])
+
     def state(self) -> dict[str, Any]:
         """Give everything that is there and stays, by name, without times, versions and identities."""
         found = {}
-        for each in ask(self.url, {"sweep": "objects"})["objects"]:
+        for each in self.objects():
             meta = each["metadata"]
             made_by_a_controller = any(owner.get("controller") for owner in meta.get("ownerReferences") or ())
             journal = each.get("kind") == "ConfigMap" and meta.get("namespace") == OWN
@@ -118,6 +130,18 @@ class Cluster:
                 continue
             found[f"{each.get('kind')} {meta.get('namespace', '')}/{meta['name']}"] = lasting(each)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a run between two places. before, after: the cluster at both ends. writes: what it sent."""
+
+    through: str
+    arguments: tuple[str, ...]
+    before: Cluster
+    after: Cluster
+    writes: tuple[str, ...]
+    code: int
 
 
 def lasting(obj: Mapping[str, Any]) -> dict[str, Any]:

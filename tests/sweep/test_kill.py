@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from clusters import EXCEPTIONS, Cluster, Ran, differences, serve, taken_back
+from clusters import EXCEPTIONS, Cluster, Ran, Segment, differences, taken_back
 
 pytestmark = pytest.mark.sweep
 
@@ -22,18 +21,6 @@ NOT_BEGUN = ("MU2305", "this plan is already performed")
 """What a resume says when the call was killed before anything of it was recorded; the newest run is then another."""
 BOTH = ("before", "after")
 State: TypeAlias = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A part of a run between two places. before, after: the cluster at both ends. writes: what it sent."""
-
-    through: str
-    arguments: tuple[str, ...]
-    before: Cluster
-    after: Cluster
-    writes: tuple[str, ...]
-    code: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,60 +58,6 @@ def points_of(segment: Segment) -> list[Point]:
         if number not in passed_over
         for when in BOTH
     ]
-
-
-def places(plan: dict) -> list[str]:
-    """Give every place a run may stop at, in order."""
-    found = []
-    for stage in plan["stages"]:
-        names = [wave["name"] for wave in stage["waves"] if wave["name"]]
-        found += [f"{stage['name']}/{name}" for name in names] or [stage["name"]]
-    return found
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """The shop with a runbook and a plan, nothing applied."""
-    cluster = serve(tmp_path_factory.mktemp("sweep"), "shop")
-    try:
-        prepare(cluster)
-        yield cluster
-    finally:
-        cluster.end()
-
-
-def prepare(cluster: Cluster) -> None:
-    """Write runbook and plan. Evidence windows are short: nobody is plaintext here, and each point waits for them."""
-    done = cluster.run("init")
-    assert done.code == 0, str(done)
-    runbook = cluster.work / "meshup.yaml"
-    text = runbook.read_text("utf-8")
-    assert 'window: "10m"' in text
-    runbook.write_text(text.replace('window: "10m"', 'window: "1m"'), "utf-8")
-    done = cluster.run("plan", "--out", "p.plan.json")
-    assert done.code == 0, str(done)
-
-
-@pytest.fixture(scope="module")
-def segments(first: Cluster) -> Iterator[list[Segment]]:
-    """The whole run in parts, performed once without a kill; the clusters between them stay."""
-    found: list[Segment] = []
-    before = first
-    shown = first.run("show", "p.plan.json", "-o", "json")
-    for number, through in enumerate(places(json.loads(shown.said))):
-        after = before.fork(f"reference-{number}")
-        how = ("p.plan.json",) if number == 0 else ("--resume",)
-        arguments = ("apply", *how, "--yes", "--through", through)
-        done = after.run(*arguments)
-        assert done.code in (0, 3), str(done)
-        found.append(Segment(through, arguments, before, after, tuple(after.writes()), done.code))
-        before = after
-        if done.code:
-            break
-    assert found
-    yield found
-    for each in found:
-        each.after.end()
 
 
 def killed_and_resumed(
