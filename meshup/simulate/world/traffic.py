@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from meshup.model.objects import dig
+from meshup.model.objects import dig, labels
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Change, Obj
 from meshup.simulate.world.bits import is_ready
@@ -14,6 +15,9 @@ from meshup.simulate.world.mesh import has_proxy, is_strict
 
 BOUNDS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 600000, 1800000, 3600000)
 """Upper bounds in ms of Envoy's default histogram, as its Prometheus page prints them."""
+SPREAD = ((0.5, 0.5), (1.0, 0.3), (2.0, 0.15), (3.5, 0.045), (6.0, 0.005))
+"""How latencies lie around the typical one: (factor, share of requests)."""
+GATEWAY = "gateway.networking.k8s.io/gateway-name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,14 @@ class Harm:
     latency_factor: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What traffic has to know of a pod, which no pod changes in its life. release: of its sidecar, "" without one."""
+
+    proxy: bool
+    release: str
+
+
 class Traffic:
     """Counts lazily: an edge is brought up to date before anything about it changes, and when somebody reads."""
 
@@ -75,44 +87,65 @@ class Traffic:
         self.workloads: dict[str, tuple[str, dict[str, str]]] = {}
         self.proxies: dict[str, ProxyState] = {}
         self.harms: dict[str, Harm] = {}
-        self._last: dict[int, float] = {}
+        self._last: list[float] = []
+        self._out: list[str] = []
         self._by_service: dict[str, list[int]] = defaultdict(list)
-        self._pods: dict[str, list[Obj]] | None = None
+        self._pods: dict[str, list[Obj]] = {}
+        self._seen: dict[str, Seen] = {}
+        self._strict: dict[str, bool] = {}
+        self._selecting: dict[str, list[tuple[str, dict[str, str]]]] = {}
+        self._known = 0
         self.gateway_pods: Callable[[], list[Obj]] = list
 
     def add(self, edge: Edge) -> None:
         """Let a caller begin to call."""
         index = len(self.edges)
         self.edges.append(edge)
-        self._last[index] = self._server.clock.elapsed()
+        self._last.append(self._server.clock.elapsed())
+        self._out.append(outbound(edge))
         self._by_service[edge.caller].append(index)
         self._by_service[edge.callee].append(index)
 
     def see(self, change: Change) -> None:
         """Bring edges up to date before a pod or policy changes what they mean."""
         if change.key == ("", "pods"):
-            if (
-                change.kind == "MODIFIED"
-                and change.old is not None
-                and change.new is not None
-                and _same(change.old, change.new)
-            ):
+            both = [each for each in (change.old, change.new) if each is not None]
+            if change.kind == "MODIFIED" and len(both) == 2 and _same(*both):
                 return
-            self.count_all()
-            self._pods = None
-            uid = str(((change.old or change.new) or {}).get("metadata", {}).get("uid"))
+            services = {name for each in both for name in self._services_of(each)}
+            for service in services:
+                self._count_service(service)
+            for service in services:
+                self._pods.pop(service, None)
+            uid = str(both[0]["metadata"].get("uid"))
+            self._strict.pop(uid, None)
             if change.kind == "DELETED":
                 self.proxies.pop(uid, None)
+                self._seen.pop(uid, None)
         elif change.key[0] == "security.istio.io":
             self.count_all()
+            self._strict.clear()
+
+    def _services_of(self, pod: Obj) -> Iterator[str]:
+        """Name the services whose pod this is, and "ingress" for a gateway's."""
+        if self._known != len(self.workloads):
+            self._known = len(self.workloads)
+            self._selecting = defaultdict(list)
+            for name, (namespace, selector) in self.workloads.items():
+                self._selecting[namespace].append((name, selector))
+        own = labels(pod)
+        if GATEWAY in own:
+            yield "ingress"
+        for name, selector in self._selecting.get(pod["metadata"].get("namespace", ""), ()):
+            if all(own.get(key) == value for key, value in selector.items()):
+                yield name
 
     def pods(self, service: str) -> list[Obj]:
         """Give the ready pods of a service."""
-        if self._pods is None:
-            self._pods = {}
-        if service not in self._pods:
-            self._pods[service] = self._find(service)
-        return self._pods[service]
+        found = self._pods.get(service)
+        if found is None:
+            found = self._pods[service] = self._find(service)
+        return found
 
     def _find(self, service: str) -> list[Obj]:
         if service == "ingress":
@@ -124,67 +157,89 @@ class Traffic:
 
     def count_all(self) -> None:
         """Bring every edge up to date."""
+        self._count_these(range(len(self.edges)))
+
+    def _count_service(self, service: str) -> None:
+        """Bring the edges from and to a service up to date."""
+        self._count_these(self._by_service.get(service, ()))
+
+    def _count_these(self, indexes: Iterable[int]) -> None:
         now = self._server.clock.elapsed()
-        for index, edge in enumerate(self.edges):
+        for index in indexes:
             seconds = now - self._last[index]
             if seconds > 0:
                 self._last[index] = now
-                self._count(edge, seconds)
+                self._count(index, seconds)
 
-    def _count(self, edge: Edge, seconds: float) -> None:
+    def _count(self, index: int, seconds: float) -> None:
+        edge = self.edges[index]
         callers, callees = self.pods(edge.caller), self.pods(edge.callee)
         if not callers:
             return
         share = 1.0 / len(callers)
         for caller in callers:
             if not callees:
-                self._nobody(edge, caller, seconds * share)
+                self._nobody(index, caller, seconds * share)
                 continue
             for callee in callees:
-                self._pair(edge, caller, callee, seconds * share / len(callees))
+                self._pair(index, caller, callee, seconds * share / len(callees))
 
     def state(self, pod: Obj) -> ProxyState:
         """Give the proxy of a pod."""
-        return self.proxies.setdefault(pod["metadata"]["uid"], ProxyState())
+        uid = pod["metadata"]["uid"]
+        found = self.proxies.get(uid)
+        if found is None:
+            found = self.proxies[uid] = ProxyState()
+        return found
 
-    def _nobody(self, edge: Edge, caller: Obj, amount: float) -> None:
-        if has_proxy(caller):
-            count = self.state(caller).clusters[outbound(edge)]
-            count.requests += edge.rps * amount
-            count.failed += edge.rps * amount
+    def _look(self, pod: Obj) -> Seen:
+        uid = pod["metadata"]["uid"]
+        found = self._seen.get(uid)
+        if found is None:
+            found = self._seen[uid] = Seen(proxy=has_proxy(pod), release=_release(pod))
+        return found
 
-    def _pair(self, edge: Edge, caller: Obj, callee: Obj, amount: float) -> None:
+    def _refuses(self, pod: Obj) -> bool:
+        """Tell whether the policies in force let a pod with a proxy refuse plaintext."""
+        uid = pod["metadata"]["uid"]
+        found = self._strict.get(uid)
+        if found is None:
+            found = self._strict[uid] = is_strict(self._server, pod)
+        return found
+
+    def _nobody(self, index: int, caller: Obj, amount: float) -> None:
+        if self._look(caller).proxy:
+            count = self.state(caller).clusters[self._out[index]]
+            count.requests += self.edges[index].rps * amount
+            count.failed += self.edges[index].rps * amount
+
+    def _pair(self, index: int, caller: Obj, callee: Obj, amount: float) -> None:
+        edge = self.edges[index]
+        into = self._look(callee)
+        out = self._look(caller).proxy
+        if not (out or into.proxy):
+            return
         requests, opened = edge.rps * amount, edge.connections * amount
-        out, into = has_proxy(caller), has_proxy(callee)
-        mutual = out and into
-        strict = into and is_strict(self._server, callee)
-        errors, latency = self._harm(edge, callee, meshed=into, strict=strict)
+        mutual = out and into.proxy
+        strict = into.proxy and self._refuses(callee)
+        errors, latency = self._harm(edge, into, strict=strict) if self.harms else (edge.errors, edge.latency_ms)
         if strict and not mutual:
-            state = self.state(callee)
-            state.refused += opened or requests
-            if out:
-                count = self.state(caller).clusters[outbound(edge)]
-                count.connections += opened
-                count.connect_failed += opened
-                count.requests += requests
-                count.failed += requests
+            self.state(callee).refused += opened or requests
             return
         failed = requests * errors
         if out:
-            self._add(
-                self.state(caller).clusters[outbound(edge)], requests, failed, opened, latency + (1.0 if into else 0.0)
-            )
-        if into:
+            count = self.state(caller).clusters[self._out[index]]
+            self._add(count, requests, failed, opened, latency + (1.0 if into.proxy else 0.0))
+        if into.proxy:
             state = self.state(callee)
             self._add(state.clusters[f"inbound|{edge.port}||"], requests, failed, opened, latency)
             row = state.inbound.setdefault(edge.port, [0.0, 0.0])
             row[1 if mutual else 0] += opened
             if mutual:
                 state.handshakes += opened
-            self._log(state, edge, caller, callee, requests, mutual=mutual)
+            self._log(state, edge, caller, requests, mutual=mutual)
 
-    def _log(self, state: ProxyState, edge: Edge, caller: Obj, callee: Obj, requests: float, *, mutual: bool) -> None:
-        del callee
+    def _log(self, state: ProxyState, edge: Edge, caller: Obj, requests: float, *, mutual: bool) -> None:
         address = str(dig(caller, "status", "podIP") or "")
         lines = 1 if mutual else max(1, min(20, round(requests)))
         if requests < 0.05:
@@ -193,24 +248,16 @@ class Traffic:
         for _ in range(lines):
             state.calls.append((now, address, mutual, edge.port, edge.callee))
 
-    def _harm(self, edge: Edge, callee: Obj, *, meshed: bool, strict: bool) -> tuple[float, float]:
+    def _harm(self, edge: Edge, callee: Seen, *, strict: bool) -> tuple[float, float]:
         errors, latency = edge.errors, edge.latency_ms
         for harm in self.harms.values():
             if harm.service not in (edge.callee, "*"):
                 continue
-            release = next(
-                (
-                    str(each.get("image", "")).rpartition(":")[2]
-                    for each in dig(callee, "spec", "initContainers") or ()
-                    if each.get("name") == "istio-proxy"
-                ),
-                "",
-            )
             hits = (
                 harm.when == "always"
-                or (harm.when == "meshed" and meshed)
+                or (harm.when == "meshed" and callee.proxy)
                 or (harm.when == "strict" and strict)
-                or harm.when == f"release:{release}"
+                or harm.when == f"release:{callee.release}"
             )
             if hits:
                 errors, latency = max(errors, harm.errors), latency * harm.latency_factor
@@ -222,11 +269,9 @@ class Traffic:
         count.failed += failed
         count.connections += opened
         count.sum_ms += requests * latency
-        spread = ((0.5, 0.5), (1.0, 0.3), (2.0, 0.15), (3.5, 0.045), (6.0, 0.005))
-        for factor, share in spread:
-            value = latency * factor
-            at = next((n for n, bound in enumerate(BOUNDS) if value <= bound), len(BOUNDS))
-            count.buckets[at] += requests * share
+        buckets = count.buckets
+        for factor, share in SPREAD:
+            buckets[bisect_left(BOUNDS, latency * factor)] += requests * share
 
 
 def outbound(edge: Edge) -> str:
@@ -235,10 +280,19 @@ def outbound(edge: Edge) -> str:
     return f"outbound|{edge.port}||{name}.{namespace}.svc.cluster.local"
 
 
+def _release(pod: Obj) -> str:
+    """Give the release of a pod's native sidecar by its image, "" without one."""
+    images = (
+        each.get("image", "") for each in dig(pod, "spec", "initContainers") or () if each.get("name") == "istio-proxy"
+    )
+    return str(next(images, "")).rpartition(":")[2]
+
+
 def _same(old: Obj, new: Obj) -> bool:
     """Tell whether a change of a pod means nothing to traffic."""
     return (
         is_ready(old) == is_ready(new)
+        and labels(old) == labels(new)
         and bool(old["metadata"].get("deletionTimestamp")) == bool(new["metadata"].get("deletionTimestamp"))
         and dig(old, "status", "podIP") == dig(new, "status", "podIP")
     )
