@@ -41,19 +41,14 @@ def meshed(eyes: Eyes, *, everywhere: bool) -> dict[str, list[Object]]:
     ingress = eyes.book.ingress
     if everywhere and ingress is not None:
         namespaces.add(ingress.namespace)
-    pods = all_pods(eyes.cluster, namespaces) if namespaces else {}
-    result = {
-        each.id: [
-            pod
-            for pod in own_pods(each, found.get(each.id), pods.get(each.namespace, ()))
-            if eyes.driver.proxy(pod) is not None and ready(pod)
-        ]
-        for each in services
+    listed = all_pods(eyes.cluster, namespaces) if namespaces else {}
+    pods = {
+        name: [pod for pod in several if eyes.driver.proxy(pod) is not None and ready(pod)]
+        for name, several in listed.items()
     }
+    result = {each.id: own_pods(each, found.get(each.id), pods.get(each.namespace, ())) for each in services}
     if everywhere and ingress is not None:
-        result[""] = [
-            pod for pod in pods.get(ingress.namespace, ()) if eyes.driver.proxy(pod) is not None and ready(pod)
-        ]
+        result[""] = list(pods.get(ingress.namespace, ()))
     return result
 
 

@@ -38,6 +38,11 @@ def ref_of(obj: Object) -> Ref:
 def dig(obj: Any, *path: str | int) -> Any:
     """Follow a path of keys and indexes; None as soon as one is absent."""
     for step in path:
+        if type(obj) is dict:  # nearly always, and by far the quickest to ask; a path may lead past millions of objects
+            obj = obj.get(step)
+            if obj is None:
+                return None
+            continue
         if isinstance(step, int):
             if not isinstance(obj, Sequence) or isinstance(obj, str) or step >= len(obj):
                 return None
