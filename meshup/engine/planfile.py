@@ -46,6 +46,7 @@ def text_of(plan: Plan) -> str:
         "schema": SCHEMA,
         "id": plan.id,
         "digest": plan.digest,
+        "seal": _seal(plan),
         "runbook": plan.runbook_digest,
         "lock": plan.lock_digest,
         "cluster": {"uid": plan.cluster_uid, "context": plan.context},
@@ -57,6 +58,12 @@ def text_of(plan: Plan) -> str:
     lines += [_canonical({"gate": each["id"], "body": each}) for each in gates]
     lines += [_canonical({"basis": _basis_name(each), "body": each}) for each in basis]
     return "\n".join(lines) + "\n"
+
+
+def _seal(plan: Plan) -> str:
+    """Give the SHA-256 over digest and accepted one-way doors, which may be accepted after the plan was made."""
+    raw = _canonical([plan.digest, sorted(plan.accepted_one_way)])
+    return f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}"
 
 
 def _evened(value: Any) -> Any:
@@ -109,6 +116,14 @@ def parse(text: str, *, where: str) -> Plan:
             code="MU2102",
             why=f"its digest says {plan.digest[:19]}..., its content gives {right.digest[:19]}...",
             fix="meshup plan --out FILE makes a new one; change the runbook, not the plan",
+            cluster="nothing was changed",
+        )
+    if rows[0].get("seal") != _seal(plan):
+        raise Refused(
+            f"the one-way changes that the plan in {where} accepts were altered since it was saved",
+            code="MU2102",
+            why=f"accepted in the file: {', '.join(plan.accepted_one_way) or 'none'}; its seal is for others",
+            fix="meshup apply PLAN --accept-one-way NAME accepts one by its name",
             cluster="nothing was changed",
         )
     return plan

@@ -212,7 +212,7 @@ def test_a_guard_without_changes_is_not_armed():
     meant = book({"wave-1": ["web"]})
     meant = replace(meant, stages=(*meant.stages, STRICT))
     wave = made(meant, seen).stages[3].waves[0]
-    assert (wave.name, len(wave.opening), len(wave.changes), len(wave.closing)) == ("workload", 1, 1, 1)
+    assert (wave.name, len(wave.opening), len(wave.changes), len(wave.closing)) == ("workload", 1, 1, 2)
     assert wave.guard is not None
     policy = {
         "apiVersion": "v1",

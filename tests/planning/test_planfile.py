@@ -102,6 +102,18 @@ def test_a_line_taken_out_is_refused():
             parse("\n".join(lines[:number] + lines[number + 1 :]), where="p.plan.json")
 
 
+def test_a_door_opened_by_hand_in_the_file_is_refused_and_one_accepted_by_name_is_kept():
+    accepted = replace(PLAN, accepted_one_way=("gw-crds",))
+    assert parse(text_of(accepted), where="p.plan.json") == accepted
+    head, *rest = TEXT.splitlines()
+    row = json.loads(head)
+    row["plan"]["accepted_one_way"] = ["gw-crds"]
+    with pytest.raises(Refused) as refused:
+        parse("\n".join([json.dumps(row), *rest]), where="p.plan.json")
+    assert refused.value.code == "MU2102"
+    assert "gw-crds" in refused.value.why
+
+
 def test_whole_seconds_are_one_number_however_they_are_written():
     """A runbook's `5s` is 5 before the file and 5.0 after it; the digest is the same."""
     stage = PLAN.stages[-1]
