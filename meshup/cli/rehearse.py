@@ -44,7 +44,8 @@ def command(
     from meshup.engine.rehearse import rehearse
     from meshup.model.problem import UsageError
     from meshup.simulate import scenario as scenes
-    from meshup.simulate.world.world import FAULTS
+    from meshup.simulate.api.problems import Refusal
+    from meshup.simulate.world.faults import FAULTS
     from meshup.views import standing as view
 
     one_of(output, ("text", "json", "events"), flag="-o")
@@ -76,7 +77,16 @@ def command(
     else:
         simulation = scenes.load(scenario, seed=seed, programs=programs())  # type: ignore[arg-type]
     for each in specs:
-        simulation.world.inject(each)
+        try:
+            simulation.world.inject(each)
+        except Refusal as refused:
+            raise UsageError(
+                f'the fault "{each["name"]}" can\'t be let loose',
+                code="MU5005",
+                why=refused.message,
+                fix="meshup simulator faults",
+                cluster="not contacted",
+            ) from refused
     around = session_of(simulation, watcher(output, look, chatty=verbose > 0))
     runbook = loaded if loaded is not None else proposed(around)
     found = rehearse(around, runbook, through=through, back=not no_back, requests=lambda: len(simulation.server.log))

@@ -28,12 +28,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fault", action="append", default=[])
     given = parser.parse_args()
+    from meshup.simulate.api.problems import Refusal
     from meshup.simulate.http import Front
     from meshup.simulate.scenario import load
 
     simulation = load(given.scenario, seed=given.seed, programs=programs())  # type: ignore[arg-type]
     for each in given.fault:
-        simulation.world.inject(json.loads(each))
+        try:
+            simulation.world.inject(json.loads(each))
+        except Refusal as refused:
+            sys.exit(refused.message)
     front = Front(simulation.server, port=given.port, users=simulation.users, faults=simulation.world.steer).start()
     kubeconfig = Path(given.kubeconfig)
     kubeconfig.parent.mkdir(parents=True, exist_ok=True)

@@ -127,7 +127,7 @@ def start(
     from meshup.cli.connect import one_of
     from meshup.cli.screen import screen
     from meshup.simulate.scenario import known
-    from meshup.simulate.world.world import FAULTS
+    from meshup.simulate.world.faults import FAULTS
     from meshup.views.documents import document
 
     one_of(output, ("text", "json"), flag="-o")
@@ -292,7 +292,7 @@ def faults() -> int:
     Example: meshup simulator faults
     """
     from meshup.cli.screen import screen
-    from meshup.simulate.world.world import FAULTS
+    from meshup.simulate.world.faults import FAULTS
     from meshup.views.table import columns
 
     screen().out(columns(list(FAULTS.items()), header=("fault", "what it does")))

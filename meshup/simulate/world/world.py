@@ -17,32 +17,13 @@ from meshup.simulate.world.batch import Batch
 from meshup.simulate.world.bits import owned_by
 from meshup.simulate.world.deployments import Deployments
 from meshup.simulate.world.evidence import Evidence
+from meshup.simulate.world.faults import FAULTS, check, forgotten
 from meshup.simulate.world.injector import Injectors
 from meshup.simulate.world.mesh import GATEWAYS, Gateways
 from meshup.simulate.world.nodes import Nodes
 from meshup.simulate.world.services import Services
 from meshup.simulate.world.sets import Sets
-from meshup.simulate.world.traffic import Harm, Traffic
-
-FAULTS: Mapping[str, str] = {
-    "server-first": "a service whose port speaks first is declared http: half of its requests fail once it is meshed",
-    "slow-when-meshed": "a service answers ten times slower once it is meshed",
-    "fails-when-strict": "a service fails once strict mode is on",
-    "bad-release": "a release makes requests fail: on: RELEASE",
-    "broken": "a service fails, meshed or not",
-    "image": "pods of a workload can't pull their image",
-    "crash": "pods of a workload crash",
-    "slow-pods": "pods of a workload start 60 s later",
-    "injector-down": "the injector of a revision answers nobody: on: istiod-REVISION",
-    "rejected-config": "the proxies of a service reject a configuration",
-    "api-errors": "the API server answers 503 to a share of requests: share: 0.1",
-    "api-throttled": "the API server answers 429 to a share of requests: share: 0.1",
-    "api-resets": "the answer to a share of requests is lost: share: 0.05",
-    "lease-stolen": "somebody takes the lock",
-    "clock-jump": "wall time jumps: by: seconds",
-    "kill": "meshup is cut off at a mutation: at: N, place: before or after",
-}
-"""Faults by name, with what they do. A fault names its service or workload under `on` as NAMESPACE/NAME."""
+from meshup.simulate.world.traffic import Edge, Harm, Traffic
 
 
 class World:
@@ -121,16 +102,19 @@ class World:
                 return "ImagePullBackOff", f'Back-off pulling image "{image}"'
         return self._sick.get(self._workload_of(pod))
 
-    # -- faults ------------------------------------------------------------------------------------------------------
+    def _workloads(self) -> list[str]:
+        """Name every workload whose pods can be made sick, as namespace/name."""
+        resources = ("deployments.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch", "cronjobs.batch")
+        found = [each["metadata"] for resource in resources for each in self.server.objects.list(resource)]
+        return [f"{meta['namespace']}/{meta['name']}" for meta in found]
 
     def inject(self, spec: Mapping[str, Any]) -> str:
-        """Let something go wrong; give the fault's name, by which it is mended. Raises Refusal 400 for one unknown.
+        """Let something go wrong; give the fault's name, by which it is mended. Raises Refusal 400 (faults.check).
 
         spec: {"fault": KIND, "on": "namespace/name", "name": NAME, "after_s": 0, further by kind}.
         """
         kind = str(spec.get("fault", ""))
-        if kind not in FAULTS:
-            raise Refusal(400, f"there is no fault {kind!r}; known: {', '.join(FAULTS)}")
+        check(spec, services=self.traffic.workloads, workloads=self._workloads())
         name = str(spec.get("name") or (f"{kind}:{spec['on']}" if spec.get("on") else kind))
         after = float(spec.get("after_s") or 0)
         if after > 0:
@@ -172,8 +156,19 @@ class World:
                 self._steal()
             case "clock-jump":
                 self.server.clock.jump(float(spec.get("by") or 3600))
+            case "plaintext-client":
+                self._forgotten(on)
             case _:
-                self._shares[kind] = float(spec.get("at") or 0)
+                raise Refusal(400, f"there is no fault {kind!r}")
+
+    def _forgotten(self, on: str) -> None:
+        """Make a CronJob that nobody enrols and that calls a service every minute."""
+        namespace, _, name = on.partition("/")
+        job = f"forgotten-{name}"
+        self.server.objects.create("cronjobs.batch", forgotten(namespace, job))
+        self.traffic.workloads[f"{namespace}/{job}"] = (namespace, {"app": job})
+        port = next((edge.port for edge in self.traffic.edges if edge.callee == on), 8080)
+        self.traffic.add(Edge(caller=f"{namespace}/{job}", callee=on, port=port, rps=2.0, connections=0.5))
 
     def mend(self, name: str) -> bool:
         """End a fault; tells whether there was one of that name."""
@@ -186,6 +181,9 @@ class World:
         self._sick.pop(on, None)
         self._slow.pop(on, None)
         self._shares.pop(str(spec.get("fault")), None)
+        if spec.get("fault") == "plaintext-client":
+            namespace, _, service = on.partition("/")
+            self.server.objects.delete("cronjobs.batch", namespace, f"forgotten-{service}")
         if on in self.injectors.down:
             self.injectors.down.discard(on)
             self._look_again(on)
