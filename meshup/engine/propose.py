@@ -19,7 +19,8 @@ OPT_IN = "meshup.dev/opt-in"
 CRITICAL = "meshup.dev/critical"
 KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
 SYSTEM = frozenset({"kube-system", "kube-public", "kube-node-lease", "meshup-system", "istio-system"})
-WAVE_SIZE = 5
+WAVE_SIZE, WIDEST = 5, 100
+"""Services of the first wave, at most, and of the widest. The second has twice the first's."""
 RELEASE = "1.30.3"
 
 
@@ -196,20 +197,27 @@ def _waves(services: Sequence[Service], snapshot: Snapshot) -> tuple[tuple[Wave,
         groups["critical" if each.critical else "plain"].append(each)
     waves: list[Wave] = []
     plain = groups["plain"]
-    first, rest = plain[: max(1, len(plain) // 3)] if plain else [], plain[max(1, len(plain) // 3) :] if plain else []
+    first = min(WAVE_SIZE, max(1, len(plain) // 3))
     for several, reason in (
-        (first, "off the critical path, smallest first"),
-        (rest, "off the critical path, wider"),
+        (plain[:first], "off the critical path, smallest first"),
+        (plain[first:], "off the critical path, wider"),
         (groups["critical"], "on the critical path, last"),
     ):
-        for at in range(0, len(several), max(WAVE_SIZE, min(len(several), WAVE_SIZE * 2))):
-            part = several[at : at + WAVE_SIZE * 2]
+        for part in _growing(several):
             name = f"wave-{len(waves) + 1}"
             waves.append(Wave(name=name, services=tuple(each.id for each in part)))
             why.append((name, reason))
             why += [(each.id, _reason(each, snapshot)) for each in part]
     why += [(each.id, "no wave: its owner did not opt in") for each in services if each.opt_in is None]
     return tuple(waves), why
+
+
+def _growing(services: Sequence[Service]) -> Iterator[Sequence[Service]]:
+    """Cut services into waves, each twice as wide as the one before: what went well for few is tried on more."""
+    at, size = 0, WAVE_SIZE * 2
+    while at < len(services):
+        yield services[at : at + size]
+        at, size = at + size, min(size * 2, WIDEST)
 
 
 def _reason(service: Service, snapshot: Snapshot) -> str:

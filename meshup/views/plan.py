@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
 
 from meshup.model.change import Create, Delete, Handoff, Label, Restart
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
@@ -15,6 +16,9 @@ from meshup.views.table import amount, columns
 RISK_WORDS = {"none": "none", "low": "low", "medium": "med", "high": "HIGH"}
 RISK_ORDER = ("none", "low", "medium", "high")
 MARKDOWN_LIMIT = 60_000
+FOLDED_FROM, NAMED = 4, 6
+"""So many waves that read alike become one row; so many services of one reason are named."""
+Row: TypeAlias = tuple[str, str, str, str, str]
 
 
 def kind_of(change: PlannedChange) -> str:
@@ -91,7 +95,7 @@ def _risk(wave: PlannedWave) -> str:
     return RISK_WORDS[RISK_ORDER[worst]]
 
 
-def _rows(plan: Plan) -> Iterator[tuple[str, str, str, str, str]]:
+def _rows(plan: Plan) -> Iterator[Row]:
     for number, stage in enumerate(plan.stages, 1):
         if not stage.waves:
             yield f"{number} {stage.name}", "nothing to change", "-", "none", "-"
@@ -107,13 +111,41 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str, str, str, str]]:
             yield name, _changes_cell(wave), waits, _risk(wave), _way_back(wave)
 
 
+def _folded(rows: Iterable[Row]) -> list[Row]:
+    """Put neighbouring waves that read alike into one row when there are many: "wave-3 to wave-48"."""
+    found: list[Row] = []
+    for _, group in itertools.groupby(rows, key=lambda row: (row[0].startswith("   "), row[1:])):
+        several = list(group)
+        first, last = several[0], several[-1]
+        if len(several) < FOLDED_FROM or not first[0].startswith("   "):
+            found += several
+            continue
+        found.append((f"{first[0]} to {last[0].strip()}", f"{len(several)} x {first[1]}", *first[2:]))
+    return found
+
+
+def _unjudged(plan: Plan) -> list[str]:
+    """Name the services that can't be judged, one line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for service, why in plan.unjudged:
+        reasons.setdefault(why, []).append(service)
+    lines = []
+    for why, services in reasons.items():
+        shown = ", ".join(services[:NAMED])
+        more = f" and {len(services) - NAMED} more" if len(services) > NAMED else ""
+        lines.append(f"unjudged  {shown}{more}: {why}")
+    return lines
+
+
 def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False) -> str:
     """Show a plan. saved: the file it was written to, "" = none. details: every change on a line of its own."""
     lines = [
         f"plan      {plan.id}  {plan.kind} of {plan.runbook} on {plan.context or 'the cluster'} "
         f"(id {plan.cluster_uid[:8]}...) as {plan.user}; {plan.driver} {plan.release}, revision {plan.revision}"
     ]
-    lines.append(columns(list(_rows(plan)), header=("stage", "changes", "waits for", "risk", "way back"), width=width))
+    lines.append(
+        columns(_folded(_rows(plan)), header=("stage", "changes", "waits for", "risk", "way back"), width=width)
+    )
     lines += _blocked(plan)
     count = totals(plan)
     handed = f", {count['handoff']} handed off" if count["handoff"] else ""
@@ -128,7 +160,7 @@ def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False
             f"one-way   {', '.join(plan.one_way)}"
             + (f"; accept with --accept-one-way {open_doors[0]}" if open_doors else "")
         )
-    lines += [f"unjudged  {service}: {why}" for service, why in plan.unjudged]
+    lines += _unjudged(plan)
     lines += [f"note      {note}" for note in (*plan.notes, *(each for stage in plan.stages for each in stage.notes))]
     if details:
         lines += ["", change_list(plan, width=width)]
