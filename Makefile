@@ -25,7 +25,7 @@ test: lint
 	@$(BIN)/python -m pytest -q
 
 sweep: $(READY)
-	@$(BIN)/python -m pytest -q -m sweep tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m sweep tests
 
 e2e: $(READY)
 	@$(BIN)/python -m pytest -q -m e2e e2e

@@ -18,8 +18,6 @@ sys.path.extend(str(each) for each in sorted(Path(__file__).parent.iterdir()) if
 settings.register_profile("house", deadline=None, print_blob=True)
 settings.load_profile("house")
 
-COVERED = pytest.StashKey[list[str]]()
-
 REAL_CONNECT = socket.socket.connect
 REAL_CONNECT_EX = socket.socket.connect_ex
 
@@ -61,11 +59,18 @@ def _network_ends_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def covered(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Say how much a sweep covered; said once more when all tests are over."""
-    return request.config.stash.setdefault(COVERED, []).append
+    """Say how much a sweep covered; said once more when all tests are over, also when they ran side by side."""
+
+    def say(line: str) -> None:
+        request.node.user_properties.append(("covered", line))
+
+    return say
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what the sweeps covered, whatever was captured."""
-    for line in config.stash.get(COVERED, []):
-        terminalreporter.write_line(line)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, line in getattr(report, "user_properties", ()):
+                if name == "covered" and report.when == "call":
+                    terminalreporter.write_line(line)

@@ -38,7 +38,8 @@ def apply(session: Session, plan: Plan, *, through: str = "") -> Outcome:
     if not plan.changed:
         write_pin(session, plan)
         settle_pin(session, plan, run="")
-        return Outcome(exit=0, run="", plan=plan.id, kind=plan.kind, kept="nothing was written")
+        kept = "only the MeshPin was written; the service is where it should be" if plan.pin else "nothing was written"
+        return Outcome(exit=0, run="", plan=plan.id, kind=plan.kind, kept=kept)
     before = newest_run(session)
     state = before[0] if before is not None else None
     if state is not None and state.plan == plan.digest and not _restarts(state):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from clusters import OWN, Cluster, Segment, differences
 
-pytestmark = pytest.mark.sweep
+pytestmark = [pytest.mark.sweep, pytest.mark.xdist_group("kills")]
 
 EVERY = int(os.environ.get("MESHUP_SWEEP_EVERY", "1"))
 SLACK_S = 15.0
