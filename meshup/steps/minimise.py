@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from meshup.meshes.driver import Unused
 from meshup.model.change import Delete
-from meshup.model.objects import TEMPLATE_PATH, Object, dig, labels, matches
+from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig, labels, matches
 from meshup.model.snapshot import Snapshot
 from meshup.steps.step import Draft, Drafted, Scope
 from meshup.steps.strict import members
@@ -55,6 +56,11 @@ def _delete(each: Unused, found: Object) -> Delete:
 def after_the_waves(scope: Scope) -> Snapshot:
     """Give the snapshot as it will be once every enrolled service runs on the runbook's revision."""
     objects = dict(scope.snapshot.objects)
+    running: dict[str, list[tuple[Ref, Mapping[str, str]]]] = defaultdict(list)
+    for ref, obj in scope.snapshot.objects.items():
+        if ref.kind in ("Pod", "ReplicaSet"):
+            own = labels(obj) if ref.kind == "Pod" else dig(obj, "spec", "template", "metadata", "labels") or {}
+            running[ref.namespace].append((ref, own))
     revision = scope.book.mesh.revision
     for service in members(scope):
         workload = objects.get(service.workload)
@@ -66,10 +72,7 @@ def after_the_waves(scope: Scope) -> Snapshot:
         path = TEMPLATE_PATH[service.workload.kind]
         objects[service.workload] = _put(workload, (*path, "metadata", "labels"), wanted.set)
         selector = dig(workload, "spec", "selector")
-        for ref, obj in scope.snapshot.objects.items():
-            if ref.namespace != service.namespace or ref.kind not in ("Pod", "ReplicaSet"):
-                continue
-            own = labels(obj) if ref.kind == "Pod" else dig(obj, "spec", "template", "metadata", "labels") or {}
+        for ref, own in running[service.namespace]:
             if selector and matches(selector, own):
                 objects.pop(ref, None)
     return replace(scope.snapshot, objects=objects)
