@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from meshup.model.objects import Object
+from meshup.model.objects import TEMPLATE_PATH, Object, dig, ref_of, template
 
 if TYPE_CHECKING:
     from meshup.cluster.door import Cluster
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from meshup.meshes.driver import Driver
     from meshup.model.events import Watcher
     from meshup.model.runbook import Runbook
+    from meshup.model.snapshot import ApiKind
     from meshup.simulate.scenario import Simulation
 
 
@@ -59,6 +61,7 @@ def proposed(around: Session) -> Runbook:
     return loaded.runbook
 
 
+INJECTORS = ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
 COPIED = (
     ("v1", "Namespace"),
     ("v1", "ServiceAccount"),
@@ -66,6 +69,7 @@ COPIED = (
     ("v1", "Service"),
     ("v1", "ResourceQuota"),
     ("v1", "LimitRange"),
+    INJECTORS,
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),
     ("apps/v1", "DaemonSet"),
@@ -76,21 +80,66 @@ COPIED = (
 )
 
 
-def copied(cluster: Cluster, driver: Driver, programs: Any) -> Simulation:
+def copied(cluster: Cluster, driver: Driver, programs: Any, book: Runbook | None = None) -> Simulation:
     """Build a cluster in memory from what the real one holds; nothing but reads is sent to it.
 
-    Traffic is not known, so gates that need it are unknown there: the rehearsal shows changes, rollouts and the way back.
+    The mesh's own objects and injectors come along. What calls what is not to be read from a cluster, so traffic is
+    assumed (calls): the rehearsal shows changes, rollouts, limits and the way back, not how services fare.
     """
+    from meshup.engine.planning import groups_of
     from meshup.simulate.scenario import from_objects
 
     cluster.whoami()
-    del driver
     served = cluster.kinds()
     found: list[Object] = []
     definitions = list(cluster.list("apiextensions.k8s.io/v1", "CustomResourceDefinition"))
-    for each in COPIED:
-        if each in served:
-            found += list(cluster.list(*each))
+    home = book.mesh.namespace if book is not None else "istio-system"
+    for kind in [*COPIED, *_of_mesh(served, {*groups_of(driver), "gateway.networking.k8s.io"})]:
+        if kind in served:
+            found += [each for each in cluster.list(*kind) if kind != INJECTORS or _served_from(each, home)]
+    nodes = max(1, sum(1 for _ in cluster.list("v1", "Node")))
     return from_objects(
-        [*definitions, *found], nodes=max(1, sum(1 for _ in cluster.list("v1", "Node"))), programs=programs
+        [*definitions, *found], nodes=nodes, programs=programs, calls=calls(book, found) if book is not None else ()
     )
+
+
+def _of_mesh(served: Mapping[tuple[str, str], ApiKind], groups: Collection[str]) -> list[tuple[str, str]]:
+    """Name the newest served version of every kind of some groups."""
+    newest: dict[tuple[str, str], str] = {}
+    for version, kind in sorted(served, key=lambda key: ("alpha" not in key[0], "beta" not in key[0], key)):
+        group = version.rpartition("/")[0]
+        if group in groups:
+            newest[group, kind] = version
+    return [(version, kind) for (_, kind), version in sorted(newest.items())]
+
+
+def _served_from(webhooks: Object, namespace: str) -> bool:
+    """Tell whether a webhook configuration is the mesh's: others can't be asked in memory, and would refuse all pods."""
+    found = [dig(each, "clientConfig", "service", "namespace") for each in webhooks.get("webhooks") or ()]
+    return namespace in found
+
+
+def calls(book: Runbook, objects: Iterable[Object]) -> tuple[tuple[str, str, int], ...]:
+    """Give the traffic that is assumed, as (caller, callee, port): each opted-in service calls the next that serves.
+
+    The front door ("ingress") calls what has a host. Nobody calls in plaintext once all of these are enrolled.
+    """
+    doors = [each for each in objects if each.get("kind") == "Service"]
+    workloads = {ref_of(each): each for each in objects if each.get("kind") in TEMPLATE_PATH}
+    ports: dict[str, int] = {}
+    willing = [each for each in book.services if each.opt_in is not None]
+    for service in willing:
+        own = dig(template(workloads.get(service.workload, {})), "metadata", "labels") or {}
+        for door in doors:
+            selector = dig(door, "spec", "selector")
+            if dig(door, "metadata", "namespace") == service.namespace and selector and selector.items() <= own.items():
+                port = dig(door, "spec", "ports", 0, "targetPort") or dig(door, "spec", "ports", 0, "port")
+                ports[service.id] = port if isinstance(port, int) else int(dig(door, "spec", "ports", 0, "port") or 80)
+                break
+    serving = list(ports)
+    found = [(caller, serving[(at + 1) % len(serving)], 0) for at, caller in enumerate(serving)]
+    found += [(each.id, serving[0], 0) for each in willing if each.id not in ports and serving]
+    hosts = book.ingress.hosts if book.ingress is not None else ()
+    behind = {f"{path.namespace}/{path.service}" for host in hosts for path in host.paths}
+    found += [("ingress", each, 0) for each in sorted(behind) if each in ports]
+    return tuple((caller, callee, ports[callee]) for caller, callee, _ in found)

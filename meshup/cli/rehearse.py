@@ -9,6 +9,8 @@ import typer
 
 from meshup.cli import options
 
+ASSUMED = "traffic, as a copy has none: opted-in services call each other, 5 requests a second each, and all goes well"
+
 
 def command(
     filename: Annotated[str, typer.Option("-f", "--filename", help="the runbook; none = what init would propose")] = "",
@@ -72,7 +74,8 @@ def command(
     if from_cluster:
         from meshup.cli.playing import copied
 
-        simulation = copied(door(Aim(kubeconfig=kubeconfig, context=context)), drivers()["istio"], programs())
+        aim = Aim(kubeconfig=kubeconfig, context=context)
+        simulation = copied(door(aim), drivers()["istio"], programs(), loaded)
         scenario = "a copy of the cluster"
     else:
         simulation = scenes.load(scenario, seed=seed, programs=programs())  # type: ignore[arg-type]
@@ -89,9 +92,11 @@ def command(
             ) from refused
     around = session_of(simulation, watcher(output, look, chatty=verbose > 0))
     runbook = loaded if loaded is not None else proposed(around)
+    assumed = ASSUMED if from_cluster else ""
     found = rehearse(around, runbook, through=through, back=not no_back, requests=lambda: len(simulation.server.log))
     if output in ("json", "events"):
-        look.out(json.dumps(view.rehearsal_document(found, scenario=scenario), indent=2 if output == "json" else None))
+        document = view.rehearsal_document(found, scenario=scenario, assumed=assumed)
+        look.out(json.dumps(document, indent=2 if output == "json" else None))
     else:
-        look.out(view.rehearsal(found, scenario=scenario, width=look.width))
+        look.out(view.rehearsal(found, scenario=scenario, width=look.width, assumed=assumed))
     return found.exit

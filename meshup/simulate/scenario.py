@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,9 +13,12 @@ from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.users import User
 from meshup.simulate.building import Builder
 from meshup.simulate.clock import VirtualClock
+from meshup.simulate.world.traffic import Edge
 from meshup.simulate.world.world import World
 
 SETTLE_S = 90.0
+RATE = 5.0
+"""Requests a second that are assumed between services of a copy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +77,17 @@ def load(
     return Simulation(server=server, world=world, clock=clock, name=str(found.get("name") or name), users=builder.users)
 
 
-def from_objects(objects: list[Any], *, nodes: int, programs: Mapping[str, Program] | None = None) -> Simulation:
-    """Rebuild a cluster from objects read elsewhere, in the order given; what can't be made again is left out."""
+def from_objects(
+    objects: list[Any],
+    *,
+    nodes: int,
+    programs: Mapping[str, Program] | None = None,
+    calls: Sequence[tuple[str, str, int]] = (),
+) -> Simulation:
+    """Rebuild a cluster from objects read elsewhere, in the order given; what can't be made again is left out.
+
+    calls: (caller, callee, port) of services that call each other RATE times a second, as namespace/name or "ingress".
+    """
     from meshup.simulate.api.problems import Refusal
 
     clock = VirtualClock()
@@ -106,6 +118,8 @@ def from_objects(objects: list[Any], *, nodes: int, programs: Mapping[str, Progr
                 str(meta.get("namespace")),
                 dict(selector),
             )
+    for caller, callee, port in calls:
+        world.traffic.add(Edge(caller=caller, callee=callee, port=port, rps=RATE))
     clock.advance(SETTLE_S)
     server.forget_history()
     server.log.clear()

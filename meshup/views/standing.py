@@ -243,8 +243,8 @@ def report_document(found: Report) -> dict[str, Any]:
     )
 
 
-def rehearsal(found: Rehearsal, *, scenario: str, width: int) -> str:
-    """Show what playing a runbook in memory showed."""
+def rehearsal(found: Rehearsal, *, scenario: str, width: int, assumed: str = "") -> str:
+    """Show what playing a runbook in memory showed. assumed: what was not copied but supposed, "" = nothing."""
     rows = [(f"   {place}", how) for place, how in found.outcome.places]
     lines = [
         f"rehearsed {scenario}: plan {found.plan.id}, {span(found.virtual_s)} of virtual time, {amount(found.requests, 'request')}"
@@ -252,6 +252,8 @@ def rehearsal(found: Rehearsal, *, scenario: str, width: int) -> str:
     if rows:
         lines.append(columns(rows, header=("   place", "how"), width=width))
     lines += [f"approved  {place}: by the rehearsal itself" for place in found.approved]
+    if assumed:
+        lines.append(f"assumed   {assumed}")
     lines.append(f"way back  {_way_back(found)}")
     lines += [f"          left: {clean(each)}" for each in found.left[:10]]
     lines.append(ending(found.outcome))
@@ -270,7 +272,7 @@ def _way_back(found: Rehearsal) -> str:
     )
 
 
-def rehearsal_document(found: Rehearsal, *, scenario: str) -> dict[str, Any]:
+def rehearsal_document(found: Rehearsal, *, scenario: str, assumed: str = "") -> dict[str, Any]:
     """Give the same as JSON."""
     return outcome_document(
         found.outcome,
@@ -279,4 +281,5 @@ def rehearsal_document(found: Rehearsal, *, scenario: str) -> dict[str, Any]:
         virtual_s=round(found.virtual_s, 3),
         way_back=_way_back(found),
         left=list(found.left),
+        assumed=assumed,
     )

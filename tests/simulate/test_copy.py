@@ -1,0 +1,90 @@
+"""A copy of a cluster: only read, with the mesh that is there, and with traffic that is assumed and said to be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from meshup.cli.kinds import drivers
+from meshup.cli.playing import calls, copied, proposed, session_of
+from meshup.cli.simulating import programs
+from meshup.cluster.connect import over
+from meshup.engine.rehearse import rehearse
+from meshup.meshes.istio.proxy import find
+from meshup.model.objects import ref_of
+from meshup.simulate.scenario import load
+
+
+class Quiet:
+    def tell(self, event):
+        """Hear and forget."""
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return load("shop", programs=programs())
+
+
+@pytest.fixture(scope="module")
+def book(shop):
+    return proposed(session_of(shop, Quiet()))
+
+
+def test_the_whole_runbook_is_played_on_the_copy_and_nothing_is_written_to_the_cluster(shop, book):
+    before = shop.server.mutations
+    cluster = over(shop.server, shop.clock, in_flight=1)
+    copy = copied(cluster, drivers()["istio"], programs(), book)
+    found = rehearse(session_of(copy, Quiet()), book)
+    assert (found.exit, found.left) == (0, ())
+    assert found.way_back_works
+    assert dict(found.outcome.places)["strict/mesh"] == "done"
+    assert shop.server.mutations == before
+
+
+def test_who_is_in_the_mesh_already_is_so_in_the_copy(shop, book):
+    copy = copied(over(shop.server, shop.clock, in_flight=1), drivers()["istio"], programs(), book)
+    of_cart = list(copy.server.objects.list("pods", "shop", {"app": "cart"}))
+    assert of_cart
+    assert {find(pod).release for pod in of_cart} == {"1.29.4"}
+
+
+def test_each_willing_service_calls_and_is_called_and_nobody_else(shop, book):
+    objects = [each for key in shop.server.store.keys() for each in shop.server.store.list(key)]
+    found = calls(book, [each for each in objects if each.get("kind")])
+    willing = {each.id for each in book.services if each.opt_in is not None}
+    serving = {callee for _, callee, _ in found}
+    assert serving <= willing
+    assert {caller for caller, _, _ in found} - {"ingress"} <= willing
+    assert {caller for caller, _, _ in found} >= serving
+    assert all(port > 0 for _, _, port in found)
+    assert calls(replace(book, services=()), objects) == ()
+
+
+def test_a_foreign_webhook_is_left_out_as_it_would_refuse_every_pod(shop, book):
+    body = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "policy-engine"},
+        "webhooks": [
+            {
+                "name": "pods.policy.example",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "failurePolicy": "Ignore",
+                "clientConfig": {"service": {"name": "policy", "namespace": "policy-system"}},
+                "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+            }
+        ],
+    }
+    cluster = over(shop.server, shop.clock, in_flight=1)
+    cluster.apply(body, manager="kubectl")
+    copy = copied(cluster, drivers()["istio"], programs(), book)
+    names = {
+        each["metadata"]["name"]
+        for each in copy.server.objects.list("mutatingwebhookconfigurations.admissionregistration.k8s.io")
+    }
+    assert "policy-engine" not in names
+    assert names
+    there = cluster.find(ref_of(body))
+    assert there is not None
