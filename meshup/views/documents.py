@@ -119,7 +119,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
                 waiting=TEXTS,
                 risk=TEXT,
                 way_back=TEXT,
-        assumed=TEXT,
+                assumed=TEXT,
                 changes=_many(**CHANGE),
                 gates=_many(**GATE),
             ),
