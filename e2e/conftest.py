@@ -18,6 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from installed import Installed, install
 
+from e2e.providers import Provider, Reached, chosen
+from tests.conformance.comparing import closing_lines
+
+EVIDENCE = Path(os.environ.get("MESHUP_E2E_EVIDENCE") or Path(__file__).resolve().parents[1] / ".e2e")
+"""Where logs, events and the audit log go when a test fails."""
+FAILED = pytest.StashKey[bool]()
 ERROR = re.compile(r"^error\[(MU\d{4})\] ", re.MULTILINE)
 
 
@@ -152,3 +158,33 @@ def simulator(person: Person) -> Iterator[Callable[..., Person]]:
 def shop(simulator: Callable[..., Person]) -> Person:
     """Somebody with a kubeconfig of a shop."""
     return simulator("--scenario", "shop")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    """Remember that a test failed, so that its cluster's evidence is kept before the cluster goes."""
+    report = yield
+    if report.failed:
+        item.session.stash[FAILED] = True
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many conformance cases each server was asked, and how many fields differed."""
+    for line in closing_lines(terminalreporter.stats):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def provider() -> Provider:
+    """Where clusters come from in this run."""
+    return chosen()
+
+
+@pytest.fixture(scope="session")
+def api_server(provider: Provider, request: pytest.FixtureRequest) -> Iterator[Reached]:
+    """A real API server with its controllers; nothing runs on it."""
+    with provider.api_server() as reached:
+        yield reached
+        if request.session.stash.get(FAILED, False):
+            provider.collect(reached, EVIDENCE / "api-server")

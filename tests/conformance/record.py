@@ -10,12 +10,11 @@ from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parent))
-from playing import CASES, cases, load, play
-
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from meshup.cluster.https import HttpsTransport
 from meshup.cluster.kubeconfig import Choice, access
 from meshup.model.transport import Request
+from tests.conformance.playing import CASES, cases, load, play
 
 
 class Dumper(yaml.SafeDumper):

@@ -105,7 +105,7 @@ def noticed(place: Path) -> bool:
         "-p",
         "no:cacheprovider",
     ]
-    environment = {**os.environ, "PYTHONPATH": str(place), "MESHUP_CONFORMANCE_KUBECONFIG": ""}
+    environment = {**os.environ, "PYTHONPATH": str(place)}
     try:
         ended = subprocess.run(command, cwd=place, env=environment, capture_output=True, timeout=60, check=False)
         return ended.returncode != 0

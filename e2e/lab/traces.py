@@ -1,0 +1,67 @@
+"""What a lab could leave behind on the machine, seen from outside the lab's own records, to compare before and after."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from . import config
+from .network import mounts
+
+COUNTERS = re.compile(r"\[\d+:\d+\]")
+
+
+def traces() -> dict[str, tuple[str, ...]]:
+    """Give, by kind, everything that is there now. Programs of the lab are known by the folder they were built into."""
+    return {
+        "processes": _programs(),
+        "mounts": tuple(sorted(mounts())),
+        "network namespaces": _below("/run/netns"),
+        "network devices": _below("/sys/class/net"),
+        "routes": _lines("ip", "route", "show", "table", "all"),
+        "firewall rules": _lines("iptables-save"),
+        "control groups": tuple(sorted(str(each) for each in Path("/sys/fs/cgroup").glob("**/kubepods"))),
+        "shim sockets": _below("/run/containerd/s"),
+        "pod addresses": _below("/var/lib/cni/results"),
+        "pod logs": _below("/var/log/containers"),
+        "kubelet": _below("/var/lib/kubelet"),
+    }
+
+
+def differences(before: dict[str, tuple[str, ...]], after: dict[str, tuple[str, ...]]) -> list[str]:
+    """Give a line for each thing that is there after and was not before, or the other way round."""
+    found = []
+    for kind, things in before.items():
+        found += [f"left behind, {kind}: {each}" for each in after[kind] if each not in things]
+        found += [f"taken away, {kind}: {each}" for each in things if each not in after[kind]]
+    return found
+
+
+def _programs() -> tuple[str, ...]:
+    found = []
+    built = str(config.cache() / "bin").encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if built in words[0] or words[0].rpartition(b"/")[2].startswith(
+                (b"containerd", b"runc", b"pilot-", b"envoy")
+            ):
+                found.append(f"{entry.name} {b' '.join(words[:3]).decode(errors='replace')}")
+    return tuple(sorted(found))
+
+
+def _below(folder: str) -> tuple[str, ...]:
+    place = Path(folder)
+    return tuple(sorted(each.name for each in place.iterdir())) if place.exists() else ()
+
+
+def _lines(*command: str) -> tuple[str, ...]:
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return ()
+    return tuple(sorted({COUNTERS.sub("", line) for line in said.splitlines() if not line.startswith("#")}))
