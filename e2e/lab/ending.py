@@ -41,7 +41,7 @@ def _remove_shim_sockets(home: Home) -> None:
 def _unmount_below(folder: Path) -> None:
     for point in reversed(network.mounts()):
         if Path(point).is_relative_to(folder):
-            run("umount", "--lazy", point, fix=f"umount --lazy {point}, then `down` again")
+            run("umount", "--lazy", point, owner=folder, fix=f"umount --lazy {point}, then `down` again")
 
 
 def _remove_pod_cgroups() -> None:

@@ -1,10 +1,14 @@
-"""What stops a command of the lab."""
+"""Programs that are run to their end, and what stops a command of the lab."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+MARK = "MESHUP_LAB_OWNER"
+"""A variable of every program of a lab: the lab's folder. It is inherited, so children of a program are found too."""
 
 
 class LabError(Exception):
@@ -19,16 +23,20 @@ def run(
     fix: str,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    owner: Path | None = None,
     stdin: str | None = None,
     timeout: float | None = None,
 ) -> str:
-    """Run a program to its end and give what it printed. Raises LabError with the end of its output when it fails."""
+    """Run a program to its end and give what it printed. Raises LabError with the end of its output when it fails.
+
+    owner: the folder of the lab that it works for, whose `down` ends it when the command that waits for it was killed.
+    """
     words: Sequence[str] = [str(each) for each in command]
     try:
         done = subprocess.run(
             words,
             cwd=cwd,
-            env=None if env is None else dict(env),
+            env=dict(os.environ if env is None else env) | ({} if owner is None else {MARK: str(owner)}),
             capture_output=True,
             text=True,
             errors="replace",

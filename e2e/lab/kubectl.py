@@ -15,7 +15,7 @@ GATEWAY_TYPES = ("gatewayclasses", "gateways", "httproutes", "referencegrants")
 def kubectl(home: Home, *words: str, stdin: str | None = None, kubeconfig: Path | None = None) -> str:
     """Run kubectl and give what it printed. Raises LabError with what it said."""
     who = f"--kubeconfig={kubeconfig or home.kubeconfig}"
-    return run(config.kube("kubectl"), who, *words, stdin=stdin, fix=f"read the logs in {home.logs}")
+    return run(config.kube("kubectl"), who, *words, stdin=stdin, owner=home.state, fix=f"read the logs in {home.logs}")
 
 
 def asked(home: Home, *words: str) -> str:

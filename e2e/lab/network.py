@@ -21,32 +21,33 @@ def create(home: Home) -> None:
     if not _is_mount(NAMES):
         (home.state / "netns-mount").touch()
     node = f"{config.NODE_IP}/{config.LINK_PREFIX}"
-    _ip("netns", "add", config.NETNS)
+    _ip(home, "netns", "add", config.NETNS)
     ends = ("link", "add", config.HOST_LINK, "type", "veth", "peer", "name", config.NODE_LINK, "netns", config.NETNS)
-    _ip(*ends)
-    _ip("address", "add", f"{config.HOST_IP}/{config.LINK_PREFIX}", "dev", config.HOST_LINK)
-    _ip("link", "set", config.HOST_LINK, "up")
+    _ip(home, *ends)
+    _ip(home, "address", "add", f"{config.HOST_IP}/{config.LINK_PREFIX}", "dev", config.HOST_LINK)
+    _ip(home, "link", "set", config.HOST_LINK, "up")
     for destination in (config.POD_CIDR, config.SERVICE_CIDR):
-        _ip("route", "add", destination, "via", config.NODE_IP)
-    _ip("-n", config.NETNS, "link", "set", "lo", "up")
-    _ip("-n", config.NETNS, "address", "add", node, "dev", config.NODE_LINK)
-    _ip("-n", config.NETNS, "link", "set", config.NODE_LINK, "up")
+        _ip(home, "route", "add", destination, "via", config.NODE_IP)
+    _ip(home, "-n", config.NETNS, "link", "set", "lo", "up")
+    _ip(home, "-n", config.NETNS, "address", "add", node, "dev", config.NODE_LINK)
+    _ip(home, "-n", config.NETNS, "link", "set", config.NODE_LINK, "up")
     _ip(
-        "-n", config.NETNS, "route", "add", "default", "via", config.HOST_IP
+        home, "-n", config.NETNS, "route", "add", "default", "via", config.HOST_IP
     )  # the kubelet looks for one; leads nowhere
     # Pod to service to pod on one bridge only works when bridged packets pass the firewall too.
     for setting in ("net.ipv4.ip_forward=1", "net.bridge.bridge-nf-call-iptables=1"):
-        run("nsenter", f"--net={NAMES / config.NETNS}", "sysctl", "-q", "-w", setting, fix=FIX)
+        run("nsenter", f"--net={NAMES / config.NETNS}", "sysctl", "-q", "-w", setting, owner=home.state, fix=FIX)
 
 
 def remove(home: Home) -> None:
     """Take the namespace away, and with it every rule, route and device in it, and our end of the link. May repeat."""
-    if (NAMES / config.NETNS).exists():
-        _ip("netns", "delete", config.NETNS)
+    # The link first: a namespace that is deleted takes its end of it away at a later moment.
     if Path(f"/sys/class/net/{config.HOST_LINK}").exists():
-        _ip("link", "delete", config.HOST_LINK)
+        _ip(home, "link", "delete", config.HOST_LINK)
+    if (NAMES / config.NETNS).exists():
+        _ip(home, "netns", "delete", config.NETNS)
     if (home.state / "netns-mount").exists() and _is_mount(NAMES) and not any(NAMES.iterdir()):
-        run("umount", NAMES, fix=FIX)
+        run("umount", NAMES, owner=home.state, fix=FIX)
     for result in Path("/var/lib/cni/results").glob(f"{POD_NETWORK}-*-eth0"):
         pod = result.name.removeprefix(f"{POD_NETWORK}-").removesuffix("-eth0")
         result.with_name(f"cni-loopback-{pod}-lo").unlink(missing_ok=True)
@@ -72,5 +73,5 @@ def _is_mount(path: Path) -> bool:
     return str(path) in mounts()
 
 
-def _ip(*words: str) -> None:
-    run("ip", *words, fix=FIX)
+def _ip(home: Home, *words: str) -> None:
+    run("ip", *words, owner=home.state, fix=FIX)

@@ -17,7 +17,7 @@ FIX = "install the package openssl, version 3"
 
 
 class Authority:
-    """A certificate authority in a folder. NAME.crt and NAME.key are its own files."""
+    """A certificate authority in a folder of a lab's folder. NAME.crt and NAME.key are its own files."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
@@ -60,14 +60,14 @@ def _certificate(
         settings.write("\n".join(extensions) + "\n")
         settings.flush()
         what = ("req", "-x509", "-config", settings.name, *KEY, *signer, "-days", str(days), "-subj", subject)
-        run("openssl", *what, "-keyout", key, "-out", cert, fix=FIX)
+        run("openssl", *what, "-keyout", key, "-out", cert, owner=cert.parents[1], fix=FIX)
     key.chmod(0o600)
 
 
 def signing_key(private: Path, public: Path) -> None:
     """Make the key pair that signs service account tokens."""
-    run("openssl", "genrsa", "-out", private, "2048", fix=FIX)
-    run("openssl", "rsa", "-in", private, "-pubout", "-out", public, fix=FIX)
+    run("openssl", "genrsa", "-out", private, "2048", owner=private.parents[1], fix=FIX)
+    run("openssl", "rsa", "-in", private, "-pubout", "-out", public, owner=private.parents[1], fix=FIX)
 
 
 def inline(file: Path) -> str:

@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .errors import LabError
-
-MARK = "MESHUP_LAB_OWNER"
-"""Each process gets it with the lab's folder as its value. It is inherited, so children of a program are found too."""
+from .errors import MARK, LabError
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +66,7 @@ class Roster:
                 start_new_session=True,
                 env={**os.environ, MARK: str(self.state)},
             )
+        child.returncode = 0  # nobody here waits for it
         process = Process(name, child.pid, _stat(child.pid)[1], tuple(map(str, command)), netns)
         self.processes = [each for each in self.processes if each.name != name] + [process]
         self.file.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,10 +62,10 @@ class Containerd:
         self.folder.mkdir(parents=True, exist_ok=True)
         fix = f"make room on the file system of {self.folder}"
         try:
-            run("cp", "--archive", "--link", store, self.root, fix=fix)
+            run("cp", "--archive", "--link", store, self.root, owner=self.roster.state, fix=fix)
         except LabError:  # on another file system, then
             shutil.rmtree(self.root, ignore_errors=True)
-            run("cp", "--archive", store, self.root, fix=fix)
+            run("cp", "--archive", store, self.root, owner=self.roster.state, fix=fix)
         for database in store.glob("io.containerd.*/*.db"):
             own = self.root / database.relative_to(store)
             own.unlink()
@@ -74,11 +73,15 @@ class Containerd:
 
     def ctr(self, *words: str) -> str:
         """Run containerd's own client and give what it printed. Raises LabError."""
-        return run(*self._client, *words, fix=f"read {self.roster.logs}/containerd.log")
+        return run(*self._client, *words, owner=self.roster.state, fix=f"read {self.roster.logs}/containerd.log")
 
     @property
     def _client(self) -> tuple[str, ...]:
         return ("ctr", "--address", str(self.socket), "--namespace", "k8s.io")
 
     def _answers(self) -> bool:
-        return subprocess.run([*self._client, "version"], capture_output=True, check=False).returncode == 0
+        try:
+            self.ctr("version")
+        except LabError:
+            return False
+        return True
