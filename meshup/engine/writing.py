@@ -90,12 +90,12 @@ class Writing:
                         begun[index], started[index] = refs, self._session.clock.elapsed()
                     next_start = self._session.clock.elapsed() + self._pace(refs)
                     index += 1
-                if begun:
-                    self._look_at(begun, started, units)
                 if begun and (len(begun) >= most or index >= len(units)):
                     self._pause.sleep(every_s)
                 elif index < len(units) and self._session.clock.elapsed() < next_start:
                     self._pause.sleep(min(every_s, max(0.1, next_start - self._session.clock.elapsed())))
+                if begun:
+                    self._look_at(begun, started, units)
         except (Trouble, Interrupted):
             for unit in units[index:ahead]:
                 self._log.not_begun(unit)

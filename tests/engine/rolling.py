@@ -8,6 +8,7 @@ from toymesh import kinds, shop
 from meshup.cluster.connect import over
 from meshup.model.objects import dig, ref_of
 from meshup.simulate.api.server import ApiServer
+from meshup.simulate.api.users import CONTROL_PLANE
 from meshup.simulate.clock import VirtualClock
 
 
@@ -17,7 +18,7 @@ class Rolling:
     def __init__(self, names, *, takes_s=3.0, stuck=()):
         self.clock = VirtualClock()
         self.server = ApiServer(self.clock)
-        self.plain = over(self.server, self.clock, in_flight=1)
+        self.plain = over(self.server.as_user(CONTROL_PLANE), self.clock, in_flight=1)
         self.takes_s, self.stuck = takes_s, set(stuck)
         self._due: dict[tuple[str, str], tuple[int, float]] = {}
         self.moving_most = 0
