@@ -61,11 +61,11 @@ class Rolling:
         status = {"observedGeneration": meta["generation"], **dict.fromkeys(fields, count)}
         self.plain.update_status(ref_of(obj), status, manager="controller")
 
-    def session(self, **more):
-        """Make a session of a process of its own."""
+    def session(self, *, cluster=None, **more):
+        """Make a session of a process of its own. cluster: how it speaks to the server, None = directly."""
         steps, gates = kinds()
         more.setdefault("gates", gates)
-        return session(over(self.server, self.clock, in_flight=1), steps=steps, **more)
+        return session(cluster or over(self.server, self.clock, in_flight=1), steps=steps, **more)
 
     def templates(self, namespace="shop"):
         """Give name -> labels of each template."""
