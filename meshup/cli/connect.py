@@ -75,6 +75,7 @@ def session(
 ) -> Session:
     """Bundle what the engine needs. Asks the server once who we are. Raises Unreachable for an anonymous identity."""
     from meshup.cli.kinds import drivers, gates, steps
+    from meshup.engine.hearing import Hearing
     from meshup.engine.session import Session, Silence, never
     from meshup.journal.holder import on_behalf_of, this_process
 
@@ -97,6 +98,7 @@ def session(
         wait_s=wait_s,
         journal_folder=Path(journal) if journal else None,
         on_behalf_of=on_behalf_of(os.environ),
+        hearing=None if cluster.is_simulator() else Hearing(cluster.once()),
     )
 
 

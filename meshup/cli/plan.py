@@ -61,10 +61,11 @@ def command(
     made = make_plan(session(cluster), loaded, context=cluster.context, full=full, accept=tuple(accept_one_way))
     if out:
         reports.write_whole(Path(out), text_of(made))
-    document = view.document(made)
-    reports.write(further, {"json": lambda: json.dumps(document, indent=2), "md": lambda: view.markdown(made)})
+    reports.write(
+        further, {"json": lambda: json.dumps(view.document(made), indent=2), "md": lambda: view.markdown(made)}
+    )
     if output == "json":
-        look.out(json.dumps(document, ensure_ascii=False, indent=2))
+        look.out(json.dumps(view.document(made), ensure_ascii=False, indent=2))
     elif output == "md":
         look.out(view.markdown(made))
     elif service:

@@ -31,6 +31,7 @@ PAGE_S = 60.0
 WRITE_S = 15.0
 PROXY_S = 10.0
 PROXY_TRIES = 2
+SYSTEM = Ref(api_version="v1", kind="Namespace", name="kube-system")
 
 
 class ReadingDoor:
@@ -90,10 +91,9 @@ class ReadingDoor:
         return self.version().endswith(SIMULATOR_MARK)
 
     def uid(self) -> str:
-        """Give the UID of kube-system; asked once."""
+        """Give the UID of kube-system; asked once, and not at all when a list of namespaces showed it."""
         if "uid" not in self._kept:
-            system = self.get(Ref(api_version="v1", kind="Namespace", name="kube-system"))
-            self._kept["uid"] = str(system["metadata"]["uid"])
+            self._kept["uid"] = str(self.get(SYSTEM)["metadata"]["uid"])
         return str(self._kept["uid"])
 
     def kinds(self) -> Mapping[tuple[str, str], ApiKind]:
@@ -132,10 +132,13 @@ class ReadingDoor:
         owners: bool = False,
     ) -> Iterator[Object]:
         """Yield all objects of a kind, page by page."""
+        namespaces = (api_version, kind) == (SYSTEM.api_version, SYSTEM.kind)
         for page in self._pages(api_version, kind, namespace, labels, fields):
             for each in page.get("items") or ():
                 each.setdefault("apiVersion", api_version)
                 each.setdefault("kind", kind)
+                if namespaces and each["metadata"]["name"] == SYSTEM.name:
+                    self._kept.setdefault("uid", str(each["metadata"]["uid"]))
                 if not owners:
                     each.get("metadata", {}).pop("managedFields", None)
                 yield each

@@ -10,8 +10,6 @@ from typing import Any
 
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete
-from meshup.model.fields import leaves, value_at
-from meshup.model.fields import steps as path_of
 from meshup.model.objects import Object, Ref, dig, labels, matches
 from meshup.model.problem import Problem
 from meshup.model.runbook import Ingress, OptIn, Runbook, Service, Stage, StepSpec, Wave
@@ -194,18 +192,22 @@ def completed(change: Change, snapshot: Snapshot) -> Change:
 
 def masked(body: Object, there: Object) -> Object:
     """Give the fields a body sets, with the values an object has now; what it does not have is left out."""
-    found: dict[str, Any] = {"apiVersion": body["apiVersion"], "kind": body["kind"]}
-    meta = {key: body["metadata"][key] for key in ("name", "namespace") if body["metadata"].get(key)}
-    found["metadata"] = meta
-    for pointer in leaves(body):
-        value = value_at(there, pointer)
-        if value is None:
+    found = {"apiVersion": body["apiVersion"], "kind": body["kind"], **_masked(body, there)}
+    identity = {key: body["metadata"][key] for key in ("name", "namespace") if body["metadata"].get(key)}
+    fields = {key: value for key, value in found.get("metadata", {}).items() if key not in ("name", "namespace", "uid")}
+    return {**found, "metadata": {**identity, **fields}}
+
+
+def _masked(wanted: Object, there: Object) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in wanted.items():
+        now = there.get(key)
+        if now is None:
             continue
-        node: dict[str, Any] = found
-        path = path_of(pointer)
-        for step in path[:-1]:
-            node = node.setdefault(step, {})
-        node[path[-1]] = value
+        if not (isinstance(value, Mapping) and value):
+            found[key] = now
+        elif isinstance(now, Mapping) and (inner := _masked(value, now)):
+            found[key] = inner
     return found
 
 

@@ -59,7 +59,8 @@ def observe(
     version = cluster.version()
     served = cluster.kinds()
     wanted = list(ALWAYS) + _further(served, frozenset(groups))
-    several = cluster.gather([_listing(cluster, *each) for each in wanted])
+    near = _near(groups)
+    several = cluster.gather([_listing(cluster, *each, near=near) for each in wanted])
     objects: dict[Ref, Object] = {}
     for found in several:
         objects.update(found or {})
@@ -110,13 +111,20 @@ def _plural(served: Mapping[tuple[str, str], ApiKind], kind: tuple[str, str]) ->
     return f"{group}/{plural}" if group else plural
 
 
-def _listing(cluster: Reader, api_version: str, kind: str) -> Callable[[], Mapping[Ref, Object] | None]:
+def _near(groups: Iterable[str]) -> frozenset[str]:
+    """Give the domains whose definitions a step may write: those of the mesh's groups and of Gateway API."""
+    return frozenset(each.partition(".")[2] for each in (*groups, GATEWAY_GROUP))
+
+
+def _listing(
+    cluster: Reader, api_version: str, kind: str, *, near: frozenset[str]
+) -> Callable[[], Mapping[Ref, Object] | None]:
     """Give a call that lists one kind: None when that is not permitted."""
     must = kind in ("Namespace", "Deployment")
 
     def call() -> Mapping[Ref, Object] | None:
         try:
-            return {ref_of(each): kept(each) for each in cluster.list(api_version, kind, owners=True)}
+            return {ref_of(each): kept(each, near=near) for each in cluster.list(api_version, kind, owners=True)}
         except NotFound:
             return {}
         except Forbidden:
@@ -127,8 +135,14 @@ def _listing(cluster: Reader, api_version: str, kind: str) -> Callable[[], Mappi
     return call
 
 
-def kept(obj: Object) -> Object:
-    """Give an object without what planning never reads; what we own stays whole, so that it can be compared."""
+def kept(obj: Object, *, near: frozenset[str] = frozenset()) -> Object:
+    """Give an object without what planning never reads; what we own stays whole, so that it can be compared.
+
+    near: domains whose definitions stay whole too, so that nothing that was listed is read again for its schema.
+    """
+    kind = obj.get("kind")
+    if kind == "CustomResourceDefinition" and is_whole(obj, near=near):
+        return obj
     meta = dict(obj.get("metadata") or {})
     ours = any(each.get("manager") == MANAGER for each in meta.get("managedFields") or ())
     if not ours:
@@ -136,13 +150,12 @@ def kept(obj: Object) -> Object:
     if meta.get("annotations"):
         meta["annotations"] = {key: value for key, value in meta["annotations"].items() if key not in LONG}
     found: dict[str, Any] = {**obj, "metadata": meta}
-    kind = obj.get("kind")
     if kind == "Pod":
         found["spec"] = {key: value for key, value in (obj.get("spec") or {}).items() if key in POD_SPEC}
         found["status"] = {key: value for key, value in (obj.get("status") or {}).items() if key in POD_STATUS}
     elif kind == "Node":
         found["status"] = {key: value for key, value in (obj.get("status") or {}).items() if key in NODE_STATUS}
-    elif kind == "CustomResourceDefinition" and not is_whole(obj):
+    elif kind == "CustomResourceDefinition":
         spec = dict(obj.get("spec") or {})
         spec["versions"] = [
             {key: value for key, value in each.items() if key not in ("schema", "additionalPrinterColumns")}
@@ -152,10 +165,11 @@ def kept(obj: Object) -> Object:
     return found
 
 
-def is_whole(obj: Object) -> bool:
-    """Tell whether meshup made an object, or writes to it: a definition is kept with its schemas only then."""
+def is_whole(obj: Object, *, near: frozenset[str] = frozenset()) -> bool:
+    """Tell whether meshup made an object, or writes or may write to it: a definition keeps its schemas only then."""
     ours = any(each.get("manager") == MANAGER for each in dig(obj, "metadata", "managedFields") or ())
-    return ours or labels(obj).get(MANAGED) == "meshup"
+    named = str(dig(obj, "spec", "group") or "").partition(".")[2] in near
+    return ours or named or labels(obj).get(MANAGED) == "meshup"
 
 
 def with_objects(cluster: Reader, snapshot: Snapshot, refs: Iterable[Ref], *, groups: Iterable[str] = ()) -> Snapshot:
@@ -164,14 +178,14 @@ def with_objects(cluster: Reader, snapshot: Snapshot, refs: Iterable[Ref], *, gr
     One list per kind, of one namespace where that is enough.
 
     groups: as given to `observe`. Kinds the server does not serve, and Secrets, are left out. Definitions of others that
-    are named here are read again, whole. Gives the same snapshot when nothing was missing.
+    are named here and outside the mesh's domains are read again, whole. Gives the same snapshot when nothing was missing.
     """
-    listed = {*ALWAYS, *_further(snapshot.kinds, frozenset(groups))}
+    listed, near = {*ALWAYS, *_further(snapshot.kinds, frozenset(groups))}, _near(groups)
     missing: dict[tuple[str, str], set[Ref]] = {}
     again: list[Ref] = []
     for ref in dict.fromkeys(refs):
         there = snapshot.get(ref)
-        if ref.kind == "CustomResourceDefinition" and there is not None and not is_whole(there):
+        if ref.kind == "CustomResourceDefinition" and there is not None and not is_whole(there, near=near):
             again.append(ref)
         kind = (ref.api_version, ref.kind)
         if kind not in listed and kind in snapshot.kinds and ref.kind != "Secret" and ref not in snapshot.objects:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -47,10 +48,10 @@ def probe(cluster: Writer, snapshot: Snapshot, drafting: Drafting, *, driver: Dr
     dry_runs.update(cluster.gather(calls))
     pods = dict(cluster.gather(_pod_calls(cluster, snapshot, drafting, driver, full=full)))
     wanted = permissions(drafting, snapshot)
-    unproven = sorted(wanted - _proven(drafting, dry_runs, snapshot) - set(snapshot.allowed) - set(JOURNAL))
-    rights = cluster.gather([_right(cluster, each) for each in unproven])
-    allowed = {**snapshot.allowed, **dict(zip(unproven, rights, strict=True))}
-    return replace(snapshot, dry_runs=dry_runs, pod_probes=pods, allowed=allowed)
+    unproven = wanted - _proven(drafting, dry_runs, snapshot) - set(snapshot.allowed) - set(JOURNAL)
+    return replace(
+        snapshot, dry_runs=dry_runs, pod_probes=pods, allowed={**snapshot.allowed, **_rights(cluster, unproven)}
+    )
 
 
 def _known_without(number: int, each: Numbered, made: Makers, snapshot: Snapshot, *, full: bool) -> DryRun | None:
@@ -210,7 +211,7 @@ def _probing(cluster: Writer, service: str, pod: Object, driver: Driver) -> Call
     return call
 
 
-# Rights: one review per distinct verb, kind and namespace that no dry run has exercised.
+# Rights: one review per distinct verb and kind that no dry run has exercised; per namespace only where not all are open.
 
 JOURNAL = (
     "create configmaps meshup-system",
@@ -252,7 +253,7 @@ def _name(verb: str, change: Change, snapshot: Snapshot) -> str:
     resource = f"{on.group}/{served.plural}" if on.group else served.plural
     if isinstance(change, Evict):
         resource += "/eviction"
-    return f"{verb} {resource} {on.namespace}".rstrip()
+    return _right_name(verb, resource, on.namespace)
 
 
 def _proven(drafting: Drafting, dry_runs: Mapping[str, DryRun], snapshot: Snapshot) -> set[str]:
@@ -274,7 +275,25 @@ def _proven(drafting: Drafting, dry_runs: Mapping[str, DryRun], snapshot: Snapsh
     return found
 
 
-def _right(cluster: Writer, wanted: str) -> Callable[[], bool]:
-    verb, _, rest = wanted.partition(" ")
-    resource, _, namespace = rest.partition(" ")
+def _rights(cluster: Writer, wanted: Iterable[str]) -> dict[str, bool]:
+    """Ask for rights. One that is wanted in several namespaces is asked for in all of them first, once."""
+    spaces: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for each in sorted(wanted):
+        verb, resource, *namespace = each.split(" ")
+        spaces[verb, resource].append(namespace[0] if namespace else "")
+    several = [key for key, found in spaces.items() if len(found) > 1]
+    everywhere = dict(zip(several, cluster.gather([_right(cluster, *key, "") for key in several]), strict=True))
+    allowed = {
+        _right_name(*key, space): True for key, is_open in everywhere.items() if is_open for space in spaces[key]
+    }
+    left = [(*key, space) for key, found in spaces.items() if not everywhere.get(key) for space in found]
+    answers = cluster.gather([_right(cluster, *each) for each in left])
+    return {**allowed, **{_right_name(*each): held for each, held in zip(left, answers, strict=True)}}
+
+
+def _right(cluster: Writer, verb: str, resource: str, namespace: str) -> Callable[[], bool]:
     return lambda: cluster.can_i(verb, resource, namespace=namespace)
+
+
+def _right_name(verb: str, resource: str, namespace: str) -> str:
+    return f"{verb} {resource} {namespace}".rstrip()

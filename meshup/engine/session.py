@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from meshup.cluster.ports import Writer
+from meshup.engine.hearing import Hearing
 from meshup.gates.gate import Gate
 from meshup.journal.holder import Holder
 from meshup.journal.lease import Terms
@@ -36,7 +37,8 @@ class Session:
 
     interrupted: becomes true after SIGINT or SIGTERM; asked between writes and while waiting. wait_s: how long the
     caller wants to wait in all, 0 = as long as the plan says. journal_folder: where --journal keeps a copy, None =
-    nowhere. fenced: gives the cluster with a check before each mutation.
+    nowhere. fenced: gives the cluster with a check before each mutation. hearing: what wakes a wait when something moves,
+    None = waits look at intervals alone, as on virtual time, which nothing wakes.
     """
 
     cluster: Writer
@@ -53,6 +55,7 @@ class Session:
     journal_folder: Path | None = None
     on_behalf_of: str = ""
     lock_terms: Terms = Terms()
+    hearing: Hearing | None = None
 
     def check_interrupt(self, *, next_command: str) -> None:
         """Raise Interrupted when the user asked to stop; called only where stopping is safe."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from meshup.cluster.errors import ApiError
@@ -10,11 +11,14 @@ from meshup.engine.session import Session
 from meshup.gates.gate import Blind, Eyes, Gate, Terms
 from meshup.model.clock import Clock
 from meshup.model.events import Waits
+from meshup.model.objects import Object, Ref
 from meshup.model.plan import PlannedGate
 from meshup.model.problem import DeadlinePassed, MeshupError, Unreachable, Waiting
+from meshup.model.rollout import rollout
 from meshup.model.verdict import Answer, Judged, Patience, Reading, Verdict
 
 SLICE_S = 5.0
+LOOK_S = 5.0
 HEARTBEAT_S = 30.0
 MOST_READINGS = 60
 ASKS_PEOPLE = frozenset({"approval"})
@@ -39,11 +43,50 @@ class Pause:
             self._beat()
         self._session.check_interrupt(next_command=self._next)
 
+    @contextlib.contextmanager
+    def hearing(self, refs: Collection[Ref]) -> Iterator[None]:
+        """Hear of these objects within the block, where there is something to hear with."""
+        ears = self._session.hearing
+        if ears is not None:
+            ears.expect(refs)
+        try:
+            yield
+        finally:
+            if ears is not None:
+                ears.forget(refs)
+
+    def until_rest(self, refs: Collection[Ref], *, every_s: float) -> frozenset[Ref] | None:
+        """Return when it is time to look at objects that roll out, and give at which; None = at all of them.
+
+        While a watch stands: as soon as it says that some have come to rest, or after LOOK_S, as the watch is only the
+        hurry and a list the truth. Else after every_s. Raises Interrupted, and what `beat` raises.
+        """
+        ears, clock = self._session.hearing, self._session.clock
+        if ears is None or not ears.hears(refs):
+            self.sleep(every_s)
+            return None
+        until = clock.elapsed() + LOOK_S
+        while clock.elapsed() < until:
+            self._session.check_interrupt(next_command=self._next)
+            rested = frozenset(ref for ref, heard in ears.taken(refs).items() if _at_rest(heard))
+            if rested:
+                return rested
+            ears.stirred.wait(min(SLICE_S, until - clock.elapsed()))
+            self._beat()
+        return None
+
     def caller_left(self) -> float:
         """Give the seconds the caller still wants to wait; infinite without --timeout."""
         if not self._session.wait_s:
             return float("inf")
         return self._session.wait_s - (self._session.clock.elapsed() - self._began)
+
+
+def _at_rest(heard: Object | None) -> bool:
+    if heard is None:
+        return True
+    state = rollout(heard)
+    return state.done or state.hopeless
 
 
 def performed(program: Iterator[float], clock: Clock) -> None:

@@ -74,28 +74,31 @@ class Writing:
     def in_window(self, changes: Iterable[PlannedChange], *, back: bool = False) -> None:
         """Move services, at most in_flight at once; the next begins as soon as one has settled. Raises Trouble."""
         units = by_service(changes)
+        index, ahead, next_start = 0, 0, 0.0
         begun: dict[int, tuple[Ref, ...]] = {}
         started: dict[int, float] = {}
-        index, ahead, next_start = 0, 0, 0.0
         most = self._plan.book.pacing.in_flight
         every_s = self._wave.settle.every_s
+        clock = self._session.clock
         try:
-            while index < len(units) or begun:
-                while index < len(units) and len(begun) < most and self._session.clock.elapsed() >= next_start:
-                    self._session.check_interrupt(next_command=RESUME)
-                    if index >= ahead:
-                        ahead = self._write_ahead(units, index, free=most - len(begun))
-                    refs = self._begin(units[index], back=back)
-                    if refs:
-                        begun[index], started[index] = refs, self._session.clock.elapsed()
-                    next_start = self._session.clock.elapsed() + self._pace(refs)
-                    index += 1
-                if begun:
-                    self._look_at(begun, started, units)
-                if begun and (len(begun) >= most or index >= len(units)):
-                    self._pause.sleep(every_s)
-                elif index < len(units) and self._session.clock.elapsed() < next_start:
-                    self._pause.sleep(min(every_s, max(0.1, next_start - self._session.clock.elapsed())))
+            with self._pause.hearing(to_settle([each.change for unit in units for each in unit])):
+                while index < len(units) or begun:
+                    while index < len(units) and len(begun) < most and clock.elapsed() >= next_start:
+                        self._session.check_interrupt(next_command=RESUME)
+                        if index >= ahead:
+                            ahead = self._write_ahead(units, index, free=most - len(begun))
+                        refs = self._begin(units[index], back=back)
+                        if refs:
+                            begun[index], started[index] = refs, clock.elapsed()
+                        next_start = clock.elapsed() + self._pace(refs)
+                        index += 1
+                    moving = [ref for refs in begun.values() for ref in refs]
+                    rested: frozenset[Ref] | None = None
+                    if begun and (len(begun) >= most or index >= len(units)):
+                        rested = self._pause.until_rest(moving, every_s=every_s)
+                    elif index < len(units) and clock.elapsed() < next_start:
+                        self._pause.sleep(min(every_s, max(0.1, next_start - clock.elapsed())))
+                    self._look_at(begun, started, units, rested)
         except (Trouble, Interrupted):
             for unit in units[index:ahead]:
                 self._log.not_begun(unit)
@@ -201,11 +204,21 @@ class Writing:
         return int(dig(found, "spec", "replicas") or dig(found, "status", "desiredNumberScheduled") or 1)
 
     def _look_at(
-        self, begun: dict[int, tuple[Ref, ...]], started: dict[int, float], units: list[list[PlannedChange]]
+        self,
+        begun: dict[int, tuple[Ref, ...]],
+        started: dict[int, float],
+        units: list[list[PlannedChange]],
+        rested: frozenset[Ref] | None,
     ) -> None:
-        refs_now = [ref for refs in begun.values() for ref in refs]
-        seen = settled(self._session.cluster, refs_now, causes=self._causes_due())
-        for index, refs in list(begun.items()):
+        """Take units that have settled out of `begun`. rested: look only at units of these; None = at all.
+
+        When causes are due it looks at all, whatever was heard: who hears much must not go without the truth.
+        """
+        causes = self._causes_due()
+        chosen = {index: refs for index, refs in begun.items() if rested is None or causes or rested & set(refs)}
+        refs_now = [ref for refs in chosen.values() for ref in refs]
+        seen = settled(self._session.cluster, refs_now, causes=causes)
+        for index, refs in chosen.items():
             moving = [seen[ref] for ref in refs if not seen[ref].done]
             if moving:
                 self._still(moving, self._session.clock.elapsed() - started[index], units[index][0])

@@ -74,7 +74,7 @@ class PlannedWave:
     services: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     guard: Ref | None = None
-    settle: Patience = Patience(limit_s=300.0, every_s=0.75, in_a_row=1)
+    settle: Patience = Patience(limit_s=300.0, every_s=0.5, in_a_row=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

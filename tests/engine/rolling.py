@@ -8,6 +8,7 @@ from toymesh import kinds, shop
 from meshup.cluster.connect import over
 from meshup.model.objects import dig, ref_of
 from meshup.simulate.api.server import ApiServer
+from meshup.simulate.api.users import CONTROL_PLANE
 from meshup.simulate.clock import VirtualClock
 
 
@@ -17,7 +18,7 @@ class Rolling:
     def __init__(self, names, *, takes_s=3.0, stuck=()):
         self.clock = VirtualClock()
         self.server = ApiServer(self.clock)
-        self.plain = over(self.server, self.clock, in_flight=1)
+        self.plain = over(self.server.as_user(CONTROL_PLANE), self.clock, in_flight=1)
         self.takes_s, self.stuck = takes_s, set(stuck)
         self._due: dict[tuple[str, str], tuple[int, float]] = {}
         self.moving_most = 0
@@ -60,11 +61,11 @@ class Rolling:
         status = {"observedGeneration": meta["generation"], **dict.fromkeys(fields, count)}
         self.plain.update_status(ref_of(obj), status, manager="controller")
 
-    def session(self, **more):
-        """Make a session of a process of its own."""
+    def session(self, *, cluster=None, **more):
+        """Make a session of a process of its own. cluster: how it speaks to the server, None = directly."""
         steps, gates = kinds()
         more.setdefault("gates", gates)
-        return session(over(self.server, self.clock, in_flight=1), steps=steps, **more)
+        return session(cluster or over(self.server, self.clock, in_flight=1), steps=steps, **more)
 
     def templates(self, namespace="shop"):
         """Give name -> labels of each template."""

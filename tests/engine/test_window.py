@@ -12,6 +12,7 @@ from meshup.engine.planning import make_plan
 from meshup.engine.rehearse import rehearse
 from meshup.model.runbook import Pacing
 from meshup.model.verdict import Patience
+from meshup.simulate.api.users import CONTROL_PLANE
 
 NAMES = [f"s{number:02d}" for number in range(24)]
 
@@ -31,6 +32,22 @@ def test_never_more_than_in_flight_move_at_once():
     assert apply(around, plan).exit == 0
     assert world.moving_most == 4
     assert all(each.get(REV) == "2-0" for name, each in world.templates().items())
+
+
+def test_a_window_looks_at_all_that_moves_with_one_list_an_interval():
+    world, around, plan = moved(16)
+    began = len(world.server.log)
+    assert apply(around, plan).exit == 0
+    ours = [each for each in world.server.log[began:] if each.user != CONTROL_PLANE.name]
+    writes = [each.at for each in ours if each.method == "PATCH" and "/deployments/" in each.path]
+    looks = [
+        each.at
+        for each in ours
+        if each.method == "GET" and each.path == "/apis/apps/v1/deployments" and writes[0] <= each.at <= writes[-1]
+    ]
+    every_s = plan.stages[-1].waves[0].settle.every_s
+    assert len(looks) == len(set(looks))
+    assert len(looks) <= (writes[-1] - writes[0]) / every_s + 1
 
 
 def test_the_journal_is_appended_to_at_most_once_per_service_and_group():

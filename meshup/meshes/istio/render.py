@@ -116,19 +116,8 @@ def ready(objects: Sequence[Object]) -> tuple[Ref, ...]:
 
 
 def load(text: str, *, where: str) -> list[dict[str, Any]]:
-    """Read YAML documents that are objects. Raises UsageError (MU4105)."""
-    import yaml
-
-    try:
-        found = [each for each in yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if each]
-    except yaml.YAMLError as error:
-        raise UsageError(
-            f"{where} is no YAML",
-            code="MU4105",
-            why=str(error)[:300],
-            fix="correct the manifests",
-            cluster="not contacted",
-        ) from error
+    """Read YAML documents, or one of JSON, that are objects. Raises UsageError (MU4105)."""
+    found = _json(text) or _yaml(text, where)
     flat: list[Any] = []
     for each in found:
         flat += each["items"] if isinstance(each, dict) and each.get("kind") == "List" else [each]
@@ -147,6 +136,31 @@ def load(text: str, *, where: str) -> list[dict[str, Any]]:
                 cluster="not contacted",
             )
     return flat
+
+
+def _json(text: str) -> list[Any]:
+    """Read one document of JSON, many times quicker than YAML; empty when it is anything else."""
+    if not text.startswith("{"):
+        return []
+    try:
+        return [json.loads(text)]
+    except (ValueError, RecursionError):
+        return []
+
+
+def _yaml(text: str, where: str) -> list[Any]:
+    import yaml
+
+    try:
+        return [each for each in yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if each]
+    except yaml.YAMLError as error:
+        raise UsageError(
+            f"{where} is no YAML",
+            code="MU4105",
+            why=str(error)[:300],
+            fix="correct the manifests",
+            cluster="not contacted",
+        ) from error
 
 
 def _with_namespace(documents: Iterable[Object], mesh: Mesh) -> list[Object]:
