@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from meshup.gates.finding import name_of, own_pods, ready, workloads
+from meshup.gates.finding import Shelf, name_of, own_pods, ready, workloads
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.judging import careful, covered, told
 from meshup.gates.scrape import window
@@ -44,12 +44,12 @@ class PlaintextCallers:
         ]
         found = workloads(eyes.cluster, services)
         pods = list(_every_pod(eyes))
-        by_namespace: dict[str, list[Object]] = {}
+        by_namespace: dict[str, Shelf] = {}
         for pod in pods:
-            by_namespace.setdefault(str(dig(pod, "metadata", "namespace")), []).append(pod)
+            by_namespace.setdefault(str(dig(pod, "metadata", "namespace")), Shelf()).put(pod)
         meshed: dict[str, list[Object]] = {}
         for each in services:
-            own = own_pods(each, found.get(each.id), by_namespace.get(each.namespace, ()))
+            own = own_pods(found.get(each.id), by_namespace.get(each.namespace))
             meshed[each.id] = [pod for pod in own if eyes.driver.proxy(pod) is not None and ready(pod)]
         every = [pod for several in meshed.values() for pod in several]
         counted = counters(eyes, every)

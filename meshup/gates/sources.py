@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from meshup.gates import grouped, scrape
-from meshup.gates.finding import all_pods, name_of, own_pods, ready, workloads
+from meshup.gates.finding import Shelf, all_pods, name_of, own_pods, ready, workloads
 from meshup.gates.gate import Eyes
 from meshup.meshes.driver import Driver, ProxyCounters
 from meshup.model.objects import Object, dig
@@ -58,12 +58,11 @@ def meshed(eyes: Eyes, *, everywhere: bool) -> dict[str, list[Object]]:
     ingress = eyes.book.ingress
     if everywhere and ingress is not None:
         namespaces.add(ingress.namespace)
-    listed = all_pods(eyes.cluster, namespaces) if namespaces else {}
     pods = {
-        name: [pod for pod in several if eyes.driver.proxy(pod) is not None and ready(pod)]
-        for name, several in listed.items()
+        name: Shelf(pod for pod in several if eyes.driver.proxy(pod) is not None and ready(pod))
+        for name, several in all_pods(eyes.cluster, namespaces).items()
     }
-    result = {each.id: own_pods(each, found.get(each.id), pods.get(each.namespace, ())) for each in services}
+    result = {each.id: own_pods(found.get(each.id), pods.get(each.namespace)) for each in services}
     if everywhere and ingress is not None:
         result[""] = list(pods.get(ingress.namespace, ()))
     return result
@@ -80,7 +79,7 @@ def last_runs(eyes: Eyes, periodic: Sequence[Service]) -> dict[str, dict[str, An
     pods = all_pods(eyes.cluster, {each.namespace for each in periodic})
     rows: dict[str, dict[str, Any]] = {}
     for each in periodic:
-        own = own_pods(each, found.get(each.id), pods.get(each.namespace, ()), ended=True)
+        own = own_pods(found.get(each.id), pods.get(each.namespace), ended=True)
         newest = max(own, key=lambda pod: str(dig(pod, "metadata", "creationTimestamp")), default=None)
         with_proxy = newest is not None and eyes.driver.proxy(newest) is not None
         rows[each.id] = {

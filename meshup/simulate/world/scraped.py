@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -12,6 +12,23 @@ from meshup.simulate.world.history import BOUNDS, KEEP_S, Course, Kind, Target, 
 from meshup.simulate.world.traffic import Traffic
 
 LES = (*(f"{bound:g}" for bound in BOUNDS), "+Inf")
+TIMES = "istio_request_duration_milliseconds"
+STANDARD = ("istio_requests_total", *(f"{TIMES}_{word}" for word in ("bucket", "sum", "count")))
+CLUSTER = tuple(
+    f"envoy_cluster_upstream_{word}"
+    for word in (
+        [
+            "rq",
+            "rq_total",
+            "rq_completed",
+            "cx_total",
+            "cx_connect_fail",
+            "rq_time_bucket",
+            "rq_time_sum",
+            "rq_time_count",
+        ]
+    )
+)
 Value = Callable[[float], float]
 
 
@@ -21,6 +38,19 @@ class Row(NamedTuple):
     name: str
     labels: Mapping[str, str]
     value: Value
+
+
+class Wanted(dict[str, bool]):
+    """Which metrics a query asks for; each name is looked at once."""
+
+    def __init__(self, matchers: Iterable[Match]) -> None:
+        super().__init__()
+        self._matchers = tuple(matchers)
+
+    def __missing__(self, name: str) -> bool:
+        """Decide on a name that is new."""
+        found = self[name] = all(each(name) for each in self._matchers)
+        return found
 
 
 class Scraped:
@@ -37,7 +67,7 @@ class Scraped:
         oldest = max(start - shift, self._traffic.scraping.since, now - KEEP_S)
         newest = min(end - shift, now)
         found: dict[tuple[tuple[str, str], ...], tuple[Mapping[str, str], list[tuple[Target, Value]]]] = {}
-        names = [each for each in matchers if each.label == NAME]
+        wanted = Wanted(each for each in matchers if each.label == NAME)
         places = [each for each in matchers if each.label in ("namespace", "pod", "instance", "job")]
         rest = [each for each in matchers if each.label != NAME]
         for target in list(self._traffic.scraping.targets.values()):
@@ -46,7 +76,7 @@ class Scraped:
             own = self._own(target)
             if not chosen(own, places) or next(target.scrapes(oldest, newest), None) is None:
                 continue
-            for row in self._rows(target, names, rest, own):
+            for row in self._rows(target, wanted, rest, own):
                 labels = {NAME: row.name, **row.labels, **own}
                 if chosen(labels, rest):
                     _, parts = found.setdefault(tuple(sorted(labels.items())), (labels, []))
@@ -72,35 +102,29 @@ class Scraped:
             "pod": target.pod,
         }
 
-    def _rows(
-        self, target: Target, names: Sequence[Match], rest: Sequence[Match], own: Mapping[str, str]
-    ) -> Iterator[Row]:
+    def _rows(self, target: Target, wanted: Wanted, rest: Sequence[Match], own: Mapping[str, str]) -> Iterator[Row]:
         """Give the rows of one target whose metric is asked for; buckets only where their other labels match."""
-
-        def wanted(name: str) -> bool:
-            return all(each(name) for each in names)
-
-        if wanted("up"):
+        if wanted["up"]:
             yield Row("up", {}, _one)
         yield from self._proxy(target, wanted)
         shared = [each for each in rest if each.label not in ("le", "response_code")]
-        for labels, course in self._standard(target):
+        for labels, course in self._standard(target) if any(wanted[each] for each in STANDARD) else ():
             if chosen({**labels, **own}, shared):
                 yield from _requests(labels, course, wanted)
-        for cluster, courses in _by_cluster(target).items():
+        for cluster, courses in _by_cluster(target).items() if any(wanted[each] for each in CLUSTER) else ():
             labels = {"cluster_name": cluster}
             if chosen({**labels, **own}, [each for each in rest if each.label == "cluster_name"]):
                 yield from _cluster(labels, courses, wanted)
 
-    def _proxy(self, target: Target, wanted: Callable[[str], bool]) -> Iterator[Row]:
+    def _proxy(self, target: Target, wanted: Wanted) -> Iterator[Row]:
         """Give what a proxy says of itself and of its inbound listener."""
         state = self._traffic.proxies.get(target.uid)
         rejected = state.rejected if state is not None else []
         for name in ("envoy_cluster_manager_cds_update_rejected", "envoy_listener_manager_lds_update_rejected"):
-            if wanted(name):
+            if wanted[name]:
                 times = rejected if "cds" in name else []
                 yield Row(name, {}, lambda moment, times=times: float(sum(each <= moment for each in times)))  # type: ignore[misc]
-        if wanted("envoy_control_plane_connected_state"):
+        if wanted["envoy_control_plane_connected_state"]:
             yield Row("envoy_control_plane_connected_state", {}, _one)
         ports: dict[str, list[tuple[Kind, Course]]] = {}
         for kind, course in target.courses.items():
@@ -111,17 +135,17 @@ class Scraped:
             every = [course for _, course in several]
             mutual = [course for kind, course in several if kind.mutual]
             for word, courses in (("cx_total", every), ("cx_ssl_total", mutual)):
-                if wanted(name := f"envoy_http_downstream_{word}"):
+                if wanted[name := f"envoy_http_downstream_{word}"]:
                     yield Row(name, labels, partial(_sum, courses, "opened"))
             for word in ("cx_active", "cx_ssl_active"):
-                if wanted(name := f"envoy_http_downstream_{word}"):
+                if wanted[name := f"envoy_http_downstream_{word}"]:
                     yield Row(name, labels, lambda moment, mutual=mutual: float(_sum(mutual, "opened", moment) > 0))  # type: ignore[misc]
         listener = {"listener_address": "0.0.0.0_15006"}
         inbound = [pair for several in ports.values() for pair in several]
-        if wanted("envoy_listener_no_filter_chain_match"):
+        if wanted["envoy_listener_no_filter_chain_match"]:
             refused = partial(_sum, [course for _, course in inbound], "refused")
             yield Row("envoy_listener_no_filter_chain_match", listener, refused)
-        if wanted("envoy_listener_ssl_handshake"):
+        if wanted["envoy_listener_ssl_handshake"]:
             shaken = partial(_sum, [course for kind, course in inbound if kind.mutual], "opened")
             yield Row("envoy_listener_ssl_handshake", listener, shaken)
 
@@ -186,24 +210,24 @@ def _whole(course: Course, read: Callable[[Totals], float], moment: float) -> fl
     return float(int(read(course.at(moment))))
 
 
-def _requests(labels: Mapping[str, str], course: Course, wanted: Callable[[str], bool]) -> Iterator[Row]:
+def _requests(labels: Mapping[str, str], course: Course, wanted: Wanted) -> Iterator[Row]:
     for code, read in (
         ("200", lambda totals: totals.requests - totals.failed),
         ("503", lambda totals: totals.failed),
     ):
-        if wanted("istio_requests_total"):
+        if wanted["istio_requests_total"]:
             yield Row("istio_requests_total", {**labels, "response_code": code}, partial(_whole, course, read))
     timed = {**labels, "response_code": "200"}
-    if wanted("istio_request_duration_milliseconds_bucket"):
+    if wanted[f"{TIMES}_bucket"]:
         for at, bound in enumerate(LES):
             yield Row(
-                "istio_request_duration_milliseconds_bucket",
+                f"{TIMES}_bucket",
                 {**timed, "le": bound},
                 partial(_below, (course,), at),
             )
     for word, name in (("sum_ms", "sum"), ("requests", "count")):
-        if wanted(f"istio_request_duration_milliseconds_{name}"):
-            yield Row(f"istio_request_duration_milliseconds_{name}", timed, partial(_sum, (course,), word))
+        if wanted[f"{TIMES}_{name}"]:
+            yield Row(f"{TIMES}_{name}", timed, partial(_sum, (course,), word))
 
 
 def _by_cluster(target: Target) -> Mapping[str, Sequence[Course]]:
@@ -213,22 +237,22 @@ def _by_cluster(target: Target) -> Mapping[str, Sequence[Course]]:
     return found
 
 
-def _cluster(labels: Mapping[str, str], courses: Sequence[Course], wanted: Callable[[str], bool]) -> Iterator[Row]:
+def _cluster(labels: Mapping[str, str], courses: Sequence[Course], wanted: Wanted) -> Iterator[Row]:
     for name, word in (("rq_total", "requests"), ("rq_completed", "requests"), ("cx_total", "opened")):
-        if wanted(f"envoy_cluster_upstream_{name}"):
+        if wanted[f"envoy_cluster_upstream_{name}"]:
             yield Row(f"envoy_cluster_upstream_{name}", labels, partial(_sum, courses, word))
-    if wanted("envoy_cluster_upstream_cx_connect_fail"):
+    if wanted["envoy_cluster_upstream_cx_connect_fail"]:
         yield Row("envoy_cluster_upstream_cx_connect_fail", labels, partial(_sum, (), "failed"))
-    if wanted("envoy_cluster_upstream_rq"):
+    if wanted["envoy_cluster_upstream_rq"]:
         for code in ("2xx", "5xx"):
             yield Row(
                 "envoy_cluster_upstream_rq", {**labels, "response_code_class": code}, partial(_class, courses, code)
             )
-    if wanted("envoy_cluster_upstream_rq_time_bucket"):
+    if wanted["envoy_cluster_upstream_rq_time_bucket"]:
         for at, bound in enumerate(LES):
             yield Row("envoy_cluster_upstream_rq_time_bucket", {**labels, "le": bound}, partial(_below, courses, at))
     for word, name in (("sum_ms", "sum"), ("requests", "count")):
-        if wanted(f"envoy_cluster_upstream_rq_time_{name}"):
+        if wanted[f"envoy_cluster_upstream_rq_time_{name}"]:
             yield Row(f"envoy_cluster_upstream_rq_time_{name}", labels, partial(_sum, courses, word))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from meshup.model.objects import dig, labels
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Change, Obj
-from meshup.simulate.world.bits import is_ready
+from meshup.simulate.world.bits import Selecting, is_ready
 from meshup.simulate.world.history import BOUNDS, SPREAD, Kind, Rates, Scraping, is_prometheus
 from meshup.simulate.world.mesh import has_proxy, is_strict
 
@@ -93,7 +93,7 @@ class Traffic:
         self._pods: dict[str, list[Obj]] = {}
         self._seen: dict[str, Seen] = {}
         self._strict: dict[str, bool] = {}
-        self._selecting: dict[str, list[tuple[str, dict[str, str]]]] = {}
+        self._selecting = Selecting()
         self._known = 0
         self.gateway_pods: Callable[[], list[Obj]] = list
         self.scraping = Scraping()
@@ -146,15 +146,12 @@ class Traffic:
         """Name the services whose pod this is, and "ingress" for a gateway's."""
         if self._known != len(self.workloads):
             self._known = len(self.workloads)
-            self._selecting = defaultdict(list)
             for name, (namespace, selector) in self.workloads.items():
-                self._selecting[namespace].append((name, selector))
+                self._selecting.put(namespace, name, selector)
         own = labels(pod)
         if GATEWAY in own:
             yield "ingress"
-        for name, selector in self._selecting.get(pod["metadata"].get("namespace", ""), ()):
-            if all(own.get(key) == value for key, value in selector.items()):
-                yield name
+        yield from self._selecting.of(pod["metadata"].get("namespace", ""), own)
 
     def pods(self, service: str) -> list[Obj]:
         """Give the ready pods of a service."""
