@@ -15,6 +15,7 @@ from meshup.engine.planfile import sealed
 from meshup.engine.probe import NOT_CHECKED, permissions
 from meshup.engine.undo import inverse
 from meshup.gates.gate import Gate
+from meshup.gates.sources import source
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart
 from meshup.model.fields import leaves, managers_of, value_at
@@ -53,6 +54,8 @@ def plan(
             if place.stage.name == stage.name
         ]
         stages.append(PlannedStage(name=stage.name, waves=tuple(waves), on_fail=stage.on_fail))
+    kinds = {each.kind for stage in stages for wave in stage.waves for each in (*wave.before, *wave.gates)}
+    judging = [gates[each] for each in sorted(kinds)]
     made = Plan(
         id="",
         kind=kind,
@@ -90,7 +93,7 @@ def plan(
         one_way=doors,
         accepted_one_way=tuple(sorted({*book.accept_one_way, *accept} & set(doors))),
         cost=asked,
-        notes=_notes(drafting, changes, snapshot),
+        notes=_notes(drafting, changes, snapshot, driver, judging),
     )
     return sealed(made)
 
@@ -320,7 +323,9 @@ def _unjudged(drafting: Drafting, snapshot: Snapshot) -> tuple[tuple[str, str], 
     return tuple(sorted(found.items()))
 
 
-def _notes(drafting: Drafting, changes: Sequence[PlannedChange], snapshot: Snapshot) -> tuple[str, ...]:
+def _notes(
+    drafting: Drafting, changes: Sequence[PlannedChange], snapshot: Snapshot, driver: Driver, judging: Iterable[Gate]
+) -> tuple[str, ...]:
     notes = list(drafting.notes)
     refused = sorted(right for right, held in snapshot.allowed.items() if not held)
     unread = [right.removeprefix("list ") for right in refused if right.startswith("list ")]
@@ -336,6 +341,8 @@ def _notes(drafting: Drafting, changes: Sequence[PlannedChange], snapshot: Snaps
     if stay:
         notes.append(f"a way back leaves these, as others may use them by then: {_some(stay, 4)}")
     notes += taken(changes, snapshot)
+    if any("proxy-counters" in each.needs for each in judging):
+        notes.append(f"gates read the counters of proxies from {source(drafting.book, driver)}")
     if drafting.right:
         notes.append(f"{len(drafting.right)} already right: {_some(drafting.right, 5)}")
     return tuple(dict.fromkeys(notes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from meshup.cluster.errors import ApiError, Away, Temporary, Unauthorized
 from meshup.cluster.ports import Writer
@@ -221,7 +222,7 @@ class WaveRun:
             planned, id=f"undo:{planned.id}", change=inverse or planned.change, inverse=planned.change, summary=summary
         )
 
-    def _eyes(self, gate: PlannedGate) -> Eyes:
+    def _eyes(self, gate: PlannedGate, *, since: datetime | None = None) -> Eyes:
         chosen = tuple(
             self._services[each] for each in (gate.services or self._wave.services) if each in self._services
         )
@@ -235,6 +236,7 @@ class WaveRun:
             revision=self._plan.revision,
             plan_digest=self._plan.digest,
             first=self._log.state.looked.get((self._place, gate.id)),
+            since=since,
         )
 
     def _fresh(self, gate: PlannedGate) -> Callable[[Eyes], Eyes]:
@@ -251,6 +253,7 @@ class WaveRun:
 
     def _gates(self, gates: Sequence[PlannedGate], *, before: bool) -> Held | None:
         answers: list[Answer] = []
+        began = self._session.clock.now()
         for gate in gates:
             if gate.kind == SOAK and not gate.waived:
                 self._start_soak(gate)
@@ -258,7 +261,7 @@ class WaveRun:
                 self._session,
                 self._session.gates[gate.kind],
                 gate,
-                self._eyes(gate),
+                self._eyes(gate, since=began),
                 self._pause,
                 fresh=self._fresh(gate),
                 began_before_s=self._waited_before(gate),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -10,42 +9,9 @@ from urllib.parse import urlsplit
 from meshup.gates.finding import number
 from meshup.gates.gate import Blind, Eyes, Terms
 from meshup.gates.judging import careful
+from meshup.gates.prometheus import AHEAD_S, ask, partial
 from meshup.model.text import clean
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
-
-MOST_BYTES = 16 * 1024 * 1024
-AHEAD_S = 30.0
-"""A sample further in the future than this is told by a clock that is wrong."""
-
-
-def ask(eyes: Eyes, query: str) -> Mapping[str, Any]:
-    """Run an instant query and give the reply's parts. Raises Blind with what went wrong."""
-    if not eyes.book.metrics.service:
-        raise Blind("the runbook names no Prometheus: metrics.service is namespace/name:port")
-    namespace, _, rest = eyes.book.metrics.service.partition("/")
-    name, _, port = rest.partition(":")
-    at = eyes.clock.now().timestamp() - eyes.book.metrics.ingest_delay_s
-    answer = eyes.cluster.service_proxy(
-        namespace, name, port=port or "9090", path="/api/v1/query", query=(("query", query), ("time", f"{at:.3f}"))
-    )
-    if len(answer.body) > MOST_BYTES:
-        raise Blind(f"Prometheus answered {len(answer.body)} bytes, at most {MOST_BYTES} are read")
-    try:
-        reply = json.loads(answer.body)
-    except ValueError as error:
-        raise Blind(f"Prometheus answered {answer.status} and no JSON") from error
-    if answer.status != 200 or reply.get("status") != "success":
-        raise Blind(f"query error {answer.status}: {clean(reply.get('error') or '', limit=300)}")
-    return {
-        "result": (reply.get("data") or {}).get("result"),
-        "type": (reply.get("data") or {}).get("resultType"),
-        "warnings": reply.get("warnings") or [],
-        "at": at,
-    }
-
-
-def _first(warnings: Any) -> str:
-    return str(warnings[0] if isinstance(warnings, list) else warnings)
 
 
 class PrometheusQuery:
@@ -73,9 +39,7 @@ class PrometheusQuery:
         data = readings[-1].data if readings else {}
         result, kind = data.get("result"), data.get("type")
         if data.get("warnings"):
-            return Verdict(
-                answer=Answer.UNKNOWN, because=f"the answer is partial: {clean(_first(data['warnings']), limit=200)}"
-            )
+            return Verdict(answer=Answer.UNKNOWN, because=partial(data["warnings"]))
         if kind == "scalar":
             sample = result
         elif not isinstance(result, list):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
 from meshup.cluster.ports import Reader
@@ -20,7 +21,8 @@ class Eyes:
 
     services: what this gate is about, in order. place: "STAGE[/WAVE]". approvals: those recorded for this run.
     revision: what the services should run now ("" = out of the mesh, in an undo). first: the reading taken before the
-    wave's changes began, None when there was none; deltas start there.
+    wave's changes began, None when there was none; deltas start there. since: when the gates began to be asked, None in
+    that first look; what was sampled earlier says nothing of the changes.
     """
 
     cluster: Reader
@@ -33,6 +35,7 @@ class Eyes:
     plan_digest: str = ""
     approvals: tuple[Approved, ...] = ()
     first: Reading | None = None
+    since: datetime | None = None
 
 
 class Blind(Exception):

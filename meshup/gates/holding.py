@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from meshup.gates.finding import name_of, ready
 from meshup.gates.gate import Eyes, Terms
-from meshup.gates.judging import careful
-from meshup.gates.scrape import meshed, pages, window
+from meshup.gates.judging import careful, told
+from meshup.gates.scrape import window
+from meshup.gates.sources import counters, meshed, source
 from meshup.model.objects import Ref, dig, labels
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
@@ -39,8 +40,9 @@ class StrictHolds:
         guard = eyes.cluster.find(_lease(eyes.place))
         by_service = meshed(eyes, everywhere=not eyes.services)
         pods = [pod for name, several in by_service.items() if name for pod in several]
-        counted = pages(eyes, pods)
+        counted = counters(eyes, pods)
         return {
+            "source": source(eyes.book, eyes.driver),
             "reverted": str(dig(guard, "metadata", "annotations", REVERTED) or ""),
             "proxies": {
                 str(dig(pod, "metadata", "uid")): {
@@ -81,7 +83,8 @@ class StrictHolds:
                 because=f"{shaken} of {least} mutual TLS handshakes seen since strict mode",
                 missing=least - shaken,
             )
-        return Verdict(answer=Answer.PASS, because=f"{len(last)} proxies, 0 refused, {shaken} mutual TLS handshakes")
+        because = f"{len(last)} proxies, 0 refused, {shaken} mutual TLS handshakes{told(pair[1].data)}"
+        return Verdict(answer=Answer.PASS, because=because)
 
 
 def _made(before: Mapping[str, Any], row: Mapping[str, Any]) -> int | Verdict:

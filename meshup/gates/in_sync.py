@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from meshup.gates.finding import name_of
 from meshup.gates.gate import Eyes, Terms
-from meshup.gates.judging import careful
-from meshup.gates.scrape import meshed, pages
+from meshup.gates.judging import careful, told
+from meshup.gates.sources import counters, meshed, source
 from meshup.model.objects import dig
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
@@ -18,7 +18,7 @@ class ProxiesInSync:
 
     kind: ClassVar[str] = "proxies-in-sync"
     title: ClassVar[str] = "no proxy rejects its configuration"
-    reads: ClassVar[str] = "Envoy's update_rejected counters and connected_state, one page per pod"
+    reads: ClassVar[str] = "Envoy's update_rejected counters and connected_state, of every pod's proxy"
     params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {}
     needs: ClassVar[frozenset[str]] = frozenset({"proxy-counters"})
     patience: ClassVar[Patience] = Patience(limit_s=180, every_s=10, in_a_row=2)
@@ -28,7 +28,7 @@ class ProxiesInSync:
         del terms
         by_service = meshed(eyes, everywhere=not eyes.services)
         pods = [pod for several in by_service.values() for pod in several]
-        counted = pages(eyes, pods)
+        counted = counters(eyes, pods)
         rows = {
             str(dig(pod, "metadata", "uid")): {
                 "pod": name_of(pod),
@@ -38,7 +38,7 @@ class ProxiesInSync:
             for pod in pods
         }
         podless = all(each.workload.kind in ("CronJob", "Job") for each in eyes.services) and bool(eyes.services)
-        return {"pods": rows, "podless": podless}
+        return {"pods": rows, "podless": podless, "source": source(eyes.book, eyes.driver)}
 
     @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
@@ -71,4 +71,4 @@ class ProxiesInSync:
                     because=f"the proxy of {row.get('pod')} has lost its control plane",
                     object=f"Pod {row.get('pod')}",
                 )
-        return Verdict(answer=Answer.PASS, because=f"{len(rows)} proxies, 0 rejected updates")
+        return Verdict(answer=Answer.PASS, because=f"{len(rows)} proxies, 0 rejected updates{told(last)}")

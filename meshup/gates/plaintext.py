@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from meshup.gates.finding import name_of, own_pods, ready, workloads
+from meshup.gates.finding import Shelf, name_of, own_pods, ready, workloads
 from meshup.gates.gate import Eyes, Terms
-from meshup.gates.judging import careful
-from meshup.gates.scrape import pages, window
+from meshup.gates.judging import careful, covered, told
+from meshup.gates.scrape import window
+from meshup.gates.sources import counters, source
 from meshup.meshes.driver import ProxyCounters
 from meshup.model.duration import Duration
 from meshup.model.objects import Object, Ref, annotated, dig, labels
@@ -43,15 +44,15 @@ class PlaintextCallers:
         ]
         found = workloads(eyes.cluster, services)
         pods = list(_every_pod(eyes))
-        by_namespace: dict[str, list[Object]] = {}
+        by_namespace: dict[str, Shelf] = {}
         for pod in pods:
-            by_namespace.setdefault(str(dig(pod, "metadata", "namespace")), []).append(pod)
+            by_namespace.setdefault(str(dig(pod, "metadata", "namespace")), Shelf()).put(pod)
         meshed: dict[str, list[Object]] = {}
         for each in services:
-            own = own_pods(each, found.get(each.id), by_namespace.get(each.namespace, ()))
+            own = own_pods(found.get(each.id), by_namespace.get(each.namespace))
             meshed[each.id] = [pod for pod in own if eyes.driver.proxy(pod) is not None and ready(pod)]
         every = [pod for several in meshed.values() for pod in several]
-        counted = pages(eyes, every)
+        counted = counters(eyes, every)
         rows: dict[str, Any] = {}
         for service_id, several in meshed.items():
             for pod in several:
@@ -64,6 +65,7 @@ class PlaintextCallers:
                     "tls": page.inbound_tls,
                     "active_plaintext": page.active_plaintext,
                     "refused": page.refused_plaintext,
+                    **({} if page.sampled is None else {"sampled": page.sampled}),
                 }
         # Logs only tell names, so they are read where a counter says that somebody was plaintext.
         told = [pod for pod in every if _ever_plain(counted[str(dig(pod, "metadata", "uid"))])]
@@ -73,6 +75,7 @@ class PlaintextCallers:
             "callers": plain,
             "addresses": _addresses(eyes, pods, plain),
             "without": sorted(name for name, several in meshed.items() if not several),
+            "source": source(eyes.book, eyes.driver),
         }
 
     def _names(self, eyes: Eyes, pods: Sequence[Object], terms: Terms) -> dict[str, dict[str, Any]]:
@@ -115,7 +118,7 @@ class PlaintextCallers:
             plain, total = _between([each for each in readings if not each.blind])
         except (ValueError, TypeError, AttributeError) as error:
             return Verdict(answer=Answer.UNKNOWN, because=f"counters are not complete: {error}")
-        seconds = last.elapsed_s - pair[0].elapsed_s
+        seconds = covered(pair[0], last, "proxies")
         if active or plain:
             return self._found(readings, f"{plain} plaintext connections in {seconds:.0f} s, {active} open now")
         if last.data.get("without"):
@@ -136,11 +139,14 @@ class PlaintextCallers:
                 because=f"{total} of {least} connections in {seconds:.0f} s; too few to say that nobody is plaintext",
                 missing=least - total,
             )
-        return Verdict(answer=Answer.PASS, because=f"0 plaintext of {total} connections in {seconds:.0f} s")
+        return Verdict(
+            answer=Answer.PASS, because=f"0 plaintext of {total} connections in {seconds:.0f} s{told(last.data)}"
+        )
 
     def _found(self, readings: Sequence[Reading], text: str) -> Verdict:
         last = readings[-1]
-        began = readings[0].at.timestamp() - 1
+        sampled = [row.get("sampled") for row in (readings[0].data.get("proxies") or {}).values()]
+        began = min([readings[0].at.timestamp(), *(float(each) for each in sampled if each is not None)]) - 1
         callers = last.data.get("callers") or {}
         known = last.data.get("addresses") or {}
         by_name: Counter[str] = Counter()

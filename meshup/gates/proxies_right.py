@@ -30,8 +30,9 @@ class ProxiesRight:
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
         """Give, per service, the proxy of each of its live pods."""
         found: dict[str, Any] = {}
+        services = {each.id: each for each in eyes.services}
         for service_id, (workload, every) in pods_by_service(eyes, ended=True).items():
-            service = next(each for each in eyes.services if each.id == service_id)
+            service = services[service_id]
             if service.workload.kind in PODLESS:
                 pods = sorted(every, key=lambda pod: str(dig(pod, "metadata", "creationTimestamp")))[-1:]
             else:

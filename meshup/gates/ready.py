@@ -45,8 +45,9 @@ class WorkloadsReady:
                 "hopeless": bool(state and state.hopeless),
                 "trouble": "",
             }
+        services = {each.id: each for each in eyes.services}
         for service_id, (workload, pods) in pods_by_service(eyes).items():
-            service = next(each for each in eyes.services if each.id == service_id)
+            service = services[service_id]
             state = rollout(workload) if workload is not None else None
             suffering = [(name_of(pod), trouble(pod)) for pod in pods if trouble(pod)]
             found[service_id] = {

@@ -1,11 +1,11 @@
-"""Proxy counters of a service's pods and of its meshed callers, one page per pod through the pod proxy."""
+"""Proxy counters from the proxies' own pages, one per pod through the pod proxy; and what counters say together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from meshup.gates.finding import all_pods, must, name_of, own_pods, ready, workloads
+from meshup.gates.finding import must
 from meshup.gates.gate import Blind, Eyes
 from meshup.meshes.driver import Edge, ProxyCounters
 from meshup.model.objects import Object, dig
@@ -33,25 +33,6 @@ def pages(eyes: Eyes, pods: Sequence[Object]) -> dict[str, ProxyCounters]:
     return {str(dig(pod, "metadata", "uid")): each for pod, each in zip(pods, found, strict=True)}
 
 
-def meshed(eyes: Eyes, *, everywhere: bool) -> dict[str, list[Object]]:
-    """Give service id -> ready pods with a proxy; everywhere: of all services of the runbook, and the gateway as ""."""
-    services = eyes.book.services if everywhere else eyes.services
-    found = workloads(eyes.cluster, services)
-    namespaces = {each.namespace for each in services}
-    ingress = eyes.book.ingress
-    if everywhere and ingress is not None:
-        namespaces.add(ingress.namespace)
-    listed = all_pods(eyes.cluster, namespaces) if namespaces else {}
-    pods = {
-        name: [pod for pod in several if eyes.driver.proxy(pod) is not None and ready(pod)]
-        for name, several in listed.items()
-    }
-    result = {each.id: own_pods(each, found.get(each.id), pods.get(each.namespace, ())) for each in services}
-    if everywhere and ingress is not None:
-        result[""] = list(pods.get(ingress.namespace, ()))
-    return result
-
-
 def edge_data(edge: Edge) -> dict[str, Any]:
     """Write one edge as JSON values."""
     return {
@@ -63,50 +44,28 @@ def edge_data(edge: Edge) -> dict[str, Any]:
     }
 
 
-def observed(eyes: Eyes) -> dict[str, Any]:
+def edges(eyes: Eyes, by_service: Mapping[str, Sequence[Object]], wanted: Sequence[Service]) -> dict[str, Any]:
     """Read both sides of every service: inbound at its own proxies, outbound towards it at its callers'.
 
-    Shape: {"services": {id: {"own": {uid: edge}, "callers": {caller id or "": {uid: edge}}}}}.
+    Shape: {"services": {id: {"own": {uid: edge}, "callers": {caller id or "ingress gateway": {uid: edge}}}}}.
     """
-    by_service = meshed(eyes, everywhere=True)
-    periodic = [each for each in eyes.services if each.workload.kind in PERIODIC]
-    clients = {each.id for each in eyes.services if each.client_only}
-    wanted = {each.id for each in eyes.services} - {each.id for each in periodic}
+    clients = {each.id for each in wanted if each.client_only}
     counters = pages(eyes, [pod for several in by_service.values() for pod in several])
-    services: dict[str, dict[str, Any]] = {each: {"own": {}, "callers": {}} for each in sorted(wanted)}
+    services: dict[str, dict[str, Any]] = {
+        name: {"own": {}, "callers": {}} for name in sorted(each.id for each in wanted)
+    }
     for caller, pods in by_service.items():
         for pod in pods:
             uid = str(dig(pod, "metadata", "uid"))
             for edge in counters[uid].edges:
                 own_side = "outbound" if caller in clients else "inbound"
-                if edge.direction == own_side and caller in wanted:
+                if edge.direction == own_side and caller in services:
                     own = services[caller]["own"]
                     own[uid] = _plus(own.get(uid), edge_data(edge))
-                if edge.direction == "outbound" and edge.peer in wanted and edge.peer != caller:
+                if edge.direction == "outbound" and edge.peer in services and edge.peer != caller:
                     callers = services[edge.peer]["callers"].setdefault(caller or "ingress gateway", {})
                     callers[uid] = _plus(callers.get(uid), edge_data(edge))
-    return {"services": services, "runs": last_runs(eyes, periodic)}
-
-
-PERIODIC = frozenset({"CronJob", "Job"})
-
-
-def last_runs(eyes: Eyes, periodic: Sequence[Service]) -> dict[str, dict[str, Any]]:
-    """Give, per periodic service, how its newest pod with a proxy ended; phase "" = none ran so far."""
-    if not periodic:
-        return {}
-    found = workloads(eyes.cluster, periodic)
-    pods = all_pods(eyes.cluster, {each.namespace for each in periodic})
-    rows: dict[str, dict[str, Any]] = {}
-    for each in periodic:
-        own = own_pods(each, found.get(each.id), pods.get(each.namespace, ()), ended=True)
-        newest = max(own, key=lambda pod: str(dig(pod, "metadata", "creationTimestamp")), default=None)
-        with_proxy = newest is not None and eyes.driver.proxy(newest) is not None
-        rows[each.id] = {
-            "pod": name_of(newest) if newest else "",
-            "phase": str(dig(newest, "status", "phase") or "") if with_proxy else "",
-        }
-    return rows
+    return {"services": services}
 
 
 def _plus(left: dict[str, Any] | None, right: dict[str, Any]) -> dict[str, Any]:

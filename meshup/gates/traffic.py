@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from meshup.gates.finding import number
 from meshup.gates.gate import Eyes, Terms
-from meshup.gates.judging import careful
-from meshup.gates.scrape import Reset, bucket_deltas, deltas, observed, window
+from meshup.gates.judging import careful, told
+from meshup.gates.prometheus import AHEAD_S
+from meshup.gates.scrape import Reset, bucket_deltas, deltas, window
+from meshup.gates.sources import observed
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 QUIET = frozenset({"hold", "pool"})
+NOTHING_SEEN = "no service was seen; nothing seen is not a pass"
+STALE_S = 600.0
+"""Counts over a window that ended longer ago than this, the ingest delay included, are of another time."""
 
 
 def _unknown(because: str, *, names: tuple[str, ...] = (), missing: int = 0) -> Verdict:
@@ -31,18 +37,40 @@ def _views(
     return views
 
 
-def _pair(readings: Sequence[Reading], terms: Terms) -> tuple[Reading, Reading] | str:
+def _pair(readings: Sequence[Reading], terms: Terms) -> tuple[Mapping[str, Any], Mapping[str, Any], float] | str:
+    """Give (data counts start from, newest data, seconds between); a sentence when that can't be told."""
+    last = readings[-1].data
+    if "window_s" in last:
+        return _over_a_window(readings[-1])
     found = window(readings, terms.patience.window_s)
     if isinstance(found, str):
         return found
     for each in found:
-        if not isinstance(each.data.get("services"), Mapping) or not (each.data["services"] or each.data.get("runs")):
-            return "no service was seen; nothing seen is not a pass"
+        if not _seen(each.data):
+            return NOTHING_SEEN
     if set(found[0].data["services"]) != set(found[1].data["services"]):
         return "the readings are not of the same services"
     if found[1].elapsed_s <= found[0].elapsed_s:
         return "the readings have no time between them"
-    return found
+    return found[0].data, found[1].data, found[1].elapsed_s - found[0].elapsed_s
+
+
+def _over_a_window(reading: Reading) -> tuple[Mapping[str, Any], Mapping[str, Any], float] | str:
+    """Take one reading whose counts are those of a window already, as Prometheus gives them."""
+    seconds, at = number(reading.data["window_s"]), number(reading.data.get("at"))
+    if not _seen(reading.data):
+        return NOTHING_SEEN
+    if seconds is None or seconds <= 0:
+        return "the window has no length"
+    if at is None or reading.at.timestamp() - at > STALE_S:
+        return "what Prometheus told is stale"
+    if at - reading.at.timestamp() > AHEAD_S:
+        return "what Prometheus told is ahead of this clock"
+    return {}, reading.data, seconds
+
+
+def _seen(data: Mapping[str, Any]) -> bool:
+    return isinstance(data.get("services"), Mapping) and bool(data["services"] or data.get("runs"))
 
 
 def more(have: float, need: float, seconds: float, what: str) -> str:
@@ -70,19 +98,18 @@ def _judged(
     pair = _pair(readings, terms)
     if isinstance(pair, str):
         return _unknown(pair)
-    first, last = pair
-    seconds = last.elapsed_s - first.elapsed_s
-    ran = _runs(last.data.get("runs") or {})
+    first, last, seconds = pair
+    ran = _runs(last.get("runs") or {})
     if ran is not None and ran.answer is not Answer.PASS:
         return ran
-    if ran is not None and not last.data["services"]:
+    if ran is not None and not last["services"]:
         return ran
     total, texts = 0.0, []
     thin: list[tuple[float, str]] = []
     pooled = terms.params.get("quiet", "hold") == "pool"
-    for service in last.data["services"]:
+    for service in last["services"]:
         seen = 0.0
-        for who, before, now in _views(first.data, last.data, service):
+        for who, before, now in _views(first, last, service):
             try:
                 count, answer, text = one(before, now, seconds)
             except Reset as reset:
@@ -105,7 +132,7 @@ def _judged(
         if seen < least:
             thin.append((seen, service))
     if pooled and thin and total >= least:
-        count, answer, text = _together(first.data, last.data, [name for _, name in thin], one, seconds)
+        count, answer, text = _together(first, last, [name for _, name in thin], one, seconds)
         if answer is Answer.FAIL:
             names = tuple(name for _, name in thin)
             return Verdict(answer=Answer.FAIL, because=f"{len(thin)} quiet services together: {text}", names=names)
@@ -121,7 +148,8 @@ def _judged(
         )
     if not texts:
         return _unknown(f"0 of {least} {what} in {seconds:.0f} s; no traffic is no evidence", missing=least)
-    return Verdict(answer=Answer.PASS, because=f"{total:.0f} {what} in {seconds:.0f} s; worst view: {_worst(texts)}")
+    because = f"{total:.0f} {what} in {seconds:.0f} s; worst view: {_worst(texts)}{told(last)}"
+    return Verdict(answer=Answer.PASS, because=because)
 
 
 def _together(
@@ -183,8 +211,7 @@ class SuccessRate:
 
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
         """Read both sides of every service."""
-        del terms
-        return observed(eyes)
+        return observed(eyes, reads="requests", longest_s=terms.patience.window_s)
 
     @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
@@ -228,8 +255,7 @@ class Latency:
 
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
         """Read both sides of every service."""
-        del terms
-        return observed(eyes)
+        return observed(eyes, reads="buckets", longest_s=terms.patience.window_s)
 
     @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
@@ -263,8 +289,7 @@ class NewConnections:
 
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
         """Read both sides of every service."""
-        del terms
-        return observed(eyes)
+        return observed(eyes, reads="connections", longest_s=terms.patience.window_s)
 
     @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:

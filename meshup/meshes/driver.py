@@ -74,7 +74,8 @@ class ProxyCounters:
     """Counters of one proxy at one moment. rejected: refused configurations. connected: xDS link up, None unknown.
 
     inbound_connections, inbound_tls: on ports that accept both; their difference is plaintext. refused_plaintext:
-    connections a strict port turned away. handshakes: mutual TLS handshakes completed inbound.
+    connections a strict port turned away. handshakes: mutual TLS handshakes completed inbound. sampled: Unix time at
+    which a scrape took them, None when they were just read from the proxy itself.
     """
 
     edges: tuple[Edge, ...] = ()
@@ -86,6 +87,7 @@ class ProxyCounters:
     refused_plaintext: int | None = None
     handshakes: int | None = None
     started: str = ""
+    sampled: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

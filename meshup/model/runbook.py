@@ -201,12 +201,15 @@ class Waiver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """Where a Prometheus is. service: "namespace/name:port" read through the API server, or url. "" = none."""
+    """Where a Prometheus is. service: "namespace/name:port" read through the API server, "" = none.
+
+    ingest_delay_s: how far it lags behind. pod_label, namespace_label: what a scrape adds to every series of a pod.
+    """
 
     service: str = ""
-    url: str = ""
-    bearer_file: str = ""
     ingest_delay_s: float = 15.0
+    pod_label: str = "pod"
+    namespace_label: str = "namespace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

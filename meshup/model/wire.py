@@ -19,15 +19,23 @@ def dump(value: Any) -> Any:
 
     Fields equal to their default are left out, so that equal values give equal, short text.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        found: dict[str, Any] = {"type": type(value).__name__}
-        for each in dataclasses.fields(value):
-            item = getattr(value, each.name)
-            if each.default is not dataclasses.MISSING and item == each.default:
+    kind: Any = type(value)
+    if kind in PLAIN:
+        return value
+    if kind is tuple or kind is list:
+        return [dump(item) for item in value]
+    if kind is dict:
+        return {str(key): dump(item) for key, item in value.items()}
+    fields = _fields(kind)
+    if fields is not None:
+        found: dict[str, Any] = {"type": kind.__name__}
+        for name, default, factory in fields:
+            item = getattr(value, name)
+            if default is not dataclasses.MISSING and item == default:
                 continue
-            if each.default_factory is not dataclasses.MISSING and item == each.default_factory():
+            if factory is not dataclasses.MISSING and item == factory():
                 continue
-            found[each.name] = dump(item)
+            found[name] = dump(item)
         return found
     if isinstance(value, IntEnum):
         return value.name.lower()
@@ -38,6 +46,17 @@ def dump(value: Any) -> Any:
     if isinstance(value, tuple | list | frozenset):
         return [dump(item) for item in (sorted(value) if isinstance(value, frozenset) else value)]
     return value
+
+
+PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, Any, Any], ...] | None:
+    """Give (name, default, default factory) of a dataclass's fields, None for another type."""
+    if not dataclasses.is_dataclass(kind):
+        return None
+    return tuple((each.name, each.default, each.default_factory) for each in dataclasses.fields(kind))
 
 
 def load(kind: type[T] | Any, raw: Any) -> T:

@@ -267,15 +267,22 @@ class BudgetsBlock(Block):
     restarts: StrictInt | None = Field(None, ge=0, description="pods that may restart in one run")
 
 
+LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
 class MetricsBlock(Block):
     """metrics."""
 
     service: Annotated[
         str, _matching(re.compile(r"([a-z0-9-]+/[a-z0-9-]+:\d+)?"), "Service such as monitoring/prometheus:9090")
     ] = Field("", description="Prometheus, read through the API server")
-    url: Text = Field("", description="or its address")
-    bearer_file: Text = Field("", alias="bearerFile", description="file with a bearer token")
     ingest_delay: Seconds = Field(15.0, ge=0, alias="ingestDelay", description="how far Prometheus lags behind")
+    pod_label: Annotated[str, _matching(LABEL_NAME, "the name of a label")] = Field(
+        "pod", alias="podLabel", description="label that a scrape adds for the pod's name"
+    )
+    namespace_label: Annotated[str, _matching(LABEL_NAME, "the name of a label")] = Field(
+        "namespace", alias="namespaceLabel", description="label that a scrape adds for the pod's namespace"
+    )
 
 
 class WaiverBlock(Block):

@@ -213,9 +213,9 @@ def _typed(file: form.RunbookFile, say: Items, source: marks.Source, *, path: st
         ),
         metrics=Metrics(
             service=file.metrics.service,
-            url=file.metrics.url,
-            bearer_file=file.metrics.bearer_file,
             ingest_delay_s=file.metrics.ingest_delay,
+            pod_label=file.metrics.pod_label,
+            namespace_label=file.metrics.namespace_label,
         ),
         waivers=tuple(
             Waiver(

@@ -69,7 +69,7 @@ class Enrol:
                 )
             )
             running += _running(service, scope)
-            if not service.baseline_query and not scope.book.metrics.service and not scope.book.metrics.url:
+            if not service.baseline_query and not scope.book.metrics.service:
                 unjudged.append((service.id, "no baseline from before it is meshed: judged by absolute limits only"))
         return Drafted(
             drafts=tuple(drafts),

@@ -102,6 +102,12 @@ class Facts:
         return self.snapshot.get(Ref(api_version="v1", kind="Namespace", name=name))
 
 
+def _asking(book: Runbook) -> tuple[tuple[str, str, str], ...]:
+    """Give what asking the runbook's Prometheus needs; without it every gate that reads counters would stay blind."""
+    namespace, named, _ = book.metrics.service.partition("/")
+    return (("get", "services/proxy", namespace),) if named else ()
+
+
 def read(eyes: Eyes) -> Facts:
     """Read everything once, side by side."""
     served = eyes.cluster.kinds()
@@ -121,12 +127,13 @@ def read(eyes: Eyes) -> Facts:
             unread.append(found)
         else:
             objects.update({ref_of(each): each for each in found})
+    needed = [*RIGHTS, *_asking(eyes.book)]
     rights = eyes.cluster.gather(
-        [lambda right=right: eyes.cluster.can_i(right[0], right[1], namespace=right[2]) for right in RIGHTS]  # type: ignore[misc]
+        [lambda right=right: eyes.cluster.can_i(right[0], right[1], namespace=right[2]) for right in needed]  # type: ignore[misc]
     )
     denied = tuple(
         f"{verb} {resource}" + (f" in {where}" if where else "")
-        for (verb, resource, where), may in zip(RIGHTS, rights, strict=True)
+        for (verb, resource, where), may in zip(needed, rights, strict=True)
         if not may
     )
     snapshot = Snapshot(

@@ -1,30 +1,55 @@
-"""PromQL templates over Istio's standard metrics; ${workload} and ${namespace} are lists joined by "|"."""
+"""PromQL templates over Istio's standard metrics and Envoy's own; one grouped query each, whatever the number of services.
+
+Placeholders: ${workload} and ${namespace} are patterns of the services asked about, ${peers} one of their names as
+Envoy's clusters have them, ${window} a PromQL duration; ${pod} and ${home} are the names of the labels that the
+scrape adds for a pod's name and namespace.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-WORKLOADS = 'destination_workload_namespace=~"${namespace}",destination_workload=~"${workload}"'
+INTO = 'destination_workload_namespace=~"${namespace}",destination_workload=~"${workload}"'
+OUT_OF = 'source_workload_namespace=~"${namespace}",source_workload=~"${workload}"'
+OWN = 'sum by (destination_workload_namespace, destination_workload, ${home}, ${pod}%s) (increase(%s{reporter="destination",%s}[${window}]))'
+CALLERS = (
+    "sum by (source_workload_namespace, source_workload, destination_workload_namespace, destination_workload%s) "
+    '(increase(%s{reporter="source",%s}[${window}]))'
+)
+CLIENT = 'sum by (source_workload_namespace, source_workload, ${home}, ${pod}%s) (increase(%s{reporter="source",%s}[${window}]))'
+REQUESTS, BUCKETS = "istio_requests_total", "istio_request_duration_milliseconds_bucket"
+FAILED = ',response_code=~"5.."'
+EACH = "sum by (${home}, ${pod}) (%s)"
 
 QUERIES: Mapping[str, str] = {
-    "requests": (
-        "sum by (destination_workload) "
-        f'(increase(istio_requests_total{{reporter="${{reporter}}",{WORKLOADS}}}[${{window}}]))'
+    "own requests": OWN % ("", REQUESTS, INTO),
+    "own failed": OWN % ("", REQUESTS, INTO + FAILED),
+    "own buckets": OWN % (", le", BUCKETS, INTO),
+    "callers requests": CALLERS % ("", REQUESTS, INTO),
+    "callers failed": CALLERS % ("", REQUESTS, INTO + FAILED),
+    "callers buckets": CALLERS % (", le", BUCKETS, INTO),
+    "client requests": CLIENT % ("", REQUESTS, OUT_OF),
+    "client failed": CLIENT % ("", REQUESTS, OUT_OF + FAILED),
+    "client buckets": CLIENT % (", le", BUCKETS, OUT_OF),
+    "own connections": EACH % 'increase(envoy_cluster_upstream_cx_total{cluster_name=~"inbound[|].*"}[${window}])',
+    "own connect_failures": (
+        EACH % 'increase(envoy_cluster_upstream_cx_connect_fail{cluster_name=~"inbound[|].*"}[${window}])'
     ),
-    "failed": (
-        "sum by (destination_workload) "
-        f'(increase(istio_requests_total{{reporter="${{reporter}}",response_code=~"5..",{WORKLOADS}}}[${{window}}]))'
+    "callers connections": (
+        "sum by (${home}, ${pod}, cluster_name) "
+        '(increase(envoy_cluster_upstream_cx_total{cluster_name=~"outbound[|].*[|](${peers})[.]svc[.].*"}[${window}]))'
     ),
-    "latency": (
-        "sum by (destination_workload, le) "
-        f'(increase(istio_request_duration_milliseconds_bucket{{reporter="${{reporter}}",{WORKLOADS}}}[${{window}}]))'
+    "callers connect_failures": (
+        "sum by (${home}, ${pod}, cluster_name) "
+        '(increase(envoy_cluster_upstream_cx_connect_fail{cluster_name=~"outbound[|].*[|](${peers})[.]svc[.].*"}[${window}]))'
     ),
-    "plaintext": (
-        "sum by (source_workload_namespace, source_workload) "
-        f'(increase(istio_requests_total{{reporter="destination",connection_security_policy!="mutual_tls",{WORKLOADS}}}[${{window}}]))'
-    ),
-    "plaintext-tcp": (
-        "sum by (source_workload_namespace, source_workload) (increase(istio_tcp_connections_opened_total"
-        f'{{reporter="destination",connection_security_policy!="mutual_tls",{WORKLOADS}}}[${{window}}]))'
-    ),
+    "newest": "max by (${home}, ${pod}) (timestamp(envoy_control_plane_connected_state))",
+    "each rejected": EACH % '{__name__=~"envoy_.+_update_rejected"}',
+    "each connected": "min by (${home}, ${pod}) (envoy_control_plane_connected_state)",
+    "each inbound_connections": EACH % 'envoy_http_downstream_cx_total{http_conn_manager_prefix=~"inbound_.*"}',
+    "each inbound_tls": EACH % 'envoy_http_downstream_cx_ssl_total{http_conn_manager_prefix=~"inbound_.*"}',
+    "each active": EACH % 'envoy_http_downstream_cx_active{http_conn_manager_prefix=~"inbound_.*"}',
+    "each active_tls": EACH % 'envoy_http_downstream_cx_ssl_active{http_conn_manager_prefix=~"inbound_.*"}',
+    "each refused_plaintext": EACH % 'envoy_listener_no_filter_chain_match{listener_address="0.0.0.0_15006"}',
+    "each handshakes": EACH % 'envoy_listener_ssl_handshake{listener_address="0.0.0.0_15006"}',
 }

@@ -31,12 +31,17 @@ class Inside:
 
     def list(self, resource: str | Kind, namespace: str = "", labels: Mapping[str, str] | None = None) -> Iterator[Obj]:
         """Yield objects by namespace ("" = all) and by labels that must all be there."""
-        for each in self._store.list(self._registry.named(resource).key, namespace):
-            if labels:
-                found = each["metadata"].get("labels") or {}
-                if any(found.get(key) != value for key, value in labels.items()):
-                    continue
-            yield each
+        key = self._registry.named(resource).key
+        if not labels:
+            yield from self._store.list(key, namespace)
+            return
+        every = (
+            self._store.labelled(key, namespace, *next(iter(labels.items()))) if namespace else self._store.list(key)
+        )
+        for each in every:
+            found = each["metadata"].get("labels") or {}
+            if all(found.get(label) == value for label, value in labels.items()):
+                yield each
 
     def create(self, resource: str | Kind, obj: Obj, *, user: User = CONTROL_PLANE, manager: str = "") -> Obj:
         """Create an object in the namespace its metadata names. A Pod is admitted like anybody's. Raises Refusal."""

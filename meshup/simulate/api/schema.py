@@ -62,15 +62,31 @@ def object_meta() -> dict[str, Any]:
 
 def resolved(node: dict[str, Any] | None) -> dict[str, Any]:
     """Follow references; gives ANY for a schema that says nothing."""
-    seen = 0
-    while node is not None and seen < 10:
-        ref = node.get("$ref")
-        if ref is None and len(node.get("allOf", ())) == 1 and "$ref" in node["allOf"][0]:
-            ref = node["allOf"][0]["$ref"]
-        if ref is None:
-            return node
+    if node is None:
+        return ANY
+    ref = _reference(node)
+    return node if ref is None else _referenced(ref)
+
+
+def _reference(node: dict[str, Any]) -> str | None:
+    if "$ref" in node:
+        return str(node["$ref"])
+    if "allOf" in node and len(node["allOf"]) == 1 and "$ref" in node["allOf"][0]:
+        return str(node["allOf"][0]["$ref"])
+    return None
+
+
+@cache
+def _referenced(ref: str) -> dict[str, Any]:
+    """Give the shared definition at the end of a chain of references, ANY when there is none."""
+    for _ in range(10):
         node = _definitions().get(ref.rpartition("/")[2])
-        seen += 1
+        if node is None:
+            return ANY
+        following = _reference(node)
+        if following is None:
+            return node
+        ref = following
     return ANY
 
 

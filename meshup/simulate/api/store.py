@@ -42,6 +42,7 @@ class Store:
         self._objects: dict[Key, dict[tuple[str, str], Obj]] = {}
         self._sorted: dict[Key, list[tuple[str, str]] | None] = {}
         self._encoded: dict[str, tuple[str, bytes]] = {}
+        self._labelled: dict[tuple[Key, str, str, str], set[tuple[str, str]]] = {}
         self.history: deque[Change] = deque(maxlen=HISTORY)
         self.oldest = 1
         self._listeners: list[Callable[[Change], None]] = []
@@ -73,12 +74,32 @@ class Store:
                 if each in kept:
                     yield kept[each]
             return
-        at = bisect_right(names, (namespace, ""))
-        for each in names[at:]:
-            if each[0] != namespace:
-                return
+        after = bisect_left(names, (namespace + "\0", ""))
+        for each in names[bisect_right(names, (namespace, "")) : after]:
             if each in kept:
                 yield kept[each]
+
+    def labelled(self, key: Key, namespace: str, label: str, value: str) -> Iterator[Obj]:
+        """Yield the objects of a namespace with that label, in order of their names, found without looking at each."""
+        for at in sorted(self._labelled.get((key, namespace, label, value), ())):
+            found = self.get(key, *at)
+            if found is not None:
+                yield found
+
+    def _relabel(self, key: Key, at: tuple[str, str], old: Obj | None, new: Obj | None) -> None:
+        """Keep the index of labels; most versions of an object have the labels of the one before."""
+        before = (old["metadata"].get("labels") if old is not None else None) or {}
+        after = (new["metadata"].get("labels") if new is not None else None) or {}
+        if before is after or before == after:
+            return
+        for pair in before.items() - after.items():
+            place = (key, at[0], *pair)
+            names = self._labelled[place]
+            names.discard(at)
+            if not names:
+                del self._labelled[place]
+        for pair in after.items() - before.items():
+            self._labelled.setdefault((key, at[0], *pair), set()).add(at)
 
     def keys(self) -> tuple[Key, ...]:
         """Give every resource that has objects."""
@@ -98,6 +119,7 @@ class Store:
             self.version += 1
             new = {**obj, "metadata": {**meta, "resourceVersion": str(self.version)}}
             kept[at] = new
+            self._relabel(key, at, old, new)
             if old is None:
                 order = self._sorted.get(key)
                 if order is not None:
@@ -114,6 +136,7 @@ class Store:
             order = self._sorted.get(key)
             if order is not None:
                 del order[bisect_left(order, (namespace, name))]
+            self._relabel(key, (namespace, name), old, None)
             self.version += 1
             last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.version)}}
             self._encoded.pop(str(old["metadata"].get("uid")), None)

@@ -5,12 +5,44 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from meshup.model.objects import dig
 from meshup.simulate.api.store import Obj
 
 HASH_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+
+
+class Selecting:
+    """Who selects which labels in a namespace; those that choose a pod are found without asking everybody."""
+
+    def __init__(self) -> None:
+        self._selectors: dict[tuple[str, str], Mapping[str, str]] = {}
+        self._by: dict[tuple[str, str, str], set[str]] = {}
+
+    def put(self, namespace: str, name: str, selector: Mapping[str, str]) -> None:
+        """Let somebody select; an empty selector selects nothing."""
+        self.drop(namespace, name)
+        self._selectors[namespace, name] = selector
+        for pair in list(selector.items())[:1]:
+            self._by.setdefault((namespace, *pair), set()).add(name)
+
+    def drop(self, namespace: str, name: str) -> None:
+        """Forget somebody."""
+        for pair in list(self._selectors.pop((namespace, name), {}).items())[:1]:
+            self._by[namespace, *pair].discard(name)
+
+    def get(self, namespace: str, name: str) -> Mapping[str, str]:
+        """Give what somebody selects; empty for nobody."""
+        return self._selectors.get((namespace, name), {})
+
+    def of(self, namespace: str, labels: Mapping[str, str]) -> Iterator[str]:
+        """Yield who selects these labels, in order of their names."""
+        names = {name for pair in labels.items() for name in self._by.get((namespace, *pair), ())}
+        for name in sorted(names):
+            if all(labels.get(key) == value for key, value in self._selectors[namespace, name].items()):
+                yield name
 
 
 def template_hash(template: Obj) -> str:

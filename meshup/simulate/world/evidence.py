@@ -11,10 +11,13 @@ from meshup.simulate.api.calls import Call
 from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Obj
+from meshup.simulate.prometheus import api as prometheus
+from meshup.simulate.world.history import BOUNDS, is_prometheus
 from meshup.simulate.world.mesh import GATEWAYS, OWN_GATEWAYS, ROUTES, VIRTUAL, has_proxy
 from meshup.simulate.world.nodes import Nodes
+from meshup.simulate.world.scraped import Scraped
 from meshup.simulate.world.services import Services
-from meshup.simulate.world.traffic import BOUNDS, Traffic
+from meshup.simulate.world.traffic import Traffic
 
 
 class Evidence:
@@ -22,6 +25,7 @@ class Evidence:
 
     def __init__(self, server: ApiServer, traffic: Traffic, nodes: Nodes, services: Services) -> None:
         self._server, self._traffic, self._nodes, self._services = server, traffic, nodes, services
+        self._scraped = Scraped(server, traffic)
         server.register(self.answer)
 
     def answer(self, call: Call) -> Response | None:
@@ -48,6 +52,8 @@ class Evidence:
             return Response(
                 status=200, headers={"content-type": "text/plain; version=0.0.4"}, body=self.page(pod).encode()
             )
+        if port == "9090" and is_prometheus(pod):
+            return self._prometheus(call)
         if port == "15021" and path == "/healthz/ready" and has_proxy(pod):
             return Response(status=200, headers={"content-type": "text/plain"}, body=b"")
         why = (
@@ -60,9 +66,17 @@ class Evidence:
         name = parts[1] if len(parts) == 3 else parts[0]
         if self._server.objects.get("services", call.namespace, name) is None:
             raise Refusal(404, f'services "{name}" not found', details={"name": name, "kind": "services"})
-        if not self._services.pods(call.namespace, name):
+        behind = self._services.pods(call.namespace, name)
+        if not behind:
             raise Refusal(503, f'no endpoints available for service "{call.name}"', reason="ServiceUnavailable")
+        if any(is_prometheus(each) for each in behind):
+            return self._prometheus(call)
         return Response(status=200, headers={"content-type": "text/plain"}, body=b"ok\n")
+
+    def _prometheus(self, call: Call) -> Response:
+        return prometheus.answer(
+            self._scraped, call.rest or "/", call.request.query, self._server.clock.now().timestamp()
+        )
 
     def page(self, pod: Obj) -> str:
         """Write one proxy's counters as Envoy prints them."""
@@ -103,7 +117,7 @@ class Evidence:
         listener = 'listener_address="0.0.0.0_15006"'
         put("envoy_listener_no_filter_chain_match", listener, state.refused)
         put("envoy_listener_ssl_handshake", listener, state.handshakes)
-        put("envoy_cluster_manager_cds_update_rejected", "", state.rejected)
+        put("envoy_cluster_manager_cds_update_rejected", "", len(state.rejected))
         put("envoy_listener_manager_lds_update_rejected", "", 0)
         put("envoy_control_plane_connected_state", "", 1)
         lines = []

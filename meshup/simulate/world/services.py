@@ -5,7 +5,7 @@ from __future__ import annotations
 from meshup.model.objects import dig, matches
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Change, Obj
-from meshup.simulate.world.bits import amount, is_ready, owner_of
+from meshup.simulate.world.bits import Selecting, amount, is_ready, owner_of
 from meshup.simulate.world.queue import Queue
 
 
@@ -17,23 +17,21 @@ class Services:
         self.slices = Queue(server.clock, self._slice, delay_s=0.2)
         self.budgets = Queue(server.clock, self._budget, delay_s=0.5)
         self.scalers = Queue(server.clock, self._scaler, delay_s=0.5)
-        self._selectors: dict[str, dict[str, dict[str, str]]] = {}
+        self._selectors = Selecting()
         self._budget_names: dict[str, set[str]] = {}
 
     def see(self, change: Change) -> None:
         """Take notice of a change."""
         if change.key == ("", "services"):
-            known = self._selectors.setdefault(change.namespace, {})
             if change.kind == "DELETED" or change.new is None:
-                known.pop(change.name, None)
+                self._selectors.drop(change.namespace, change.name)
             else:
-                known[change.name] = dig(change.new, "spec", "selector") or {}
+                self._selectors.put(change.namespace, change.name, dig(change.new, "spec", "selector") or {})
                 self.slices.add(change.namespace, change.name)
         elif change.key == ("", "pods"):
             labels = dig(change.new or change.old, "metadata", "labels") or {}
-            for name, selector in self._selectors.get(change.namespace, {}).items():
-                if selector and all(labels.get(key) == value for key, value in selector.items()):
-                    self.slices.add(change.namespace, name)
+            for name in self._selectors.of(change.namespace, labels):
+                self.slices.add(change.namespace, name)
             for name in self._budget_names.get(change.namespace, ()):
                 self.budgets.add(change.namespace, name)
         elif change.key == ("policy", "poddisruptionbudgets") and change.new is not None:
@@ -44,7 +42,7 @@ class Services:
 
     def pods(self, namespace: str, service: str) -> list[Obj]:
         """Give the ready pods behind a Service."""
-        selector = self._selectors.get(namespace, {}).get(service)
+        selector = self._selectors.get(namespace, service)
         return [each for each in self._objects.list("pods", namespace, selector) if is_ready(each)] if selector else []
 
     def _slice(self, namespace: str, name: str) -> None:

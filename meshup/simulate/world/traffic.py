@@ -10,13 +10,10 @@ from dataclasses import dataclass, field
 from meshup.model.objects import dig, labels
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Change, Obj
-from meshup.simulate.world.bits import is_ready
+from meshup.simulate.world.bits import Selecting, is_ready
+from meshup.simulate.world.history import BOUNDS, SPREAD, Kind, Rates, Scraping, is_prometheus
 from meshup.simulate.world.mesh import has_proxy, is_strict
 
-BOUNDS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 600000, 1800000, 3600000)
-"""Upper bounds in ms of Envoy's default histogram, as its Prometheus page prints them."""
-SPREAD = ((0.5, 0.5), (1.0, 0.3), (2.0, 0.15), (3.5, 0.045), (6.0, 0.005))
-"""How latencies lie around the typical one: (factor, share of requests)."""
 GATEWAY = "gateway.networking.k8s.io/gateway-name"
 
 
@@ -50,13 +47,16 @@ class Count:
 
 @dataclass(slots=True)
 class ProxyState:
-    """One proxy: its counts by cluster name and the inbound listener's own. inbound: port -> [plaintext, TLS]."""
+    """One proxy: its counts by cluster name and the inbound listener's own. inbound: port -> [plaintext, TLS].
+
+    rejected: when it refused an update, on the elapsed clock.
+    """
 
     clusters: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
     inbound: dict[int, list[float]] = field(default_factory=dict)
     refused: float = 0.0
     handshakes: float = 0.0
-    rejected: int = 0
+    rejected: list[float] = field(default_factory=list)
     calls: deque[tuple[float, str, bool, int, str]] = field(default_factory=lambda: deque(maxlen=600))
 
 
@@ -93,9 +93,10 @@ class Traffic:
         self._pods: dict[str, list[Obj]] = {}
         self._seen: dict[str, Seen] = {}
         self._strict: dict[str, bool] = {}
-        self._selecting: dict[str, list[tuple[str, dict[str, str]]]] = {}
+        self._selecting = Selecting()
         self._known = 0
         self.gateway_pods: Callable[[], list[Obj]] = list
+        self.scraping = Scraping()
 
     def add(self, edge: Edge) -> None:
         """Let a caller begin to call."""
@@ -117,6 +118,7 @@ class Traffic:
                 self._count_service(service)
             for service in services:
                 self._pods.pop(service, None)
+            self._scrape(change)
             uid = str(both[0]["metadata"].get("uid"))
             self._strict.pop(uid, None)
             if change.kind == "DELETED":
@@ -126,19 +128,30 @@ class Traffic:
             self.count_all()
             self._strict.clear()
 
+    def _scrape(self, change: Change) -> None:
+        """Begin or end the scraping of a pod, or all scraping when the pod is a Prometheus."""
+        now, pod = self._server.clock.elapsed(), change.new or change.old or {}
+        if is_prometheus(pod):
+            self.scraping.server(pod, up=change.kind != "DELETED" and is_ready(pod), now=now)
+            if self.scraping.on and not self.scraping.targets:
+                self.count_all()
+                for each in self._server.objects.list("pods"):
+                    self.scraping.see(each, proxy=has_proxy(each), ready=is_ready(each), now=now)
+        elif self.scraping.on and change.kind == "DELETED":
+            self.scraping.gone(pod, now=now)
+        elif self.scraping.on:
+            self.scraping.see(pod, proxy=has_proxy(pod), ready=is_ready(pod), now=now)
+
     def _services_of(self, pod: Obj) -> Iterator[str]:
         """Name the services whose pod this is, and "ingress" for a gateway's."""
         if self._known != len(self.workloads):
             self._known = len(self.workloads)
-            self._selecting = defaultdict(list)
             for name, (namespace, selector) in self.workloads.items():
-                self._selecting[namespace].append((name, selector))
+                self._selecting.put(namespace, name, selector)
         own = labels(pod)
         if GATEWAY in own:
             yield "ingress"
-        for name, selector in self._selecting.get(pod["metadata"].get("namespace", ""), ()):
-            if all(own.get(key) == value for key, value in selector.items()):
-                yield name
+        yield from self._selecting.of(pod["metadata"].get("namespace", ""), own)
 
     def pods(self, service: str) -> list[Obj]:
         """Give the ready pods of a service."""
@@ -179,10 +192,10 @@ class Traffic:
         share = 1.0 / len(callers)
         for caller in callers:
             if not callees:
-                self._nobody(index, caller, seconds * share)
+                self._nobody(index, caller, seconds, share)
                 continue
             for callee in callees:
-                self._pair(index, caller, callee, seconds * share / len(callees))
+                self._pair(index, caller, callee, seconds, share / len(callees))
 
     def state(self, pod: Obj) -> ProxyState:
         """Give the proxy of a pod."""
@@ -207,37 +220,61 @@ class Traffic:
             found = self._strict[uid] = is_strict(self._server, pod)
         return found
 
-    def _nobody(self, index: int, caller: Obj, amount: float) -> None:
+    def _nobody(self, index: int, caller: Obj, seconds: float, share: float) -> None:
         if self._look(caller).proxy:
-            count = self.state(caller).clusters[self._out[index]]
-            count.requests += self.edges[index].rps * amount
-            count.failed += self.edges[index].rps * amount
+            count, rps = self.state(caller).clusters[self._out[index]], self.edges[index].rps * share
+            count.requests += rps * seconds
+            count.failed += rps * seconds
+            if self.scraping.on:
+                self._note(caller, Kind(self._out[index], index, False, "UH"), seconds, Rates(rps, rps, 0.0, 0.0, 0.0))
 
-    def _pair(self, index: int, caller: Obj, callee: Obj, amount: float) -> None:
+    def _pair(self, index: int, caller: Obj, callee: Obj, seconds: float, share: float) -> None:
         edge = self.edges[index]
         into = self._look(callee)
         out = self._look(caller).proxy
         if not (out or into.proxy):
             return
-        requests, opened = edge.rps * amount, edge.connections * amount
+        rps, opening = edge.rps * share, edge.connections * share
         mutual = out and into.proxy
         strict = into.proxy and self._refuses(callee)
         errors, latency = self._harm(edge, into, strict=strict) if self.harms else (edge.errors, edge.latency_ms)
+        inbound = f"inbound|{edge.port}||"
         if strict and not mutual:
-            self.state(callee).refused += opened or requests
+            refused = opening or rps
+            self.state(callee).refused += refused * seconds
+            if self.scraping.on:
+                self._note(callee, Kind(inbound, index, False), seconds, Rates(0.0, 0.0, 0.0, refused, 0.0))
             return
-        failed = requests * errors
+        requests, opened, failed = rps * seconds, opening * seconds, rps * seconds * errors
         if out:
-            count = self.state(caller).clusters[self._out[index]]
-            self._add(count, requests, failed, opened, latency + (1.0 if into.proxy else 0.0))
+            took = latency + (1.0 if into.proxy else 0.0)
+            self._add(self.state(caller).clusters[self._out[index]], requests, failed, opened, took)
+            if self.scraping.on:
+                rates = Rates(rps, rps * errors, opening, 0.0, took)
+                self._note(caller, Kind(self._out[index], index, mutual), seconds, rates)
         if into.proxy:
             state = self.state(callee)
-            self._add(state.clusters[f"inbound|{edge.port}||"], requests, failed, opened, latency)
+            self._add(state.clusters[inbound], requests, failed, opened, latency)
             row = state.inbound.setdefault(edge.port, [0.0, 0.0])
             row[1 if mutual else 0] += opened
             if mutual:
                 state.handshakes += opened
+            if self.scraping.on:
+                rates = Rates(rps, rps * errors, opening, 0.0, latency)
+                self._note(callee, Kind(inbound, index, mutual), seconds, rates)
             self._log(state, edge, caller, requests, mutual=mutual)
+
+    def _note(self, pod: Obj, kind: Kind, seconds: float, rates: Rates) -> None:
+        """Let the scrapers know of a stretch of steady traffic that ended now."""
+        target = self.scraping.targets.get(pod["metadata"]["uid"])
+        if target is not None:
+            target.course(kind).note(self._server.clock.elapsed(), seconds, rates)
+
+    def rejects(self, service: str) -> None:
+        """Let every proxy of a service refuse one update of its configuration."""
+        for pod in self.pods(service):
+            state = self.state(pod)
+            state.rejected.append(self._server.clock.elapsed())
 
     def _log(self, state: ProxyState, edge: Edge, caller: Obj, requests: float, *, mutual: bool) -> None:
         address = str(dig(caller, "status", "podIP") or "")

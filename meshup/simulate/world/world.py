@@ -42,6 +42,7 @@ class World:
         self.evidence = Evidence(server, self.traffic, self.nodes, self.services)
         self.injectors.reached = self.gateways.revision_up
         self.traffic.gateway_pods = self._gateway_pods
+        self.traffic.scraping.workload_of = self._workload_of
         self._controllers = (
             self.traffic,
             self.services,
@@ -148,8 +149,7 @@ class World:
                 self.injectors.down.add(on)
                 self._look_again(on)
             case "rejected-config":
-                for pod in self.traffic.pods(on):
-                    self.traffic.state(pod).rejected += 1
+                self.traffic.rejects(on)
             case "api-errors" | "api-throttled" | "api-resets":
                 self._shares[kind] = float(spec.get("share") or 0.1)
             case "lease-stolen":

@@ -1,0 +1,196 @@
+"""What proxies counted in the last hour, kept as rates over time, so that any scrape of that hour can be computed."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from meshup.model.objects import dig
+from meshup.simulate.api.store import Obj
+
+KEEP_S = 3600.0
+"""How long counts are kept."""
+SCRAPE_S = 15.0
+"""How often every proxy is scraped."""
+MOST_SEGMENTS = 240
+BOUNDS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 600000, 1800000, 3600000)
+"""Upper bounds in ms of Envoy's default histogram, as its Prometheus page prints them."""
+SPREAD = ((0.5, 0.5), (1.0, 0.3), (2.0, 0.15), (3.5, 0.045), (6.0, 0.005))
+"""How latencies lie around the typical one: (factor, share of requests)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """One stretch of steady traffic. All but latency_ms are per second."""
+
+    requests: float
+    failed: float
+    opened: float
+    refused: float
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What one proxy keeps apart. cluster: Envoy's name. edge: index. mutual: over mutual TLS. flags: response flags."""
+
+    cluster: str
+    edge: int
+    mutual: bool
+    flags: str = "-"
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts up to one moment. buckets: not cumulative, one more than BOUNDS."""
+
+    requests: float = 0.0
+    failed: float = 0.0
+    opened: float = 0.0
+    refused: float = 0.0
+    sum_ms: float = 0.0
+    buckets: list[float] = field(default_factory=lambda: [0.0] * (len(BOUNDS) + 1))
+
+    def add(self, rates: Rates, seconds: float) -> None:
+        """Count a stretch."""
+        requests = rates.requests * seconds
+        self.requests += requests
+        self.failed += rates.failed * seconds
+        self.opened += rates.opened * seconds
+        self.refused += rates.refused * seconds
+        self.sum_ms += requests * rates.latency_ms
+        if requests:
+            for factor, share in SPREAD:
+                self.buckets[bisect_left(BOUNDS, rates.latency_ms * factor)] += requests * share
+
+    def copy(self) -> Totals:
+        """Give a copy that can be counted on."""
+        return Totals(self.requests, self.failed, self.opened, self.refused, self.sum_ms, list(self.buckets))
+
+
+@dataclass(slots=True)
+class Course:
+    """Counts of one kind at one proxy: what came before the oldest stretch, and the stretches (start, end, rates)."""
+
+    _base: Totals = field(default_factory=Totals)
+    _segments: deque[tuple[float, float, Rates]] = field(default_factory=deque)
+    _known: dict[float, Totals] = field(default_factory=dict)
+
+    def note(self, end: float, seconds: float, rates: Rates) -> None:
+        """Record that traffic had these rates for so many seconds up to a moment."""
+        start = end - seconds
+        segments = self._segments
+        if segments:
+            first, last, before = segments[-1]
+            if before == rates and abs(last - start) < 1e-6:
+                segments[-1] = (first, end, rates)
+                return
+        segments.append((start, end, rates))
+        while segments and (segments[0][1] < end - KEEP_S or len(segments) > MOST_SEGMENTS):
+            oldest = segments.popleft()
+            self._base.add(oldest[2], oldest[1] - oldest[0])
+            self._known.clear()
+
+    def at(self, moment: float) -> Totals:
+        """Give the counts at a moment that all traffic has been counted up to."""
+        found = self._known.get(moment)
+        if found is None:
+            found = self._base.copy()
+            for start, end, rates in self._segments:
+                if start < moment:
+                    found.add(rates, min(end, moment) - start)
+            if len(self._known) >= MOST_SEGMENTS:
+                self._known.clear()
+            self._known[moment] = found
+        return found
+
+
+@dataclass(slots=True)
+class Target:
+    """A proxy that is scraped. workload: namespace/name. born, ended: on the cluster's elapsed clock."""
+
+    uid: str
+    namespace: str
+    pod: str
+    address: str
+    workload: str
+    born: float
+    ended: float = float("inf")
+    courses: dict[Kind, Course] = field(default_factory=dict)
+
+    def course(self, kind: Kind) -> Course:
+        """Give the counts of one kind."""
+        found = self.courses.get(kind)
+        if found is None:
+            found = self.courses[kind] = Course()
+        return found
+
+    def scrapes(self, start: float, end: float) -> Iterator[float]:
+        """Yield the moments in (start, end] at which it was scraped."""
+        phase = crc32(self.uid.encode()) % int(SCRAPE_S * 1000) / 1000
+        start, end = max(start, self.born), min(end, self.ended)
+        number = int((start - phase) // SCRAPE_S) + 1
+        while (moment := number * SCRAPE_S + phase) <= end:
+            if moment > start:
+                yield moment
+            number += 1
+
+
+class Scraping:
+    """Who is scraped, and since when somebody scrapes: a Prometheus without a disk forgets all when its pod goes."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, Target] = {}
+        self.since = 0.0
+        self.workload_of: Callable[[Obj], str] = lambda pod: f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        self._servers: set[str] = set()
+
+    @property
+    def on(self) -> bool:
+        """Tell whether a Prometheus runs."""
+        return bool(self._servers)
+
+    def server(self, pod: Obj, *, up: bool, now: float) -> None:
+        """Take note that a Prometheus came up or went."""
+        uid = str(pod["metadata"]["uid"])
+        if not up:
+            self._servers.discard(uid)
+            if not self._servers:
+                self.targets.clear()
+            return
+        if not self._servers:
+            self.since = now
+        self._servers.add(uid)
+
+    def see(self, pod: Obj, *, proxy: bool, ready: bool, now: float) -> None:
+        """Begin with a pod once its proxy is ready."""
+        uid = str(pod["metadata"]["uid"])
+        if not proxy or not ready or uid in self.targets:
+            return
+        meta = pod["metadata"]
+        address = str(dig(pod, "status", "podIP") or "")
+        self.targets[uid] = Target(
+            uid=uid,
+            namespace=meta["namespace"],
+            pod=meta["name"],
+            address=address,
+            workload=self.workload_of(pod),
+            born=now,
+        )
+
+    def gone(self, pod: Obj, *, now: float) -> None:
+        """End with a pod; what it counted is kept as long as everything else."""
+        found = self.targets.get(str(pod["metadata"]["uid"]))
+        if found is not None:
+            found.ended = now
+        for uid in [each.uid for each in self.targets.values() if each.ended < now - KEEP_S]:
+            del self.targets[uid]
+
+
+def is_prometheus(pod: Obj) -> bool:
+    """Tell whether a pod runs Prometheus, by the name of its image."""
+    images = (str(each.get("image", "")) for each in dig(pod, "spec", "containers") or ())
+    return any(image.partition("@")[0].rpartition("/")[2].partition(":")[0] == "prometheus" for image in images)

@@ -1,0 +1,261 @@
+"""The series of a scraped mesh: Envoy's own family and Istio's standard one, computed from what proxies counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from meshup.simulate.api.server import ApiServer
+from meshup.simulate.prometheus.series import NAME, Match, Sample, Series, chosen
+from meshup.simulate.world.history import BOUNDS, KEEP_S, Course, Kind, Target, Totals
+from meshup.simulate.world.traffic import Traffic
+
+LES = (*(f"{bound:g}" for bound in BOUNDS), "+Inf")
+TIMES = "istio_request_duration_milliseconds"
+STANDARD = ("istio_requests_total", *(f"{TIMES}_{word}" for word in ("bucket", "sum", "count")))
+CLUSTER = tuple(
+    f"envoy_cluster_upstream_{word}"
+    for word in (
+        [
+            "rq",
+            "rq_total",
+            "rq_completed",
+            "cx_total",
+            "cx_connect_fail",
+            "rq_time_bucket",
+            "rq_time_sum",
+            "rq_time_count",
+        ]
+    )
+)
+Value = Callable[[float], float]
+
+
+class Row(NamedTuple):
+    """One series before its samples are asked for. value: its value at a moment of the elapsed clock."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: Value
+
+
+class Wanted(dict[str, bool]):
+    """Which metrics a query asks for; each name is looked at once."""
+
+    def __init__(self, matchers: Iterable[Match]) -> None:
+        super().__init__()
+        self._matchers = tuple(matchers)
+
+    def __missing__(self, name: str) -> bool:
+        """Decide on a name that is new."""
+        found = self[name] = all(each(name) for each in self._matchers)
+        return found
+
+
+class Scraped:
+    """A source of series for the embedded Prometheus."""
+
+    def __init__(self, server: ApiServer, traffic: Traffic) -> None:
+        self._server, self._traffic = server, traffic
+
+    def select(self, matchers: Sequence[Match], start: float, end: float) -> Sequence[Series]:
+        """Give the series with a sample in (start, end], in Unix seconds."""
+        self._traffic.count_all()
+        shift = self._server.clock.now().timestamp() - self._server.clock.elapsed()
+        now = self._server.clock.elapsed()
+        oldest = max(start - shift, self._traffic.scraping.since, now - KEEP_S)
+        newest = min(end - shift, now)
+        found: dict[tuple[tuple[str, str], ...], tuple[Mapping[str, str], list[tuple[Target, Value]]]] = {}
+        wanted = Wanted(each for each in matchers if each.label == NAME)
+        places = [each for each in matchers if each.label in ("namespace", "pod", "instance", "job")]
+        rest = [each for each in matchers if each.label != NAME]
+        for target in list(self._traffic.scraping.targets.values()):
+            if target.born > newest or target.ended < oldest:
+                continue
+            own = self._own(target)
+            if not chosen(own, places) or next(target.scrapes(oldest, newest), None) is None:
+                continue
+            for row in self._rows(target, wanted, rest, own):
+                labels = {NAME: row.name, **row.labels, **own}
+                if chosen(labels, rest):
+                    _, parts = found.setdefault(tuple(sorted(labels.items())), (labels, []))
+                    parts.append((target, row.value))
+        return [Series(labels, partial(self._samples, parts, shift, oldest)) for labels, parts in found.values()]
+
+    def _samples(
+        self, parts: Sequence[tuple[Target, Value]], shift: float, oldest: float, start: float, end: float
+    ) -> list[Sample]:
+        now = self._server.clock.elapsed()
+        rows = [
+            (moment + shift, value(moment))
+            for target, value in parts
+            for moment in target.scrapes(max(start - shift, oldest), min(end - shift, now))
+        ]
+        return sorted(rows) if len(parts) > 1 else rows
+
+    def _own(self, target: Target) -> Mapping[str, str]:
+        return {
+            "job": "kubernetes-pods",
+            "instance": f"{target.address}:15020",
+            "namespace": target.namespace,
+            "pod": target.pod,
+        }
+
+    def _rows(self, target: Target, wanted: Wanted, rest: Sequence[Match], own: Mapping[str, str]) -> Iterator[Row]:
+        """Give the rows of one target whose metric is asked for; buckets only where their other labels match."""
+        if wanted["up"]:
+            yield Row("up", {}, _one)
+        yield from self._proxy(target, wanted)
+        shared = [each for each in rest if each.label not in ("le", "response_code")]
+        for labels, course in self._standard(target) if any(wanted[each] for each in STANDARD) else ():
+            if chosen({**labels, **own}, shared):
+                yield from _requests(labels, course, wanted)
+        for cluster, courses in _by_cluster(target).items() if any(wanted[each] for each in CLUSTER) else ():
+            labels = {"cluster_name": cluster}
+            if chosen({**labels, **own}, [each for each in rest if each.label == "cluster_name"]):
+                yield from _cluster(labels, courses, wanted)
+
+    def _proxy(self, target: Target, wanted: Wanted) -> Iterator[Row]:
+        """Give what a proxy says of itself and of its inbound listener."""
+        state = self._traffic.proxies.get(target.uid)
+        rejected = state.rejected if state is not None else []
+        for name in ("envoy_cluster_manager_cds_update_rejected", "envoy_listener_manager_lds_update_rejected"):
+            if wanted[name]:
+                times = rejected if "cds" in name else []
+                yield Row(name, {}, lambda moment, times=times: float(sum(each <= moment for each in times)))  # type: ignore[misc]
+        if wanted["envoy_control_plane_connected_state"]:
+            yield Row("envoy_control_plane_connected_state", {}, _one)
+        ports: dict[str, list[tuple[Kind, Course]]] = {}
+        for kind, course in target.courses.items():
+            if kind.cluster.startswith("inbound|"):
+                ports.setdefault(kind.cluster.split("|")[1], []).append((kind, course))
+        for port, several in ports.items() or {"8080": []}.items():
+            labels = {"http_conn_manager_prefix": f"inbound_0.0.0.0_{port}"}
+            every = [course for _, course in several]
+            mutual = [course for kind, course in several if kind.mutual]
+            for word, courses in (("cx_total", every), ("cx_ssl_total", mutual)):
+                if wanted[name := f"envoy_http_downstream_{word}"]:
+                    yield Row(name, labels, partial(_sum, courses, "opened"))
+            for word in ("cx_active", "cx_ssl_active"):
+                if wanted[name := f"envoy_http_downstream_{word}"]:
+                    yield Row(name, labels, lambda moment, mutual=mutual: float(_sum(mutual, "opened", moment) > 0))  # type: ignore[misc]
+        listener = {"listener_address": "0.0.0.0_15006"}
+        inbound = [pair for several in ports.values() for pair in several]
+        if wanted["envoy_listener_no_filter_chain_match"]:
+            refused = partial(_sum, [course for _, course in inbound], "refused")
+            yield Row("envoy_listener_no_filter_chain_match", listener, refused)
+        if wanted["envoy_listener_ssl_handshake"]:
+            shaken = partial(_sum, [course for kind, course in inbound if kind.mutual], "opened")
+            yield Row("envoy_listener_ssl_handshake", listener, shaken)
+
+    def _standard(self, target: Target) -> Iterator[tuple[Mapping[str, str], Course]]:
+        """Give the labels of Istio's standard metrics but the response code, per course."""
+        home, name = _split(target.workload)
+        for kind, course in target.courses.items():
+            edge = self._traffic.edges[kind.edge]
+            caller_home, _, caller = edge.caller.partition("/")
+            callee_home, _, callee = edge.callee.partition("/")
+            inbound = kind.cluster.startswith("inbound|")
+            if edge.caller == "ingress":
+                caller_home, caller = self._gateway() if inbound else (home, name)
+            if inbound and not kind.mutual:
+                caller_home = caller = "unknown"
+            policy = ("mutual_tls" if kind.mutual else "none") if inbound else "unknown"
+            labels = {
+                "reporter": "destination" if inbound else "source",
+                "source_workload": caller,
+                "source_workload_namespace": caller_home,
+                "destination_workload": callee,
+                "destination_workload_namespace": callee_home,
+                "destination_service": f"{callee}.{callee_home}.svc.cluster.local",
+                "destination_service_name": callee,
+                "destination_service_namespace": callee_home,
+                "request_protocol": "http",
+                "connection_security_policy": policy,
+                "response_flags": kind.flags,
+            }
+            yield labels, course
+
+    def _gateway(self) -> tuple[str, str]:
+        """Name the workload that requests from outside come through."""
+        for pod in self._traffic.pods("ingress"):
+            target = self._traffic.scraping.targets.get(pod["metadata"]["uid"])
+            if target is not None:
+                return _split(target.workload)
+        return "unknown", "unknown"
+
+
+def _split(workload: str) -> tuple[str, str]:
+    namespace, _, name = workload.partition("/")
+    return namespace, name
+
+
+def _one(moment: float) -> float:
+    """Give what a gauge of something that is there always says."""
+    del moment
+    return 1.0
+
+
+def _sum(courses: Sequence[Course], word: str, moment: float) -> float:
+    """Add one count over courses, as whole as a page prints it."""
+    return float(int(sum(float(getattr(each.at(moment), word)) for each in courses)))
+
+
+def _below(courses: Sequence[Course], upto: int, moment: float) -> float:
+    return float(int(sum(sum(each.at(moment).buckets[: upto + 1]) for each in courses)))
+
+
+def _whole(course: Course, read: Callable[[Totals], float], moment: float) -> float:
+    return float(int(read(course.at(moment))))
+
+
+def _requests(labels: Mapping[str, str], course: Course, wanted: Wanted) -> Iterator[Row]:
+    for code, read in (
+        ("200", lambda totals: totals.requests - totals.failed),
+        ("503", lambda totals: totals.failed),
+    ):
+        if wanted["istio_requests_total"]:
+            yield Row("istio_requests_total", {**labels, "response_code": code}, partial(_whole, course, read))
+    timed = {**labels, "response_code": "200"}
+    if wanted[f"{TIMES}_bucket"]:
+        for at, bound in enumerate(LES):
+            yield Row(
+                f"{TIMES}_bucket",
+                {**timed, "le": bound},
+                partial(_below, (course,), at),
+            )
+    for word, name in (("sum_ms", "sum"), ("requests", "count")):
+        if wanted[f"{TIMES}_{name}"]:
+            yield Row(f"{TIMES}_{name}", timed, partial(_sum, (course,), word))
+
+
+def _by_cluster(target: Target) -> Mapping[str, Sequence[Course]]:
+    found: dict[str, list[Course]] = {}
+    for kind, course in target.courses.items():
+        found.setdefault(kind.cluster, []).append(course)
+    return found
+
+
+def _cluster(labels: Mapping[str, str], courses: Sequence[Course], wanted: Wanted) -> Iterator[Row]:
+    for name, word in (("rq_total", "requests"), ("rq_completed", "requests"), ("cx_total", "opened")):
+        if wanted[f"envoy_cluster_upstream_{name}"]:
+            yield Row(f"envoy_cluster_upstream_{name}", labels, partial(_sum, courses, word))
+    if wanted["envoy_cluster_upstream_cx_connect_fail"]:
+        yield Row("envoy_cluster_upstream_cx_connect_fail", labels, partial(_sum, (), "failed"))
+    if wanted["envoy_cluster_upstream_rq"]:
+        for code in ("2xx", "5xx"):
+            yield Row(
+                "envoy_cluster_upstream_rq", {**labels, "response_code_class": code}, partial(_class, courses, code)
+            )
+    if wanted["envoy_cluster_upstream_rq_time_bucket"]:
+        for at, bound in enumerate(LES):
+            yield Row("envoy_cluster_upstream_rq_time_bucket", {**labels, "le": bound}, partial(_below, courses, at))
+    for word, name in (("sum_ms", "sum"), ("requests", "count")):
+        if wanted[f"envoy_cluster_upstream_rq_time_{name}"]:
+            yield Row(f"envoy_cluster_upstream_rq_time_{name}", labels, partial(_sum, courses, word))
+
+
+def _class(courses: Sequence[Course], code: str, moment: float) -> float:
+    failed = _sum(courses, "failed", moment)
+    return failed if code == "5xx" else _sum(courses, "requests", moment) - failed
