@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import ClassVar, Literal, Protocol
 
 from meshup.model.objects import Object, Ref
@@ -157,6 +158,11 @@ class Driver(Protocol):
 
     name: ClassVar[str]
     capabilities: ClassVar[frozenset[str]]
+    groups: ClassVar[tuple[str, ...]]
+    proxy_uid: ClassVar[int]
+    taken_ports: ClassVar[tuple[int, ...]]
+    assumed_tcp: ClassVar[frozenset[int]]
+    """Service ports that the mesh takes for TCP although they declare nothing."""
 
     def render(self, mesh: Mesh) -> Rendered:
         """Give the control plane's objects for this release and revision. Raises MeshupError with code MU4xxx."""
@@ -234,4 +240,27 @@ class Driver(Protocol):
 
     def sidecar_requests(self, snapshot: Snapshot, mesh: Mesh) -> tuple[int, int]:
         """Give (cpu in millicores, memory in MiB) that one proxy asks for."""
+        ...
+
+    def supports(self, release: str, kubernetes: str) -> str | None:
+        """Say why a server's version does not fit a release: "" = it fits, None = nothing is known of one of them."""
+        ...
+
+    def sidecar_resources(self, workload: Object, mesh: Mesh) -> Mapping[str, Decimal]:
+        """Give what the proxy of a workload's pods states: requests.cpu, requests.memory, limits.cpu, limits.memory.
+
+        Cores and bytes; a key that is absent is left unset in the pod.
+        """
+        ...
+
+    def declares(self, port: Object) -> bool:
+        """Tell whether a port of a Service says its protocol in a way that this mesh understands."""
+        ...
+
+    def refused_by_level(self, workload: Object, mesh: Mesh, *, level: str) -> str:
+        """Say what of the sidecar a Pod Security level (baseline, restricted) refuses in such pods; "" = nothing."""
+        ...
+
+    def keeps_jobs(self, workload: Object, snapshot: Snapshot, mesh: Mesh) -> str | None:
+        """Say why the pods of a Job would never end beside the sidecar: "" = they end, None = it can't be told."""
         ...

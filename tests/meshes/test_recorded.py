@@ -178,9 +178,10 @@ def test_a_release_is_read_from_the_running_image(image, release):
         ("1.30.3", "v1.31.2", False),
         ("1.29.1", "v1.36.0", False),
         ("1.31.0-dev", "v1.34.4+meshup-simulator", True),
-        ("7.0.0", "v1.34.4", True),
-        ("1.30.3", "junk", True),
+        ("7.0.0", "v1.34.4", None),
+        ("1.30.3", "junk", None),
     ],
 )
-def test_releases_say_which_servers_they_fit(release, server, fits):
-    assert (DRIVER.supports(release, server) == "") is fits
+def test_releases_say_which_servers_they_fit_and_unknown_is_not_fitting(release, server, fits):
+    found = DRIVER.supports(release, server)
+    assert (None if found is None else found == "") is fits

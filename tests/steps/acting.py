@@ -52,6 +52,14 @@ KINDS = {
     "Gateway": "gateway.networking.k8s.io/v1",
     "HTTPRoute": "gateway.networking.k8s.io/v1",
     "Ingress": "networking.k8s.io/v1",
+    "Node": "v1",
+    "ResourceQuota": "v1",
+    "LimitRange": "v1",
+    "PodDisruptionBudget": "policy/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "Lease": "coordination.k8s.io/v1",
+    "Rollout": "argoproj.io/v1alpha1",
+    "Canary": "flagger.app/v1beta1",
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from meshup.cluster.errors import Forbidden, NotFound
 from meshup.gates.gate import Eyes
+from meshup.gates.preflight.rights import missing
 from meshup.meshes.driver import Driver
 from meshup.model.objects import Object, Ref, dig, labels, matches, ref_of, template
 from meshup.model.runbook import Runbook, Service
@@ -18,6 +19,7 @@ KINDS = (
     ("v1", "Service"),
     ("v1", "Pod"),
     ("v1", "ResourceQuota"),
+    ("v1", "LimitRange"),
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),
     ("apps/v1", "DaemonSet"),
@@ -25,68 +27,81 @@ KINDS = (
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ("policy/v1", "PodDisruptionBudget"),
     ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    ("argoproj.io/v1alpha1", "Rollout"),
+    ("flagger.app/v1beta1", "Canary"),
 )
-
-RIGHTS = (
-    ("create", "namespaces", ""),
-    ("create", "configmaps", "meshup-system"),
-    ("create", "coordination.k8s.io/leases", "meshup-system"),
-    ("patch", "apps/deployments", ""),
-    ("patch", "apps/statefulsets", ""),
-    ("create", "admissionregistration.k8s.io/mutatingwebhookconfigurations", ""),
-    ("create", "apiextensions.k8s.io/customresourcedefinitions", ""),
-    ("create", "rbac.authorization.k8s.io/clusterroles", ""),
-    ("create", "batch/jobs", "meshup-system"),
-    ("get", "pods/proxy", ""),
-    ("get", "pods/log", ""),
-)
-"""verb, group/resource, namespace: what a rollout needs beyond reading."""
+"""Those that the server does not serve are not asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One thing a check does not like. object: for people and for waivers. service: id, "" = none."""
+    """One thing a check does not like. object: for people and for waivers. service: id, "" = none.
+
+    is_open: it could not be told whether this is so; unknown, and no pass.
+    """
 
     object: str
     because: str
     service: str = ""
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One declared check. title: true when it holds. blocks: false for a warning that does not hold a stage."""
+    """One declared check. title: true when it holds. blocks: false for a warning that does not hold a stage.
+
+    reads: kinds without which it can't be told; one that may not be listed makes the check unknown.
+    """
 
     id: str
     title: str
     fix: str
     run: Callable[[Facts], Iterator[Found]]
     blocks: bool = True
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """One reading. denied: rights that were asked for and are missing. unread: kinds that could not be listed."""
+    """One reading. denied: rights that were asked for and are missing. unread: kind -> why it could not be listed."""
 
     snapshot: Snapshot
     book: Runbook
     driver: Driver
     denied: tuple[str, ...] = ()
-    unread: tuple[str, ...] = ()
-    dns: bool | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def services(self) -> Iterator[tuple[Service, Object]]:
         """Yield services that will be enrolled, with their workloads; absent ones are left to another check."""
+        for service in self.chosen():
+            workload = self.snapshot.get(service.workload)
+            if workload is not None:
+                yield service, workload
+
+    def chosen(self) -> Iterator[Service]:
+        """Yield services of waves whose owners opted in."""
         waves = {each for wave in self.book.waves for each in wave.services}
         for service in self.book.services:
-            workload = self.snapshot.get(service.workload)
-            if service.opt_in is not None and service.id in waves and workload is not None:
-                yield service, workload
+            if service.opt_in is not None and service.id in waves:
+                yield service
 
     def pod_labels(self, workload: Object) -> Mapping[str, str]:
         """Give the labels of a workload's pods."""
         return dig(template(workload), "metadata", "labels") or {}
+
+    def pods(self, workload: Object) -> int:
+        """Give how many pods a workload wants now: a DaemonSet one a node, a CronJob its parallel ones."""
+        match workload.get("kind"):
+            case "DaemonSet":
+                wanted = dig(workload, "status", "desiredNumberScheduled")
+                return int(wanted) if wanted is not None else sum(1 for _ in self.snapshot.of("Node"))
+            case "CronJob":
+                wanted = dig(workload, "spec", "jobTemplate", "spec", "parallelism")
+            case _:
+                wanted = dig(workload, "spec", "replicas")
+        return 1 if wanted is None else int(wanted)
 
     def kube_services(self, workload: Object) -> Iterator[Object]:
         """Yield the Kubernetes Services that select a workload's pods."""
@@ -97,15 +112,23 @@ class Facts:
             if selector and matches({"matchLabels": selector}, own):
                 yield each
 
+    def behind(self, service: Object) -> list[Object] | None:
+        """Give the ready pods that a Service selects; None when it selects none by itself, so who answers is not known."""
+        selector = dig(service, "spec", "selector")
+        if not selector:
+            return None
+        pods = self.snapshot.of("Pod", str(dig(service, "metadata", "namespace")))
+        return [each for each in pods if matches({"matchLabels": selector}, labels(each)) and _ready(each)]
+
     def namespace(self, name: str) -> Object | None:
         """Give a Namespace."""
         return self.snapshot.get(Ref(api_version="v1", kind="Namespace", name=name))
 
 
-def _asking(book: Runbook) -> tuple[tuple[str, str, str], ...]:
-    """Give what asking the runbook's Prometheus needs; without it every gate that reads counters would stay blind."""
-    namespace, named, _ = book.metrics.service.partition("/")
-    return (("get", "services/proxy", namespace),) if named else ()
+def _ready(pod: Object) -> bool:
+    return any(
+        each.get("type") == "Ready" and each.get("status") == "True" for each in dig(pod, "status", "conditions") or ()
+    )
 
 
 def read(eyes: Eyes) -> Facts:
@@ -115,37 +138,30 @@ def read(eyes: Eyes) -> Facts:
 
     def listed(kind: tuple[str, str]) -> list[Object] | str:
         try:
-            return list(eyes.cluster.list(*kind))
+            return list(eyes.cluster.list(*kind, owners=kind[1] == "CustomResourceDefinition"))
         except (Forbidden, NotFound) as refused:
-            return f"{kind[1]}: {refused.what}"
+            return refused.what
 
     several = eyes.cluster.gather([lambda kind=kind: listed(kind) for kind in wanted])  # type: ignore[misc]
     objects: dict[Ref, Object] = {}
-    unread: list[str] = []
-    for found in several:
+    unread: dict[str, str] = {}
+    for (_, kind), found in zip(wanted, several, strict=True):
         if isinstance(found, str):
-            unread.append(found)
+            unread[kind] = found
         else:
             objects.update({ref_of(each): each for each in found})
-    needed = [*RIGHTS, *_asking(eyes.book)]
-    rights = eyes.cluster.gather(
-        [lambda right=right: eyes.cluster.can_i(right[0], right[1], namespace=right[2]) for right in needed]  # type: ignore[misc]
+    return Facts(
+        snapshot=Snapshot(
+            cluster_uid=eyes.cluster.uid(),
+            server_version=eyes.cluster.version(),
+            identity=eyes.cluster.whoami(),
+            taken_at=eyes.clock.now(),
+            objects=objects,
+            kinds=served,
+            simulator=eyes.cluster.is_simulator(),
+        ),
+        book=eyes.book,
+        driver=eyes.driver,
+        denied=missing(eyes.cluster, eyes.book),
+        unread=unread,
     )
-    denied = tuple(
-        f"{verb} {resource}" + (f" in {where}" if where else "")
-        for (verb, resource, where), may in zip(needed, rights, strict=True)
-        if not may
-    )
-    snapshot = Snapshot(
-        cluster_uid=eyes.cluster.uid(),
-        server_version=eyes.cluster.version(),
-        identity=eyes.cluster.whoami(),
-        taken_at=eyes.clock.now(),
-        objects=objects,
-        kinds=served,
-        simulator=eyes.cluster.is_simulator(),
-    )
-    dns = next(
-        (True for each in snapshot.of("Service", "kube-system") if labels(each).get("k8s-app") == "kube-dns"), False
-    )
-    return Facts(snapshot=snapshot, book=eyes.book, driver=eyes.driver, denied=denied, unread=tuple(unread), dns=dns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import ClassVar
 
 from meshup.meshes.driver import (
@@ -17,8 +18,20 @@ from meshup.meshes.driver import (
     Translated,
     Unused,
 )
-from meshup.meshes.istio import accesslog, counters, enrol, gateway, mtls, proxy, queries, render, translate, unused
-from meshup.meshes.istio.words import FACTS, GROUPS, INJECT, PROXY_UID, STATS_PORT, TAKEN_PORTS, minor
+from meshup.meshes.istio import (
+    accesslog,
+    counters,
+    enrol,
+    gateway,
+    mtls,
+    proxy,
+    queries,
+    render,
+    sidecar,
+    translate,
+    unused,
+)
+from meshup.meshes.istio.words import ASSUMED_TCP, FACTS, GROUPS, INJECT, PROXY_UID, STATS_PORT, TAKEN_PORTS, minor
 from meshup.model.objects import Object, Ref, dig, labels
 from meshup.model.runbook import Ingress, Manifests, Mesh, Service
 from meshup.model.snapshot import Snapshot
@@ -30,7 +43,20 @@ OTHERS: Mapping[str, str] = {
     "consul.hashicorp.com": "Consul",
     "appmesh.k8s.aws": "App Mesh",
     "config.openservicemesh.io": "Open Service Mesh",
+    "policy.openservicemesh.io": "Open Service Mesh",
+    "networkservicemesh.io": "Network Service Mesh",
 }
+"""API groups of other meshes' definitions (MESHES sections 4 to 8)."""
+
+HOOKS: Mapping[str, str] = {
+    "linkerd-proxy-injector.linkerd.io": "Linkerd",
+    "namespace-kuma-injector.kuma.io": "Kuma",
+    "pods-kuma-injector.kuma.io": "Kuma",
+    "consul.hashicorp.com": "Consul",
+    "mpod.appmesh.k8s.aws": "App Mesh",
+    "osm-inject.k8s.io": "Open Service Mesh",
+}
+"""Ends of the names of their injectors, which take pods even where the definitions are gone."""
 
 
 class IstioSidecar:
@@ -51,6 +77,7 @@ class IstioSidecar:
     groups: ClassVar[tuple[str, ...]] = GROUPS
     proxy_uid: ClassVar[int] = PROXY_UID
     taken_ports: ClassVar[tuple[int, ...]] = TAKEN_PORTS
+    assumed_tcp: ClassVar[frozenset[int]] = ASSUMED_TCP
 
     def render(self, mesh: Mesh) -> Rendered:
         """Give the control plane's objects for this release and revision."""
@@ -60,12 +87,12 @@ class IstioSidecar:
         """Give istioctl when it is on PATH, else the stand-ins."""
         return Manifests(source="istioctl") if shutil.which("istioctl") else Manifests(source="stand-in")
 
-    def supports(self, release: str, kubernetes: str) -> str:
-        """Say why a server's version does not fit a release; "" when it does or nothing is known of the release."""
+    def supports(self, release: str, kubernetes: str) -> str | None:
+        """Say why a server's version does not fit a release; None when nothing is known of one of them."""
         facts = FACTS.get(minor(release))
         parts = kubernetes.lstrip("v").split(".")
         if facts is None or len(parts) < 2 or not parts[1].isdigit():
-            return ""
+            return None
         lowest, highest = facts.kubernetes
         if lowest <= int(parts[1]) <= highest:
             return ""
@@ -80,6 +107,12 @@ class IstioSidecar:
                 found.setdefault(
                     other, f"{other} is installed: CustomResourceDefinition {dig(each, 'metadata', 'name')}"
                 )
+        for configuration in snapshot.of("MutatingWebhookConfiguration"):
+            for hook in configuration.get("webhooks") or ():
+                end = next((each for each in HOOKS if str(hook.get("name") or "").endswith(each)), "")
+                if end:
+                    what = f"MutatingWebhookConfiguration {dig(configuration, 'metadata', 'name')}"
+                    found.setdefault(HOOKS[end], f"{HOOKS[end]} is installed: {what}")
         del mesh
         return tuple(found[name] for name in sorted(found))
 
@@ -158,3 +191,19 @@ class IstioSidecar:
         asked = dig(dict(mesh.values), "global", "proxy", "resources", "requests") or {}
         del snapshot
         return unused.millicores(str(asked.get("cpu", "100m"))), unused.mebibytes(str(asked.get("memory", "128Mi")))
+
+    def sidecar_resources(self, workload: Object, mesh: Mesh) -> Mapping[str, Decimal]:
+        """Give what the proxy of a workload's pods states."""
+        return sidecar.resources(workload, mesh)
+
+    def declares(self, port: Object) -> bool:
+        """Tell whether a port of a Service says its protocol."""
+        return sidecar.declares(port)
+
+    def refused_by_level(self, workload: Object, mesh: Mesh, *, level: str) -> str:
+        """Say what of the sidecar a Pod Security level refuses."""
+        return sidecar.refused_by_level(workload, mesh, level=level)
+
+    def keeps_jobs(self, workload: Object, snapshot: Snapshot, mesh: Mesh) -> str | None:
+        """Say why a Job would never end beside the sidecar."""
+        return sidecar.keeps_jobs(workload, snapshot, mesh)

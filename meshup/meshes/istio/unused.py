@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from meshup.meshes.driver import Unused
 from meshup.meshes.istio.enrol import injected_by, wanted_of
 from meshup.meshes.istio.proxy import release_of
 from meshup.meshes.istio.words import REV, TAG, revision_suffix
 from meshup.model.objects import Object, dig, labels, ref_of
+from meshup.model.quantity import quantity
 from meshup.model.runbook import Mesh
 from meshup.model.snapshot import Snapshot
 
@@ -28,11 +29,6 @@ OF_A_REVISION = (
     "RoleBinding",
 )
 """Kinds a revision consists of; webhooks first when they are removed, so that no pod is refused meanwhile."""
-
-QUANTITY = re.compile(r"^([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?)([numkMGTPE]|[KMGTPE]i)?$")
-SUFFIXES = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3}
-SUFFIXES |= {unit: 1000.0**power for power, unit in enumerate("MGTPE", 2)}
-SUFFIXES |= {f"{unit}i": 1024.0**power for power, unit in enumerate("KMGTPE", 1)}
 
 REMOVE_FIRST = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 
@@ -161,9 +157,9 @@ def mebibytes(text: str) -> int:
     return int(_quantity(text) / 2**20)
 
 
-def _quantity(text: str) -> float:
-    """Read a Kubernetes quantity: decimal, binary or exponent suffix. 0 for what is none."""
-    found = QUANTITY.match(text.strip())
-    if found is None:
-        return 0.0
-    return float(found[1]) * SUFFIXES[found[2] or ""]
+def _quantity(text: str) -> Decimal:
+    """Read a Kubernetes quantity. 0 for what is none."""
+    try:
+        return quantity(text)
+    except ValueError:
+        return Decimal(0)

@@ -19,6 +19,19 @@ STATS_PORT = 15090
 TAKEN_PORTS = (15000, 15001, 15002, 15004, 15006, 15008, 15020, 15021, 15053, 15090)
 """Ports a sidecar takes in its pod (istio.io, ports used by Istio)."""
 
+ASSUMED_TCP = frozenset({25, 53, 3306, 27017})
+"""Service ports that Istio takes for TCP when nothing is declared (wellKnownPorts of pkg/config/kube/conversion.go)."""
+
+PROTOCOLS = frozenset(
+    {"tcp", "udp", "grpc", "grpc-web", "http", "http_proxy", "http2", "https", "tls", "mongo", "redis", "mysql"}
+)
+"""What a port's appProtocol or the beginning of its name may say (pkg/config/protocol/instance.go)."""
+
+APP_PROTOCOLS = frozenset({"kubernetes.io/h2c", "kubernetes.io/ws", "kubernetes.io/wss"})
+
+NATIVE_FROM = 33
+"""Kubelet minor from which ENABLE_NATIVE_SIDECARS=auto makes native sidecars (pkg/kube/inject/webhook.go)."""
+
 STATS_WANTED = (
     r"http\.inbound_.*downstream_cx_.*",
     r"listener\..*(ssl|no_filter_chain_match|downstream_cx).*",
