@@ -32,9 +32,9 @@ def show(outcome: Outcome, *, screen: Screen, output: str, further: Sequence[tup
         elif output == "events":
             screen.out(json.dumps({**document, "event": "ended", "at": ""}, ensure_ascii=False))
         else:
-            screen.out(ending(outcome))
+            screen.out(ending(outcome, width=screen.width))
     except OSError:
-        screen.err(ending(outcome))
+        screen.err(ending(outcome, width=screen.width))
         code = stdout_gone(code)
     try:
         reports.write(
