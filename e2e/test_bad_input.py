@@ -221,6 +221,61 @@ def test_a_reader_that_goes_away_is_no_error(person: Person, command: list[str])
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("output", "where"),
+    [
+        ("text", "| true"),
+        ("events", "| true"),
+        ("text", "2>/dev/full"),
+        ("events", ">/dev/full"),
+        ("json", ">/dev/full"),
+        ("text", ">/dev/full 2>/dev/full"),
+    ],
+)
+def test_a_run_that_nobody_reads_goes_on_and_keeps_its_exit_code(shop: Person, output: str, where: str) -> None:
+    """A log that is full or a reader that goes away stops no rollout half-way: strict mode is held, as it should be."""
+    shop.meshup("init")
+    script = f'{{ "$@"; echo $? >code; }} {where}'
+    command = [str(shop.programs.meshup), "apply", "--yes", "-o", output]
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=shop.env,
+        cwd=shop.home,
+    )
+    assert "Traceback" not in done.stderr
+    assert (shop.home / "code").read_text().strip() == "3", done
+    status = shop.meshup("status", "-o", "json").document()
+    assert (status["state"], status["exit"]) == ("stopped", 3)
+
+
+def test_a_report_that_can_not_be_written_is_found_before_the_run(shop: Person) -> None:
+    shop.meshup("init")
+    before = shop.mutations()
+    for report in ("junit=/nonexistent/gates.xml", f"md={shop.home}"):
+        said = shop.meshup("apply", "--yes", "--report", report, code=None)
+        said.is_one_error(exit_code=2, code="MU1005")
+    shop.meshup("apply", "--yes", "--journal", "/dev/null/x", code=None).is_one_error(exit_code=6, code="MU2313")
+    assert shop.mutations() == before
+
+
+def test_a_report_on_a_full_disk_hides_no_exit_code(shop: Person) -> None:
+    shop.meshup("init")
+    said = shop.meshup("apply", "--yes", "--report", "junit=/dev/full", code=3)
+    assert "exit 3" in said.out
+    assert "error[MU1006]" in said.err
+    assert "nothing was changed" not in said.err, str(said)
+
+
+def test_a_command_without_its_word_is_one_error(person: Person) -> None:
+    for command in ("config", "simulator"):
+        said = person.meshup(command, code=None)
+        said.is_one_error(exit_code=2, code="MU1001")
+        assert "needs one of" in said.err, str(said)
+
+
 @pytest.mark.parametrize("command", [["--help"], ["explain", "exit-codes"], ["plan"]], ids=" ".join)
 def test_a_closed_stdout_is_one_error_before_anything_is_done(person: Person, command: list[str]) -> None:
     done = subprocess.run(

@@ -14,6 +14,7 @@ from meshup.cli.commands import COMMANDS
 from meshup.model.problem import Exit, MeshupError, UsageError
 
 SIGPIPE_CODE = 0
+WRITES = frozenset({"apply", "approve", "rollback"})
 
 
 def bounded(action: Callable[[], int], arguments: Sequence[str]) -> int:
@@ -34,7 +35,7 @@ def bounded(action: Callable[[], int], arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return stdout_gone(SIGPIPE_CODE)
     except OSError as failed:
-        return show(_system(failed), arguments)
+        return show(_system(failed, wrote=bool(WRITES.intersection(arguments))), arguments)
     except RecursionError as failed:
         return _bug(failed, arguments)
     except Exception as failed:  # noqa: BLE001 - the boundary: a bug becomes one line and a report file
@@ -71,9 +72,11 @@ def stdout_gone(code: int) -> int:
     # A command that ended with an error of its own has told it; the flush at the end must not tell it again.
     if isinstance(kind, OSError) and kind.errno != errno.EPIPE and code == int(Exit.DONE):
         _write_err(
-            f"error[MU1006] stdout could not be written: {kind.strerror}\nfix       free some room or redirect to another place"
+            f"error[MU1006] stdout could not be written: {kind.strerror}\n"
+            "cluster   what was done before stands" + " " * 35 + "exit 1\n"
+            "fix       free some room or redirect to another place"
         )
-        return code or int(Exit.UNEXPECTED)
+        return int(Exit.UNEXPECTED)
     return code
 
 
@@ -114,21 +117,38 @@ def _usage(wrong: Exception) -> UsageError:
     message = formatted() if formatted is not None else str(wrong)
     context = getattr(wrong, "ctx", None)
     command = context.command_path if context is not None else "meshup"
+    listed = getattr(getattr(context, "command", None), "list_commands", None)
+    if listed is not None and type(wrong).__name__ == "NoArgsIsHelpError":
+        message = f"{command} needs one of: {', '.join(listed(context))}"
     return UsageError(printable(message.rstrip(".")), code="MU1001", fix=f"{command} --help", cluster="not contacted")
 
 
-def _system(failed: OSError) -> MeshupError:
+def not_written(failed: OSError, code: int) -> int:
+    """Say that a report of a run was lost; how the run ended was said before and keeps its code, only 0 becomes 1."""
+    from meshup.views.problem import error
+
+    _write_err(error(_system(failed, wrote=True)))
+    return code or int(Exit.UNEXPECTED)
+
+
+def _system(failed: OSError, *, wrote: bool) -> MeshupError:
+    """Make the error of a file or stream that could not be used. wrote: the command may have changed the cluster."""
     where = f" {printable(str(failed.filename))}" if failed.filename else ""
     why = failed.strerror or str(failed)
+    cluster = "what was done before stands; meshup status shows it" if wrote else ""
     if failed.errno in (errno.ENOSPC, errno.EDQUOT):
         return UsageError(
-            f"the disk is full:{where or ' a file'} could not be written",
+            f"the disk is full:{where or ' the answer'} could not be written",
             code="MU1006",
             why=why,
             fix="free some room, then run the same command again",
+            cluster=cluster,
         )
     return UsageError(
-        f"the file{where} could not be used: {why}", code="MU1005", fix="correct the path or its permissions"
+        f"the file{where} could not be used: {why}",
+        code="MU1005",
+        fix="correct the path or its permissions",
+        cluster=cluster,
     )
 
 

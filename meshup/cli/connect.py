@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meshup.model.problem import UsageError
+from meshup.model.problem import Refused, UsageError
 
 if TYPE_CHECKING:
     from meshup.cluster.door import Cluster
@@ -79,6 +79,7 @@ def session(
     from meshup.engine.session import Session, Silence, never
     from meshup.journal.holder import on_behalf_of, this_process
 
+    folder = _journal(journal)
     if interrupt is not None:
         cluster.stop_when(interrupt)
     if watcher is not None:
@@ -96,10 +97,30 @@ def session(
         watcher=watcher or Silence(),
         interrupted=interrupt or never,
         wait_s=wait_s,
-        journal_folder=Path(journal) if journal else None,
+        journal_folder=folder,
         on_behalf_of=on_behalf_of(os.environ),
         hearing=None if cluster.is_simulator() else Hearing(cluster.once()),
     )
+
+
+def _journal(path: str) -> Path | None:
+    """Make the folder of --journal, before the lock is taken for a run that could not be recorded. Raises Refused."""
+    if not path:
+        return None
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        why = "" if os.access(folder, os.W_OK | os.X_OK) else "it may not be written to"
+    except OSError as failed:
+        why = failed.strerror or str(failed)
+    if why:
+        raise Refused(
+            f"the journal folder {path} can't be written: {why}",
+            code="MU2313",
+            fix="correct --journal, then run the same command again",
+            cluster="nothing was changed",
+        )
+    return folder
 
 
 def _retried(again: Again, cluster: Cluster) -> Retried:

@@ -62,6 +62,11 @@ def run() -> None:
         from meshup.cli.boundary import stdout_gone
 
         code = stdout_gone(code)
+    try:
+        sys.stderr.flush()
+    except OSError:
+        # What could not be told is dropped; kept, it would end the process with 120 instead of the command's code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     # Background beats are daemons, and everything that had to be stored is stored.
     os._exit(code) if code == 130 else sys.exit(code)
 
@@ -105,5 +110,8 @@ def _dispatch(name: str, rest: list[str], prog: str) -> int:
             add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
         )
         app.command(help=module.command.__doc__)(module.command)
-    result = typer.main.get_command(app).main(rest, prog_name=f"{prog} {name}", standalone_mode=False)
+    command = typer.main.get_command(app)
+    # Not command.main(): it would end the process with 1, silently, when what reads stdout goes away.
+    with command.make_context(f"{prog} {name}", rest) as context:
+        result = command.invoke(context)
     return result if isinstance(result, int) else 0

@@ -50,6 +50,7 @@ def command(
     from meshup.engine.planfile import text_of
     from meshup.engine.planning import make_plan
     from meshup.views import plan as view
+    from meshup.views.owner import for_service
 
     one_of(output, ("text", "json", "md"), flag="-o")
     further = reports.asked(report, ("json", "md"))
@@ -69,11 +70,9 @@ def command(
     elif output == "md":
         look.out(view.markdown(made))
     elif service:
-        look.out(view.for_service(made, _id(made, service, namespace), width=look.width))
+        look.out(for_service(made, _id(made, service, namespace), width=look.width))
     else:
         look.out(view.text(made, width=look.width, saved=out, details=details))
-        if details:
-            look.out(view.gate_list(made, width=look.width))
     if verbose:
         counted = cluster.counters
         look.err(

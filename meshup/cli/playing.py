@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from meshup.journal.home import HOME
 from meshup.model.objects import TEMPLATE_PATH, Object, dig, ref_of, template
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ COPIED = (
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ("policy/v1", "PodDisruptionBudget"),
     ("networking.k8s.io/v1", "Ingress"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
 )
 
 
@@ -96,7 +101,11 @@ def copied(cluster: Cluster, driver: Driver, programs: Any, book: Runbook | None
     home = book.mesh.namespace if book is not None else "istio-system"
     for kind in [*COPIED, *_of_mesh(served, {*groups_of(driver), "gateway.networking.k8s.io"})]:
         if kind in served:
-            found += [each for each in cluster.list(*kind) if kind != INJECTORS or _served_from(each, home)]
+            found += [
+                each
+                for each in cluster.list(*kind, owners=True)
+                if (kind != INJECTORS or _served_from(each, home)) and not _is_record(each)
+            ]
     nodes = max(1, sum(1 for _ in cluster.list("v1", "Node")))
     return from_objects(
         [*definitions, *found], nodes=nodes, programs=programs, calls=calls(book, found) if book is not None else ()
@@ -117,6 +126,11 @@ def _served_from(webhooks: Object, namespace: str) -> bool:
     """Tell whether a webhook configuration is the mesh's: others can't be asked in memory, and would refuse all pods."""
     found = [dig(each, "clientConfig", "service", "namespace") for each in webhooks.get("webhooks") or ()]
     return namespace in found
+
+
+def _is_record(each: Object) -> bool:
+    """Tell whether an object is of meshup's own namespace: the runs of the real cluster are not those of its copy."""
+    return HOME in (dig(each, "metadata", "namespace"), dig(each, "metadata", "name"))
 
 
 def calls(book: Runbook, objects: Iterable[Object]) -> tuple[tuple[str, str, int], ...]:

@@ -98,5 +98,5 @@ def command(
         document = view.rehearsal_document(found, scenario=scenario, assumed=assumed)
         look.out(json.dumps(document, indent=2 if output == "json" else None))
     else:
-        look.out(view.rehearsal(found, scenario=scenario, width=look.width, assumed=assumed))
+        look.out(view.rehearsal(found, scenario=scenario, width=look.width, assumed=assumed, runbook=filename))
     return found.exit

@@ -11,7 +11,7 @@ from meshup.model.problem import UsageError
 
 
 def asked(reports: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Read FORMAT=FILE pairs; `github` needs no file. Raises UsageError (MU1008) for a format that is not known."""
+    """Read FORMAT=FILE pairs; `github` needs no file. Raises UsageError: MU1008 for a format that is not known, MU1005."""
     found = []
     for each in reports:
         name, _, path = each.partition("=")
@@ -23,8 +23,23 @@ def asked(reports: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, str]
                 fix="correct --report",
                 cluster="not contacted",
             )
-        found.append((name, path or os.environ.get("GITHUB_STEP_SUMMARY", "")))
+        found.append((name, _usable(path or os.environ.get("GITHUB_STEP_SUMMARY", ""))))
     return tuple(found)
+
+
+def _usable(path: str) -> str:
+    """Give a path whose folder takes a file, so that a report is not found lost after the run. Raises UsageError."""
+    folder = os.path.dirname(path) or "."
+    if path and (not os.access(folder, os.W_OK | os.X_OK) or os.path.isdir(path)):
+        why = "it is a folder" if os.path.isdir(path) else f"{folder} is not there, or may not be written to"
+        raise UsageError(
+            f"the report {path} could not be written",
+            code="MU1005",
+            why=why,
+            fix="correct --report",
+            cluster="not contacted",
+        )
+    return path
 
 
 def write(reports: Sequence[tuple[str, str]], makers: Mapping[str, Callable[[], str]]) -> None:

@@ -51,6 +51,8 @@ def command(
 
     Example: meshup rollback cart --to 1.29.4 --reason "timeouts to ledger" --until 7d
     """
+    import json
+
     from meshup.cli import ending, reports
     from meshup.cli.asking import confirm
     from meshup.cli.books import book
@@ -106,12 +108,16 @@ def command(
             to=to,
             reason=reason,
             lasts_s=lasts,
+            context=cluster.context,
         )
     if as_commands:
         look.out("\n".join(as_kubectl(each.change) for each in made.changes()))
         return 0
+    if dry_run and output != "text":
+        look.out(json.dumps(view.document(made), ensure_ascii=False, indent=2 if output == "json" else None))
+        return 0
     if dry_run:
-        look.out(view.text(made, width=look.width, details=True))
+        look.out(view.text(made, width=look.width, details=True, go_on=("the same command without --dry-run",)))
         return 0
     if made.changed:
         confirm(look, yes=yes or bool(service), question=f"take back {amount_of(made)} as {around.identity.user}?")
@@ -149,7 +155,15 @@ def checked_reason(reason: str, look: Screen) -> str:
 
 
 def _service_plan(
-    around: Session, loaded: Runbook | None, look: Screen, *, service: str, to: str, reason: str, lasts_s: float
+    around: Session,
+    loaded: Runbook | None,
+    look: Screen,
+    *,
+    service: str,
+    to: str,
+    reason: str,
+    lasts_s: float,
+    context: str,
 ) -> Plan:
     from datetime import timedelta
 
@@ -168,4 +182,6 @@ def _service_plan(
                 fix=f"meshup rollback {service} --to RELEASE",
                 cluster="nothing was changed",
             )
-    return service_plan(around, service, to=to, reason=reason, until=timedelta(seconds=lasts_s), book=loaded)
+    return service_plan(
+        around, service, to=to, reason=reason, until=timedelta(seconds=lasts_s), book=loaded, context=context
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -27,8 +28,9 @@ class Screen:
         _put(sys.stdout, self._dressed(text))
 
     def err(self, text: str) -> None:
-        """Write the story to stderr."""
-        _put(sys.stderr, self._dressed(text))
+        """Write the story to stderr. Never raises: a story that nobody can read is no reason to stop a run."""
+        with contextlib.suppress(OSError):
+            _put(sys.stderr, self._dressed(text))
 
     def ask(self, question: str) -> bool:
         """Ask a yes-or-no question on the terminal; no is the default."""

@@ -28,6 +28,7 @@ def command(
     from meshup.cli.screen import screen
     from meshup.cli.services import service_id
     from meshup.views import plan as view
+    from meshup.views.owner import for_service
 
     one_of(output, ("text", "json", "md"), flag="-o")
     look = screen(color=color, plain=plain)
@@ -37,8 +38,7 @@ def command(
     elif output == "md":
         look.out(view.markdown(plan))
     elif service:
-        look.out(view.for_service(plan, service_id(plan.book, service, namespace), width=look.width))
+        look.out(for_service(plan, service_id(plan.book, service, namespace), width=look.width))
     else:
         look.out(view.text(plan, width=look.width, saved=file, details=True))
-        look.out(view.gate_list(plan, width=look.width))
     return 0

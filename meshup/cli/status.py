@@ -42,11 +42,9 @@ def command(
     limit = seconds(timeout, flag="--timeout")
     look = screen(color=color, plain=plain)
     loaded = book(filename) if Path(filename).exists() else None
-    around = session(
-        door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group))),
-        interrupt=Interrupt().listen(),
-    )
-    found = status(around, book=loaded)
+    cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group)))
+    around = session(cluster, interrupt=Interrupt().listen())
+    found = status(around, book=loaded, context=cluster.context)
     shown = ""
     looking = Looking(around, limit_s=limit)
     while True:
@@ -67,7 +65,7 @@ def command(
             raise DeadlinePassed(
                 "the run is still under way", code="MU3102", fix="meshup status --wait", cluster="only read"
             )
-        found = status(around, book=loaded)
+        found = status(around, book=loaded, context=cluster.context)
     if wait:
         look.out(text)
         return found.run.exit if found.run is not None else 0

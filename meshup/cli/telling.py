@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from dataclasses import dataclass, field
@@ -42,26 +43,37 @@ class Lines:
         text = line(event, chatty=self.chatty)
         if text:
             if self._live:
-                sys.stderr.write("\r\x1b[K")
+                self._put("\r\x1b[K")
                 self._live = False
             self.screen.err(text)
 
     def _rewrite(self, text: str) -> None:
-        sys.stderr.write("\r\x1b[K" + text[: self.screen.width - 1])
-        sys.stderr.flush()
+        self._put("\r\x1b[K" + text[: self.screen.width - 1])
         self._live = True
+
+    def _put(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 @dataclass(slots=True)
 class Stream:
-    """One JSON object a line on stdout, each with its schema."""
+    """One JSON object a line on stdout, each with its schema; when nobody reads it any more the run goes on untold."""
+
+    _gone: bool = False
 
     def tell(self, event: Event) -> None:
         """Write one event."""
         from meshup.views.run import record
 
-        sys.stdout.write(json.dumps(record(event), ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        if self._gone:
+            return
+        try:
+            sys.stdout.write(json.dumps(record(event), ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        except OSError:
+            self._gone = True
 
 
 def watcher(output: str, screen: Screen, *, chatty: bool) -> Lines | Stream:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from meshup.engine.fold import RunState
 from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
+from meshup.engine.place import go_on, places
+from meshup.journal.pin import from_body
 from meshup.model.events import Outcome
 from meshup.model.journal import Judgement
+from meshup.model.plan import Plan
 from meshup.model.problem import MeshupError
 
 
@@ -66,3 +70,27 @@ def _last_of_each(log: RunLog) -> tuple[Judgement, ...]:
         found.pop(each.judged.gate, None)
         found[each.judged.gate] = each
     return tuple(found.values())
+
+
+def left_of(plan: Plan, state: RunState) -> tuple[str, ...]:
+    """Give the places of a plan that its run has not done, in order."""
+    return tuple(each.name for each in places(plan) if state.places.get(each.name) != "done")
+
+
+def after(plan: Plan, state: RunState) -> str:
+    """Say what comes after a run that did what it was asked: its other places, or how things stand now."""
+    if plan.kind != "apply":
+        return "meshup pins" if plan.pin else "meshup status; to go on with the rollout: meshup plan"
+    left = left_of(plan, state)
+    return go_on(left) if left else "meshup status"
+
+
+def stays(plan: Plan) -> str:
+    """Say how long a rollback of one service is meant to stay; "" for any other plan."""
+    if plan.pin is None:
+        return ""
+    pin = from_body(plan.pin)
+    return (
+        f"{pin.namespace}/{pin.service} stays on {pin.to_release or 'no mesh'} until {pin.until:%d %b %Y}, then is listed "
+        "as overdue; nothing moves it silently"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from meshup.engine.drift import moved, stale
-from meshup.engine.ending import ended, of_error, result
+from meshup.engine.ending import after, ended, left_of, of_error, result, stays
 from meshup.engine.fold import RunState
 from meshup.engine.history import newest_run
 from meshup.engine.holding import Run
@@ -38,8 +38,10 @@ def apply(session: Session, plan: Plan, *, through: str = "") -> Outcome:
     if not plan.changed:
         write_pin(session, plan)
         settle_pin(session, plan, run="")
-        kept = "only the MeshPin was written; the service is where it should be" if plan.pin else "nothing was written"
-        return Outcome(exit=0, run="", plan=plan.id, kind=plan.kind, kept=kept)
+        kept = "nothing was written: it is as the runbook says" if plan.kind == "apply" else "nothing was written"
+        if plan.pin:
+            kept = "only the MeshPin was written; the service is where it should be"
+        return Outcome(exit=0, run="", plan=plan.id, kind=plan.kind, kept=kept, next=("meshup status",))
     before = newest_run(session)
     state = before[0] if before is not None else None
     if state is not None and state.plan == plan.digest and not _restarts(state):
@@ -95,12 +97,17 @@ def _done_already(session: Session, plan: Plan, state: RunState, wanted: Sequenc
     )
     if found:
         raise stale(found, planned=len(plan.basis), taken_at=plan.taken_at, changed=True)
+    far = f" through {wanted[-1].name}" if wanted and left_of(plan, state) else ""
+    kept = f"nothing was written: run {state.run} performed the plan{far} already"
+    if plan.kind != "apply":
+        kept = f"nothing was written: the newest run, {state.run}, is a {plan.kind} and has ended"
     return Outcome(
         exit=0,
         run=state.run,
         plan=plan.id,
         kind=plan.kind,
-        kept="nothing was written: this plan is already performed",
+        kept=kept,
+        next=(after(plan, state),),
         places=tuple(state.places.items()),
     )
 
@@ -173,7 +180,9 @@ def _perform(run: Run, log: RunLog, wanted: Sequence[Place], *, through: str, ho
                 return ended(run, log, outcome, place.name)
         log.finished(through=through)
         settle_pin(session, plan, run=log.state.run)
-        return result(run, log, Outcome(exit=0, run="", plan="", kind=""))
+        return result(
+            run, log, Outcome(exit=0, run="", plan="", kind="", kept=stays(plan), next=(after(plan, log.state),))
+        )
     except MeshupError as stopped:
         return ended(run, log, of_error(stopped), _current(log, wanted))
     finally:

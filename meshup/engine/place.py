@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from meshup.model.plan import Plan, PlannedChange, PlannedStage, PlannedWave
@@ -44,3 +45,9 @@ def places(plan: Plan, *, through: str = "") -> tuple[Place, ...]:
             cluster="not contacted",
         )
     return tuple(found[: last + 1])
+
+
+def go_on(left: Sequence[str]) -> str:
+    """Say how a run that did all it was asked goes on to its end. left: the places that are not done, in order."""
+    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    return f"meshup apply --resume --through {left[-1].partition('/')[0]}      not begun: {left[0]}{more}"

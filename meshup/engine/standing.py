@@ -8,6 +8,7 @@ from datetime import datetime
 
 from meshup.engine.fold import RunState
 from meshup.engine.history import newest_run
+from meshup.engine.place import go_on
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.running import running
 from meshup.engine.session import Session
@@ -50,6 +51,7 @@ def status(session: Session, *, book: Runbook | None = None, run: str = "", cont
     every = pins(session.cluster)
     now = session.clock.now()
     standing = None if state is None else run_standing(state, plan)
+    holder = _holder(session)
     return Standing(
         at=now,
         cluster_uid=snapshot.cluster_uid,
@@ -60,8 +62,8 @@ def status(session: Session, *, book: Runbook | None = None, run: str = "", cont
         services=_services(meant, running(meant.services, snapshot, driver), every, now),
         pins=tuple(each for each in every if each.phase in ("Requested", "Active")),
         revisions=tuple(sorted(driver.installed(snapshot).items())),
-        holder=_holder(session),
-        next=_next(standing, every, now),
+        holder=holder,
+        next=_next(standing, every, now, alive=bool(holder)),
     )
 
 
@@ -87,7 +89,7 @@ def run_standing(state: RunState, plan: Plan | None) -> RunStanding:
             places.append(
                 PlaceStanding(
                     place=name,
-                    how=state.places.get(name, "running" if begun else ""),
+                    how=state.places.get(name, ("running" if state.word == "running" else "cut off") if begun else ""),
                     changes=len(ids),
                     done=sum(each in state.done for each in ids),
                     services=wave.services,
@@ -112,6 +114,7 @@ def run_standing(state: RunState, plan: Plan | None) -> RunStanding:
         why=stopped.why if stopped is not None else "",
         next=stopped.next if stopped is not None else "",
         judgements=tuple({each.judged.gate: each for each in state.judgements}.values()),
+        through=state.through,
     )
 
 
@@ -144,14 +147,18 @@ def _holder(session: Session) -> str:
     return holder.name if holder is not None else str(dig(lease, "spec", "holderIdentity"))
 
 
-def _next(run: RunStanding | None, every: Sequence[Pin], now: datetime) -> str:
+def _next(run: RunStanding | None, every: Sequence[Pin], now: datetime, *, alive: bool) -> str:
     if run is not None and run.word == "stopped":
         return run.next or "meshup apply --resume"
     if run is not None and run.open:
         return "meshup apply --resume"
     if any(is_overdue(each, now) for each in every):
         return "meshup report"
-    return "meshup plan" if run is None or run.word == "finished" else "meshup status --watch"
+    if run is None or (run.word == "finished" and run.kind != "apply"):
+        return "meshup plan"
+    if run.word != "finished":
+        return "meshup status --watch" if alive else "meshup apply --resume"
+    return go_on(run.left) if run.left else "nothing: the run is through; after a change of the runbook: meshup plan"
 
 
 def report(session: Session, *, release: str = "", book: Runbook | None = None, context: str = "") -> Report:

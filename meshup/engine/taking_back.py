@@ -63,6 +63,12 @@ def _plan_back(session: Session, run: str, *, stage: str, context: str) -> Plan:
         numbered = tuple(replace(each, id=f"{name}/{number}") for number, each in enumerate(changes, 1))
         wave = PlannedWave(name="", changes=numbered, gates=gates, services=services)
         stages.append(PlannedStage(name=name, waves=(wave,), on_fail="hold"))
+    bare = [each.name for each in chosen if stage in (each.name, each.stage.name) and not each.changes()]
+    if bare:
+        notes.append(
+            f"run {state.run} changed nothing in {', '.join(bare)}: it was right already; what an earlier run did there "
+            "goes back with: meshup rollback --run ID"
+        )
     kind = "rollback-stage" if stage else "rollback-run"
     return assembled(
         plan.book,
@@ -133,7 +139,7 @@ def _planned(each: PlannedChange, change: Change) -> PlannedChange:
         change=change,
         inverse=None,
         known="not checked",
-        summary=f"back: {each.summary}",
+        summary=f"take back: {each.summary}",
         one_way="",
         fields=tuple(sorted(wanted_values(change))),
     )

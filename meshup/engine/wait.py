@@ -10,6 +10,7 @@ from meshup.cluster.errors import ApiError
 from meshup.engine.session import Session
 from meshup.gates.gate import Blind, Eyes, Gate, Terms
 from meshup.model.clock import Clock
+from meshup.model.duration import span
 from meshup.model.events import Waits
 from meshup.model.objects import Object, Ref
 from meshup.model.plan import PlannedGate
@@ -17,6 +18,7 @@ from meshup.model.problem import DeadlinePassed, MeshupError, Unreachable, Waiti
 from meshup.model.rollout import rollout
 from meshup.model.verdict import Answer, Judged, Patience, Reading, Verdict
 
+AGAIN = "meshup apply --resume"
 SLICE_S = 5.0
 LOOK_S = 5.0
 HEARTBEAT_S = 30.0
@@ -169,7 +171,7 @@ def wait_for(
             return _judged(planned, verdict, readings, waited)
         over = waited + 1e-6 >= patience.limit_s
         if planned.kind in ASKS_PEOPLE and verdict.answer is Answer.UNKNOWN and (over or not session.wait_s):
-            raise _left(planned, verdict, waited)
+            raise _left(planned, verdict, waited, place=eyes.place)
         if over:
             return _judged(planned, _at_the_limit(verdict, passes, patience), readings, waited)
         text = verdict.because if not passes else f"{verdict.because} ({passes} of {patience.in_a_row} in a row)"
@@ -188,7 +190,7 @@ def wait_for(
             said, said_at = text, waited
         step = min(patience.every_s, max(patience.limit_s - waited, 0.1))
         if pause.caller_left() < step:
-            raise _left(planned, verdict, waited)
+            raise _left(planned, verdict, waited, place=eyes.place)
         pause.sleep(step)
 
 
@@ -213,20 +215,21 @@ def _judged(planned: PlannedGate, verdict: Verdict, readings: Sequence[Reading],
     )
 
 
-def _left(planned: PlannedGate, verdict: Verdict, waited: float) -> MeshupError:
-    text = f"{planned.id} is still being waited for: {verdict.because}"
-    why = f"waited {waited:.0f} s of {planned.patience.limit_s:.0f} s, and no longer"
-    if planned.kind in MAY_BE_LEFT:
+def _left(planned: PlannedGate, verdict: Verdict, waited: float, *, place: str) -> MeshupError:
+    text = f"{planned.kind}: {verdict.because}"
+    limit = span(planned.patience.limit_s)
+    if planned.kind in ASKS_PEOPLE:
         return Waiting(
             text,
             code="MU3101",
-            why=why,
-            fix="meshup apply --resume",
+            why=f"waited {span(waited)} of {limit}" if waited >= 1 else f"it may take {limit}; --timeout waits for it",
+            fix=f"a second person: meshup approve {place}      then: {AGAIN}",
             cluster="the wave holds in place; the lock is free",
         )
-    return DeadlinePassed(
-        text, code="MU3102", why=why, fix="meshup apply --resume", cluster="the wave holds in place; the lock is free"
-    )
+    why = f"waited {span(waited)} of {limit}, and --timeout is over"
+    if planned.kind in MAY_BE_LEFT:
+        return Waiting(text, code="MU3101", why=why, fix=AGAIN, cluster="the wave holds in place; the lock is free")
+    return DeadlinePassed(text, code="MU3102", why=why, fix=AGAIN, cluster="the wave holds in place; the lock is free")
 
 
 class Looking:

@@ -217,7 +217,7 @@ class WaveRun:
         inverse = planned.inverse
         if isinstance(inverse, Delete) and not inverse.uid:
             inverse = replace(inverse, uid=self._writing.made(planned.change.on))
-        summary = f"back: {planned.summary}"
+        summary = f"take back: {planned.summary}"
         return replace(
             planned, id=f"undo:{planned.id}", change=inverse or planned.change, inverse=planned.change, summary=summary
         )

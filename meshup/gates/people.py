@@ -93,5 +93,5 @@ class Approval:
                 ended = f"the approval of {each.get('user')} ended {each['until']}"
                 continue
             return Verdict(answer=Answer.PASS, because=f"approved by {each.get('user')}")
-        who = f" from {', '.join(allowed)}" if allowed else ""
-        return Verdict(answer=Answer.UNKNOWN, because=ended or f"waits for an approval{who}: meshup approve {place}")
+        who = f"; {' or '.join(allowed)} may" if allowed else ""
+        return Verdict(answer=Answer.UNKNOWN, because=ended or f"nobody has approved {place} yet{who}")

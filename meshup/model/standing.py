@@ -13,7 +13,7 @@ from meshup.model.plan import Plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceStanding:
-    """One planned wave or stage. how: done, undone, undoing, held, running, or "" = not begun. done, changes: counts."""
+    """One planned wave or stage. how: done, undone, undoing, held, running, cut off, or "" = not begun. done, changes: counts."""
 
     place: str
     how: str
@@ -27,7 +27,10 @@ class PlaceStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStanding:
-    """The newest run. word: running, stopped, finished. open: intents without an end, "CHANGE  OBJECT"."""
+    """The newest run. word: running, stopped, finished. open: intents without an end, "CHANGE  OBJECT".
+
+    through: the last place it was asked to perform, "" = all.
+    """
 
     run: str
     plan: str
@@ -41,6 +44,12 @@ class RunStanding:
     why: str = ""
     next: str = ""
     judgements: tuple[Judgement, ...] = ()
+    through: str = ""
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The places that are not done, in order."""
+        return tuple(each.place for each in self.places if each.how != "done")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meshup.model.shipped import shipped
@@ -108,13 +108,21 @@ class Builder:
             },
         )
 
-    def raw(self, body: Obj) -> None:
-        """Make an object as a person would. Raises ValueError for a kind that is not served, Refusal."""
+    def raw(self, body: Obj, *, owners: Sequence[Obj] = ()) -> None:
+        """Make an object as a person would. Raises ValueError for a kind that is not served, Refusal.
+
+        owners: its managedFields where it was copied from, without those of its status; none = a person's.
+        """
         group, _, version = str(body["apiVersion"]).rpartition("/")
         kind = self._server.registry.of(group, version, str(body["kind"]))
         if kind is None:
             raise ValueError(f"a scenario's object is of an unknown kind: {body['kind']} {body['apiVersion']}")
         self._create(kind, body)
+        kept = [each for each in owners if not each.get("subresource")]
+        meta = body["metadata"]
+        made = self._server.store.get(kind.key, str(meta.get("namespace") or ""), str(meta["name"]))
+        if kept and made is not None:
+            self._server.store.put(kind.key, {**made, "metadata": {**made["metadata"], "managedFields": kept}})
 
     def _create(self, kind: Any, body: Obj, manager: str = "kubectl-client-side-apply") -> None:
         """Create as a person would, so that defaults and field owners are those of a real cluster."""

@@ -107,7 +107,7 @@ def from_objects(
             spec = {key: value for key, value in body["spec"].items() if key not in ("clusterIP", "clusterIPs")}
             body["spec"] = spec if body["spec"].get("clusterIP") != "None" else {**spec, "clusterIP": "None"}
         try:
-            builder.raw({**body, "metadata": meta})
+            builder.raw({**body, "metadata": meta}, owners=each["metadata"].get("managedFields") or ())
         except (Refusal, ValueError):
             continue
         if each.get("kind") == "CustomResourceDefinition":

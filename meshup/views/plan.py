@@ -11,7 +11,7 @@ from meshup.model.change import Create, Delete, Handoff, Label, Restart
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
 from meshup.model.wire import dump
 from meshup.views.spans import span
-from meshup.views.table import amount, columns
+from meshup.views.table import amount, columns, folded
 
 RISK_WORDS = {"none": "none", "low": "low", "medium": "med", "high": "HIGH"}
 RISK_ORDER = ("none", "low", "medium", "high")
@@ -48,17 +48,17 @@ def totals(plan: Plan) -> Counter[str]:
     return found
 
 
-def _all(wave: PlannedWave) -> tuple[PlannedChange, ...]:
+def all_changes(wave: PlannedWave) -> tuple[PlannedChange, ...]:
+    """Give what a wave writes, in order."""
     return (*wave.opening, *wave.changes, *wave.closing)
 
 
 def _changes_cell(wave: PlannedWave) -> str:
-    count = Counter(kind_of(each) for each in _all(wave))
+    count = Counter(kind_of(each) for each in all_changes(wave))
     parts = []
     moving = sum(restarts(each) for each in wave.changes)
-    if wave.services and (moving or wave.waiting or not _all(wave)):
-        waiting = f" ({len(wave.waiting)} waiting for opt-in)" if wave.waiting else ""
-        parts.append(amount(len(wave.services), "service") + waiting)
+    if wave.services and (moving or not all_changes(wave)):
+        parts.append(amount(len(wave.services), "service") + ("" if moving else ", right already"))
     if moving:
         parts.append(amount(moving, "restart"))
     words = {"add": "new", "change": "edit", "delete": "delete", "handoff": "handoff"}
@@ -67,6 +67,8 @@ def _changes_cell(wave: PlannedWave) -> str:
         for kind, number in sorted(count.items())
         if not (wave.services and moving and kind == "change")
     ]
+    if wave.waiting:
+        parts.append(f"{len(wave.waiting)} not opted in")
     return ", ".join(parts) or ("nothing to change" if not wave.before and not wave.gates else "checks only")
 
 
@@ -75,23 +77,23 @@ def gate_cell(gate: PlannedGate) -> str:
     if gate.waived:
         return f"{gate.kind} (waived: {gate.waived})"
     bounds = ", ".join(
-        f"{key} {value}" for key, value in gate.params.items() if value not in ("", None, ()) and key != "query"
+        f"{key} {value}" for key, value in gate.params.items() if value not in ("", None, (), []) and key != "query"
     )
     return f"{gate.kind}{' ' + bounds if bounds else ''} within {span(gate.patience.limit_s)}"
 
 
 def _way_back(wave: PlannedWave) -> str:
-    doors = [each.one_way for each in _all(wave) if each.one_way]
+    doors = [each.one_way for each in all_changes(wave) if each.one_way]
     if doors:
         return "ONE-WAY " + ", ".join(dict.fromkeys(doors))
-    if not _all(wave):
+    if not any(each.inverse for each in all_changes(wave)):
         return "-"
     again = sum(restarts(each) for each in wave.changes)
     return f"yes, {amount(again, 'restart')}" if again else "yes, no restart"
 
 
 def _risk(wave: PlannedWave) -> str:
-    worst = max((RISK_ORDER.index(each.risk) for each in _all(wave)), default=0)
+    worst = max((RISK_ORDER.index(each.risk) for each in all_changes(wave)), default=0)
     return RISK_WORDS[RISK_ORDER[worst]]
 
 
@@ -105,7 +107,8 @@ def _rows(plan: Plan) -> Iterator[Row]:
             name = f"   {wave.name}" if wave.name else f"{number} {stage.name}"
             held = [*wave.before, *wave.gates]
             waits = "; ".join(gate.kind for gate in held) or "-"
-            later = {each.known.removeprefix("after:") for each in _all(wave) if each.known.startswith("after:")}
+            later = {each.known.removeprefix("after:") for each in all_changes(wave) if each.known.startswith("after:")}
+            later -= {stage.name}
             if later:
                 waits += f"; known after stage {', '.join(sorted(later))}"
             yield name, _changes_cell(wave), waits, _risk(wave), _way_back(wave)
@@ -124,6 +127,15 @@ def _folded(rows: Iterable[Row]) -> list[Row]:
     return found
 
 
+def _shorter(rows: Iterable[Row]) -> Iterator[Row]:
+    """Say "same" where a wave waits for what the one above it waits for."""
+    above = ""
+    for name, changes, waits, risk, back in rows:
+        alike = name.startswith("   ") and waits == above and len(waits) > len("same")
+        yield name, changes, "same" if alike else waits, risk, back
+        above = waits
+
+
 def _unjudged(plan: Plan) -> list[str]:
     """Name the services that can't be judged, one line a reason."""
     reasons: dict[str, list[str]] = {}
@@ -137,23 +149,22 @@ def _unjudged(plan: Plan) -> list[str]:
     return lines
 
 
-def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False) -> str:
-    """Show a plan. saved: the file it was written to, "" = none. details: every change on a line of its own."""
+def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False, go_on: tuple[str, ...] = ()) -> str:
+    """Show a plan, the next command last.
+
+    saved: the file it was written to, "" = none. details: every change and gate on a line of its own. go_on: the
+    commands that perform it, where that is not `meshup apply`.
+    """
+    release = f"{plan.driver} {plan.release}, revision {plan.revision}" if plan.release else f"out of {plan.driver}"
+    mesh = "" if plan.takes_back else f"; {release}"
     lines = [
         f"plan      {plan.id}  {plan.kind} of {plan.runbook} on {plan.context or 'the cluster'} "
-        f"(id {plan.cluster_uid[:8]}...) as {plan.user}; {plan.driver} {plan.release}, revision {plan.revision}"
+        f"(id {plan.cluster_uid[:8]}...) as {plan.user}{mesh}"
     ]
-    lines.append(
-        columns(_folded(_rows(plan)), header=("stage", "changes", "waits for", "risk", "way back"), width=width)
-    )
+    rows = list(_shorter(_folded(_rows(plan))))
+    lines.append(columns(rows, header=("stage", "changes", "waits for", "risk", "way back"), width=width))
     lines += _blocked(plan)
-    count = totals(plan)
-    handed = f", {count['handoff']} handed off" if count["handoff"] else ""
-    cost = _cost(plan)
-    lines.append(
-        f"total     {count['add']} add, {count['change']} change, {count['delete']} delete{handed}; "
-        f"{amount(count['restart'], 'restart')}{'    ' + cost if cost else ''}"
-    )
+    lines.append(_total(plan))
     if plan.one_way:
         open_doors = [door for door in plan.one_way if door not in plan.accepted_one_way]
         lines.append(
@@ -162,12 +173,28 @@ def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False
         )
     lines += _unjudged(plan)
     lines += [f"note      {note}" for note in (*plan.notes, *(each for stage in plan.stages for each in stage.notes))]
+    lines = [each if "\n" in each else folded(each, width=width) for each in lines]
     if details:
-        lines += ["", change_list(plan, width=width)]
+        lists = (change_list(plan, width=width), gate_list(plan, width=width))
+        lines += [line for each in lists if each for line in ("", each)] + [""]
     if saved:
-        lines.append(f"saved     {saved} (plan {plan.id}; refused if one of its {len(plan.basis)} objects moves)")
-    lines.append(_next(plan, saved))
+        moves = f"; refused if one of its {len(plan.basis)} objects moves" if plan.changed else ""
+        lines.append(f"saved     {saved} (plan {plan.id}{moves})")
+    lines += [f"{'Next' if number == 0 else '':<9} {each}" for number, each in enumerate(_next(plan, saved, go_on))]
     return "\n".join(lines)
+
+
+def _total(plan: Plan) -> str:
+    count = totals(plan)
+    added = {each.change.on for each in plan.changes() if kind_of(each) == "add"}
+    own = sum(kind_of(each) == "delete" and each.change.on in added for each in plan.changes())
+    deletes = f"{count['delete']} delete" + (f" ({own} of them helpers it added itself)" if own else "")
+    handed = f", {count['handoff']} handed off" if count["handoff"] else ""
+    cost = _cost(plan)
+    return (
+        f"total     {count['add']} add, {count['change']} change, {deletes}{handed}; "
+        f"{amount(count['restart'], 'restart')}{'    ' + cost if cost else ''}"
+    )
 
 
 def _blocked(plan: Plan) -> list[str]:
@@ -188,32 +215,34 @@ def _cost(plan: Plan) -> str:
     return "cost " + ", ".join(parts) if parts else ""
 
 
-def _next(plan: Plan, saved: str) -> str:
-    if not plan.changed:
-        return "Next      nothing to do: the cluster is as the runbook says"
+def _next(plan: Plan, saved: str, go_on: tuple[str, ...]) -> tuple[str, ...]:
     if plan.blocked:
-        return "Next      mend what is blocked, then: meshup plan"
-    return (
-        f"Next      meshup apply {saved}" if saved else "Next      meshup plan --out release.plan.json, or meshup apply"
-    )
+        return ("mend what is blocked, then: meshup plan",)
+    if not plan.changed:
+        return (
+            "nothing to do: the cluster is as the runbook says" if plan.kind == "apply" else "nothing to take back",
+        )
+    if go_on:
+        return go_on
+    return (f"meshup apply {saved}" if saved else "meshup plan --out release.plan.json, or meshup apply",)
 
 
 def change_list(plan: Plan, *, width: int = 160) -> str:
-    """List every change with what the server knows of it."""
+    """List every change with what the server knows of it; "" when there is none."""
     rows = [
         (each.id, each.summary, each.known, RISK_WORDS[each.risk], each.one_way or ("yes" if each.inverse else "-"))
         for each in plan.changes()
     ]
-    return columns(rows, header=("change", "what", "known", "risk", "way back"), width=width)
+    return columns(rows, header=("change", "what", "known", "risk", "way back"), width=width) if rows else ""
 
 
 def gate_list(plan: Plan, *, width: int = 160) -> str:
-    """List every gate with its bounds and patience."""
+    """List every gate with its bounds and patience; "" when there is none."""
     rows = []
     for stage in plan.stages:
         for wave in stage.waves:
             rows += [(gate.id, gate.title, gate_cell(gate)) for gate in (*wave.before, *wave.gates)]
-    return columns(rows, header=("gate", "holds when", "patience"), width=width)
+    return columns(rows, header=("gate", "holds when", "patience"), width=width) if rows else ""
 
 
 def document(plan: Plan) -> dict[str, Any]:
@@ -310,11 +339,13 @@ def _gate_document(gate: PlannedGate, when: str) -> dict[str, Any]:
 def markdown(plan: Plan) -> str:
     """Show a plan for a pull request: tables, folded details, cut below 60 KB with a note of what was cut."""
     rows = ["| stage | changes | waits for | risk | way back |", "|---|---|---|---|---|"]
-    rows += ["| " + " | ".join(cell.strip().replace("|", "\\|") for cell in row) + " |" for row in _rows(plan)]
-    count = totals(plan)
+    rows += [
+        "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in row) + " |" for row in _shorter(_rows(plan))
+    ]
     head = [f"### meshup plan `{plan.id}` of {plan.runbook}", "", *rows, ""]
-    head.append(f"{count['add']} add, {count['change']} change, {count['delete']} delete, {count['restart']} restart")
-    head += [f"- **blocked** {problem.what}" for problem in plan.blocked]
+    head.append(_total(plan).removeprefix("total").strip())
+    head += ["", *(f"- **blocked** {problem.what}; {problem.fix}" for problem in plan.blocked)]
+    head += [f"- **one-way** {door}" for door in plan.one_way] + [f"- {note}" for note in plan.notes]
     body = ["", "<details><summary>every change</summary>", "", "| change | what | known |", "|---|---|---|"]
     size = sum(map(len, head)) + 2_000
     changes = list(plan.changes())
@@ -326,39 +357,3 @@ def markdown(plan: Plan) -> str:
             break
         body.append(row)
     return "\n".join([*head, *body, "", "</details>"])
-
-
-def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
-    """Show an owner what happens to theirs, and nothing else. service: id "namespace/name"."""
-    lines = [f"service   {service} in plan {plan.id} of {plan.runbook}"]
-    rows = []
-    for stage in plan.stages:
-        for wave in stage.waves:
-            place = f"{stage.name}/{wave.name}" if wave.name else stage.name
-            rows += [
-                (
-                    place,
-                    each.summary,
-                    "restart" if restarts(each) else "no restart",
-                    RISK_WORDS[each.risk],
-                    "yes" if each.inverse else each.one_way or "-",
-                )
-                for each in _all(wave)
-                if each.service == service
-            ]
-            rows += [
-                (place, f"waits until {gate.title}", "-", "none", "-")
-                for gate in (*wave.before, *wave.gates)
-                if service in gate.services and service in wave.services
-            ]
-            if service in wave.waiting:
-                rows.append((place, "left out: its owner did not opt in", "-", "none", "-"))
-    if not rows:
-        return "\n".join([*lines, "nothing of this plan touches it"])
-    lines.append(columns(rows, header=("place", "what happens", "pods", "risk", "way back"), width=width))
-    lines += [f"unjudged  {why}" for each, why in plan.unjudged if each == service]
-    lines.append(
-        f"Next      to step back afterwards: meshup rollback {service.partition('/')[2]} -n {service.partition('/')[0]} "
-        "--to none --reason TEXT --until 7d"
-    )
-    return "\n".join(lines)

@@ -22,7 +22,7 @@ from meshup.model.verdict import Answer
 from meshup.model.wire import dump
 from meshup.views.documents import document, name_of
 from meshup.views.spans import clock_time, span
-from meshup.views.table import amount
+from meshup.views.table import amount, folded, with_exit
 
 PLACE_WIDTH = 18
 
@@ -125,35 +125,31 @@ def outcome_document(outcome: Outcome, *, schema: str = "run", **further: Any) -
     )
 
 
-def ending(outcome: Outcome) -> str:
+def ending(outcome: Outcome, *, width: int = 160) -> str:
     """Give the last screen: where it stopped and why, what became of the cluster, the next command last."""
     lines: list[str] = []
     if outcome.record:
-        lines.append(f"record    {outcome.record}")
+        lines.append(folded(f"record    {outcome.record}", width=width))
     if outcome.exit == 0:
         if outcome.planned == 0:
-            head = "done      nothing to do: the cluster is as it should be"
+            head = "done      nothing to do"
         else:
             right = f", {outcome.already_right} already right" if outcome.already_right else ""
             head = f"done      {amount(outcome.written, 'change')} written{right}; {span(outcome.took_s)}"
-        lines.append(_with_exit(head, 0))
+        lines.append(with_exit(head, 0, width=width))
     else:
         code = f" [{outcome.code}]" if outcome.code else ""
         place = f"{outcome.stopped}: " if outcome.stopped else ""
-        lines.append(_with_exit(f"stopped   {place}{outcome.why}{code}", outcome.exit))
-    lines += [f"          {each}" for each in outcome.details]
+        lines.append(with_exit(f"stopped   {place}{outcome.why}{code}", outcome.exit, width=width))
+    lines += [folded(f"          {each}", width=width) for each in outcome.details if each not in outcome.why]
     if outcome.likely:
-        lines.append(f"likely    {outcome.likely} (evidence, not proof)")
+        lines.append(folded(f"likely    {outcome.likely} (evidence, not proof)", width=width))
     if outcome.kept:
-        lines.append(f"cluster   {outcome.kept}")
+        lines.append(folded(f"cluster   {outcome.kept}", width=width))
     lines += [f"          {each}" for each in outcome.commands]
     for number, each in enumerate(outcome.next):
         lines.append(f"{'Next' if number == 0 else '':<9} {each}")
     return "\n".join(lines)
-
-
-def _with_exit(text: str, code: int) -> str:
-    return f"{text:<87} exit {code}" if len(text) < 87 else f"{text}   exit {code}"
 
 
 def worst(outcome: Outcome) -> Judgement | None:

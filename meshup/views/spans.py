@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from meshup.model.duration import span
 
-def span(seconds: float) -> str:
-    """Say a length of time in at most two units: 850 ms, 12s, 4m10s, 3h, 7d."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f}ms"
-    left = round(seconds)
-    parts: list[str] = []
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        if left >= size:
-            parts.append(f"{left // size}{unit}")
-            left %= size
-        elif parts:
-            break
-        if len(parts) == 2:
-            break
-    return "".join(parts) or "0s"
+__all__ = ["clock_time", "day", "moment_text", "span"]
 
 
 def clock_time(moment: datetime) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from meshup.model.ledger import Pin
-from meshup.model.standing import Rehearsal, Report, ReportRow, RunStanding, Standing
+from meshup.model.standing import PlaceStanding, Rehearsal, Report, ReportRow, RunStanding, Standing
 from meshup.model.text import clean
 from meshup.views.documents import document
 from meshup.views.run import ending, outcome_document
 from meshup.views.spans import day, moment_text, span
-from meshup.views.table import amount, columns
+from meshup.views.table import amount, columns, folded
 
 NONE = "none"
 
@@ -27,9 +28,8 @@ def _date(value: datetime | None) -> str:
 
 def status(found: Standing, *, width: int) -> str:
     """Show the run, its places, and who runs what."""
-    lines = [
-        f"cluster   {clean(found.context or 'this cluster')} (id {found.cluster_uid[:8]}..., server {clean(found.server)}) as {clean(found.user)}"
-    ]
+    where = f"{clean(found.context or 'this cluster')} (id {found.cluster_uid[:8]}..., server {clean(found.server)})"
+    lines = [folded(f"cluster   {where} as {clean(found.user)}", width=width)]
     lines += _run(found.run, width=width) if found.run is not None else ["run       none so far"]
     if found.holder:
         lines.append(f"lock      {clean(found.holder)}")
@@ -41,7 +41,7 @@ def status(found: Standing, *, width: int) -> str:
     rows = []
     for each in found.services:
         runs = ", ".join(f"{_release(release)} x{pods}" for release, pods in each.running.releases) or "no pods"
-        mark = "right" if each.is_right else "-"
+        mark = "-" if not each.running.releases else "yes" if each.is_right else "no"
         rows.append(
             (
                 f"{each.running.namespace}/{clean(each.running.service)}",
@@ -54,24 +54,29 @@ def status(found: Standing, *, width: int) -> str:
         )
     if rows:
         lines.append(columns(rows, header=("service", "owner", "runs", "as wanted", "wave", "pinned"), width=width))
-    lines.append(f"Next      {found.next or 'meshup plan'}")
+    lines.append(f"Next      {found.next}")
     return "\n".join(lines)
 
 
 def _run(run: RunStanding, *, width: int) -> list[str]:
+    how = f"{run.word} through {run.through}, as asked" if run.left and run.word == "finished" else run.word
     lines = [
-        f"run       {run.run} {run.word}: plan {run.plan}, {run.kind}, by {clean(run.user)} since {run.started_at}"
+        folded(
+            f"run       {run.run} {how}: {run.kind} of plan {run.plan[7:15]} by {clean(run.user)} since {run.started_at[:19]}Z",
+            width=width,
+        )
     ]
-    rows = [
-        (f"   {each.place}", each.how or "not begun", f"{each.done} of {each.changes}", clean(each.because))
-        for each in run.places
-    ]
+    rows = [(f"   {each.place}", each.how or "not begun", _progress(each), clean(each.because)) for each in run.places]
     if rows:
         lines.append(columns(rows, header=("   place", "how", "changes", "last answer"), width=width))
     lines += [f"open      {clean(each)}: begun, its end is not known" for each in run.open]
     if run.why:
-        lines.append(f"stopped   {clean(run.why)}")
+        lines.append(folded(f"stopped   {clean(run.why)}", width=width))
     return lines
+
+
+def _progress(place: PlaceStanding) -> str:
+    return f"{place.done} of {place.changes}" if place.changes else "-"
 
 
 def status_document(found: Standing) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def status_document(found: Standing) -> dict[str, Any]:
 def pins(found: Sequence[Pin], now: datetime, *, width: int) -> str:
     """List pins, open ones first."""
     if not found:
-        return "pins      none\nNext      meshup rollback SERVICE --to RELEASE --reason TEXT --until 7d makes one"
+        return "pins      none\nNext      nothing; an owner makes one: meshup rollback SERVICE --to RELEASE --reason TEXT --until 7d"
     rows = [
         (
             clean(each.user),
@@ -128,12 +133,19 @@ def pins(found: Sequence[Pin], now: datetime, *, width: int) -> str:
     text = columns(
         rows, header=("user", "service", "from -> to", "since", "until", "phase", "trust", "reason"), width=width
     )
-    return f"{text}\nNext      meshup report"
+    late = next((each for each in found if _is_late(each, now)), None)
+    if late is None:
+        return f"{text}\nNext      meshup report"
+    move = f"meshup rollback {late.service} -n {late.namespace} --to RELEASE --reason TEXT --until 7d"
+    return f"{text}\nNext      {clean(late.user)} moves it on, or says until when it stays: {move}"
 
 
 def _until(pin: Pin, now: datetime) -> str:
-    over = pin.until < now and pin.phase in ("Requested", "Active")
-    return day(pin.until) + (" OVERDUE" if over else "")
+    return day(pin.until) + (" OVERDUE" if _is_late(pin, now) else "")
+
+
+def _is_late(pin: Pin, now: datetime) -> bool:
+    return pin.until < now and pin.phase in ("Requested", "Active")
 
 
 def pin_document(each: Pin, now: datetime) -> dict[str, Any]:
@@ -178,7 +190,7 @@ def report(found: Report, *, width: int) -> str:
                 clean(each.service),
                 f"{_release(each.from_release)} -> {_release(each.to_release)}",
                 _date(each.since),
-                _date(each.until) + (" OVERDUE" if each.overdue else ""),
+                _ends(each),
                 each.trust,
                 clean(each.reason) or "-",
             )
@@ -188,10 +200,16 @@ def report(found: Report, *, width: int) -> str:
             columns(table, header=("user", "service", "from -> to", "since", "until", "trust", "reason"), width=width)
         )
     else:
-        lines.append("nobody rolled back")
+        lines.append("rollbacks none on record")
     lines += [f"odd       {clean(each)}" for each in found.odd] + [f"unread    {clean(each)}" for each in found.unread]
-    lines.append(f"Next      {found.next or 'meshup pins'}")
+    lines.append(f"Next      {found.next or 'nothing is overdue; each record: meshup pins'}")
     return "\n".join(lines)
+
+
+def _ends(each: ReportRow) -> str:
+    if each.phase in ("Closed", "Failed"):
+        return "ended" if each.phase == "Closed" else "failed"
+    return _date(each.until) + (" OVERDUE" if each.overdue else "")
 
 
 def _row(each: ReportRow) -> dict[str, Any]:
@@ -243,21 +261,33 @@ def report_document(found: Report) -> dict[str, Any]:
     )
 
 
-def rehearsal(found: Rehearsal, *, scenario: str, width: int, assumed: str = "") -> str:
-    """Show what playing a runbook in memory showed. assumed: what was not copied but supposed, "" = nothing."""
+def rehearsal(found: Rehearsal, *, scenario: str, width: int, assumed: str = "", runbook: str = "") -> str:
+    """Show what playing a runbook in memory showed.
+
+    assumed: what was not copied but supposed, "" = nothing. runbook: the file, "" = what init proposes there.
+    """
     rows = [(f"   {place}", how) for place, how in found.outcome.places]
     lines = [
-        f"rehearsed {scenario}: plan {found.plan.id}, {span(found.virtual_s)} of virtual time, {amount(found.requests, 'request')}"
+        f"rehearsed {scenario}: plan {found.plan.id}, {span(found.virtual_s)} of virtual time, {amount(found.requests, 'request')}",
+        f"runbook   {runbook or 'what init proposes there; -f FILE plays yours'}",
     ]
     if rows:
         lines.append(columns(rows, header=("   place", "how"), width=width))
     lines += [f"approved  {place}: by the rehearsal itself" for place in found.approved]
     if assumed:
-        lines.append(f"assumed   {assumed}")
+        lines.append(folded(f"assumed   {assumed}", width=width))
     lines.append(f"way back  {_way_back(found)}")
-    lines += [f"          left: {clean(each)}" for each in found.left[:10]]
-    lines.append(ending(found.outcome))
+    lines += [folded(f"          left: {clean(each)}", width=width) for each in found.left[:10]]
+    lines.append(ending(replace(found.outcome, next=_after(found, runbook)), width=width))
     return "\n".join(lines)
+
+
+def _after(found: Rehearsal, runbook: str) -> tuple[str, ...]:
+    """Give what to do after a rehearsal: nothing of it can be resumed."""
+    if found.exit == 0:
+        return (f"meshup plan -f {runbook}" if runbook else "meshup init, then: meshup plan",)
+    again = f"meshup rehearse -f {runbook}" if runbook else "meshup rehearse"
+    return (f"mend the cause, or the runbook; then: {again}", "meshup explain " + found.outcome.code)
 
 
 def _way_back(found: Rehearsal) -> str:

@@ -2,37 +2,79 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Sequence
+
+NARROWEST = 8
+HANG = 10
+"""Screens begin their lines with a word of so many columns; what is folded goes on below the text, not below the word."""
 
 
 def columns(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), width: int = 0, indent: str = "") -> str:
     """Lay rows out in columns two spaces apart; no trailing blanks.
 
-    rows: all of one length, that of `header` when there is one. width: the last column is folded to fit, 0 = never.
-    Gives "" when there is nothing to show.
+    rows: all of one length, that of `header` when there is one. width: the widest columns are folded until a line
+    fits, 0 = never; a word is never broken, so a narrow screen may still be passed. Gives "" when there is nothing.
     """
     table = [list(header), *map(list, rows)] if header else [list(row) for row in rows]
     if not table:
         return ""
     wide = [max(len(row[n]) for row in table) for n in range(len(table[0]))]
-    before_last = len(indent) + sum(size + 2 for size in wide[:-1])
-    room = max(width - before_last, 20) if width else 0
+    if width:
+        wide = _fitted(table, wide, width - len(indent) - 2 * (len(wide) - 1))
     lines: list[str] = []
     for row in table:
-        start = indent + "".join(f"{cell:<{size + 2}}" for cell, size in zip(row[:-1], wide[:-1], strict=True))
-        folded = textwrap.wrap(row[-1], room, break_long_words=False, break_on_hyphens=False) if room else [row[-1]]
-        lines.append((start + (folded[0] if folded else "")).rstrip())
-        lines.extend(" " * before_last + more for more in folded[1:])
+        cells = [_cell(cell, size) for cell, size in zip(row, wide, strict=True)]
+        for parts in itertools.zip_longest(*cells, fillvalue=""):
+            lines.append((indent + "  ".join(f"{p:<{size}}" for p, size in zip(parts, wide, strict=True))).rstrip())
     return "\n".join(lines)
 
 
-def told(rows: Sequence[tuple[str, str]], *, width: int = 0, least: int = 9) -> str:
-    """Lay out "word  sentence" lines, as every screen begins: what was looked at, what changed, what comes next."""
-    size = max((len(word) for word, _ in rows), default=0)
-    return columns(
-        [(f"{word:<{max(size, least)}}".rstrip().ljust(max(size, least)), text) for word, text in rows], width=width
-    )
+def _fitted(table: Sequence[Sequence[str]], wide: Sequence[int], room: int) -> list[int]:
+    """Take from the widest column, the last of equals first, until the columns fit or no word could be narrower."""
+    found = list(wide)
+    least = [max(NARROWEST, *(_longest(row[n]) for row in table)) for n in range(len(found))]
+    while sum(found) > room:
+        open_ones = [n for n, size in enumerate(found) if size > least[n]]
+        if not open_ones:
+            break
+        found[max(open_ones, key=lambda n: (found[n], n))] -= 1
+    return found
+
+
+def _longest(cell: str) -> int:
+    lead = len(cell) - len(cell.lstrip())
+    return lead + max((len(word) for word in cell.split()), default=0)
+
+
+def _cell(cell: str, size: int) -> list[str]:
+    if len(cell) <= size:
+        return [cell]
+    hang = " " * (len(cell) - len(cell.lstrip()))
+    return _wrapped(cell, size, hang)
+
+
+def folded(line: str, *, width: int) -> str:
+    """Fold one "word  sentence" line below its sentence; 0 = never. Commands to be copied are better left whole."""
+    if not width or len(line) <= width:
+        return line
+    return "\n".join(_wrapped(line, width, " " * HANG))
+
+
+def _wrapped(text: str, width: int, hang: str) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False)
+
+
+def with_exit(line: str, code: int, *, width: int) -> str:
+    """Fold a line and put the exit code at its end, in the last column where there is room."""
+    said = f"exit {code}"
+    text = folded(line, width=width)
+    last = text.rpartition("\n")[2]
+    if width and len(last) + 2 + len(said) > width:
+        return f"{text}\n{said:>{width}}"
+    at = min(width or 95, 95) - len(said)
+    return text + " " * max(2, at - len(last)) + said
 
 
 def amount(count: int, one: str, many: str = "") -> str:

@@ -278,7 +278,10 @@ def test_a_stage_is_taken_back_with_what_came_after_it():
     around, plan = begun(world)
     apply(around, plan)
     back = stage_plan(around, "strict")
-    assert [each.summary for each in back.changes()] == ["back: strict for shop/pay", "back: strict for shop/web"]
+    assert [each.summary for each in back.changes()] == [
+        "take back: strict for shop/pay",
+        "take back: strict for shop/web",
+    ]
     assert apply(around, back).exit == 0
     assert world.state()["policy-web"] is None
     assert world.state()["fresh-1"] is not None

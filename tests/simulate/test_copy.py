@@ -10,6 +10,9 @@ from meshup.cli.kinds import drivers
 from meshup.cli.playing import calls, copied, proposed, session_of
 from meshup.cli.simulating import programs
 from meshup.cluster.connect import over
+from meshup.engine.execute import apply
+from meshup.engine.history import newest_run
+from meshup.engine.planning import plan_from, snapshot_for
 from meshup.engine.rehearse import rehearse
 from meshup.meshes.istio.proxy import find
 from meshup.model.objects import ref_of
@@ -19,6 +22,11 @@ from meshup.simulate.scenario import load
 class Quiet:
     def tell(self, event):
         """Hear and forget."""
+
+
+def planned(session, book):
+    driver = session.drivers["istio"]
+    return plan_from(session, book, snapshot_for(session, driver), driver)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +48,18 @@ def test_the_whole_runbook_is_played_on_the_copy_and_nothing_is_written_to_the_c
     assert found.way_back_works
     assert dict(found.outcome.places)["strict/mesh"] == "done"
     assert shop.server.mutations == before
+
+
+def test_a_rollout_that_is_half_done_goes_on_in_the_copy(book):
+    """What meshup made is meshup's in the copy too, nothing is missing there, and its runs stay behind."""
+    real = load("shop", programs=programs())
+    session = session_of(real, Quiet())
+    assert apply(session, planned(session, book), through="mtls").exit == 0
+    copy = session_of(copied(over(real.server, real.clock, in_flight=1), drivers()["istio"], programs(), book), Quiet())
+    here, there = planned(session, book), planned(copy, book)
+    assert there.blocked == ()
+    assert [each.summary for each in there.changes()] == [each.summary for each in here.changes()]
+    assert newest_run(copy) is None
 
 
 def test_who_is_in_the_mesh_already_is_so_in_the_copy(shop, book):

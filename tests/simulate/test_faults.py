@@ -116,6 +116,21 @@ def test_a_forgotten_client_calls_in_plaintext_and_goes_when_it_is_mended(shop):
     assert not list(shop.server.objects.list("pods", "shop", {"app": "forgotten-catalog"}))
 
 
+def test_a_client_that_comes_and_goes_while_nobody_reads_is_counted():
+    """Nothing is asked while the CronJob's pods live; what they called in plaintext is there when somebody does."""
+    shop = load("shop", programs={})
+    shop.world.inject({"fault": "plaintext-client", "on": "shop/cart"})
+    shop.clock.advance(30)
+    shop.world.traffic.count_all()
+    shop.clock.advance(600)
+    shop.world.traffic.count_all()
+    mine = shop.server.objects.list("pods", "shop", {"app": "forgotten-cart"})
+    addresses = {pod["status"]["podIP"] for pod in mine if pod["status"].get("podIP")}
+    carts = list(shop.server.objects.list("pods", "shop", {"app": "cart"}))
+    heard = {address for pod in carts for _, address, mutual, *_ in shop.world.traffic.state(pod).calls if not mutual}
+    assert len(addresses & heard) >= 3
+
+
 def test_the_clock_jumps_and_the_lock_is_stolen(shop):
     before = shop.clock.now()
     shop.world.inject({"fault": "clock-jump", "by": 1800})

@@ -115,6 +115,9 @@ class Traffic:
                 return
             services = {name for each in both for name in self._services_of(each)}
             for service in services:
+                if service not in self._pods:
+                    self._pods[service] = self._before(service, change)
+            for service in services:
                 self._count_service(service)
             for service in services:
                 self._pods.pop(service, None)
@@ -159,6 +162,16 @@ class Traffic:
         if found is None:
             found = self._pods[service] = self._find(service)
         return found
+
+    def _before(self, service: str, change: Change) -> list[Obj]:
+        """Give the ready pods of a service as they were before a change that the store has taken already.
+
+        Without it a pod that comes and goes while nobody reads would never have called anybody.
+        """
+        new = change.new or {}
+        uid = dig(change.old or new, "metadata", "uid")
+        others = [each for each in self._find(service) if each["metadata"]["uid"] != uid]
+        return [*others, change.old] if change.old is not None and is_ready(change.old) else others
 
     def _find(self, service: str) -> list[Obj]:
         if service == "ingress":

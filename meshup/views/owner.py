@@ -1,0 +1,60 @@
+"""What a plan does to one service, for the one who owns it."""
+
+from __future__ import annotations
+
+from meshup.model.change import Delete
+from meshup.model.plan import Plan, PlannedChange, PlannedWave
+from meshup.views.plan import RISK_WORDS, Row, all_changes, restarts
+from meshup.views.table import columns, folded
+
+
+def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
+    """Show an owner what happens to theirs, and nothing else. service: id "namespace/name"."""
+    namespace, _, name = service.partition("/")
+    lines = [f"service   {service} in plan {plan.id} of {plan.runbook}"]
+    rows: list[Row] = []
+    for stage in plan.stages:
+        for wave in stage.waves:
+            place = f"{stage.name}/{wave.name}" if wave.name else stage.name
+            own = [each for each in all_changes(wave) if _concerns(each, wave, plan, service)]
+            rows += [
+                (
+                    place,
+                    each.summary,
+                    "restart" if restarts(each) else "no restart",
+                    RISK_WORDS[each.risk],
+                    "yes" if each.inverse else each.one_way or "-",
+                )
+                for each in own
+            ]
+            rows += [
+                (place, f"waits until {gate.title}", "-", "none", "-")
+                for gate in (*wave.before, *wave.gates)
+                if own and service in (gate.services or wave.services)
+            ]
+            if service in wave.waiting:
+                rows.append((place, "left out: its owner did not opt in", "-", "none", "-"))
+    if rows:
+        lines.append(columns(rows, header=("place", "what happens", "pods", "risk", "way back"), width=width))
+    else:
+        lines.append("touched   not at all: nothing of this plan concerns it")
+    lines += [folded(f"unjudged  {why}", width=width) for each, why in plan.unjudged if each == service]
+    opted_in = any(each.id == service and each.opt_in is not None for each in plan.book.services)
+    if opted_in:
+        step = f"meshup rollback {name} -n {namespace} --to RELEASE --reason TEXT --until 7d"
+        lines.append(f"Next      nothing; to step back afterwards: {step}")
+    else:
+        lines.append("Next      nothing; to join, its owner opts in: meshup explain opt-in")
+    return "\n".join(lines)
+
+
+def _concerns(each: PlannedChange, wave: PlannedWave, plan: Plan, service: str) -> bool:
+    """Tell whether a change touches a service: its own, or a policy of its namespace or mesh that covers it."""
+    if each.service:
+        return each.service == service
+    if service not in wave.services or each not in wave.changes or isinstance(each.change, Delete):
+        return False
+    others = [other for other in wave.services if other != service]
+    if any(f" {other}:" in each.summary for other in others):
+        return False
+    return each.change.on.namespace in (service.partition("/")[0], plan.book.mesh.namespace)
