@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from meshup.model.transport import Response
-from meshup.simulate.prometheus.promql import Vector, instant, matchers_of, parse, ranged, samples_of
+from meshup.simulate.prometheus.promql import Vector, instant, kind_of, matchers_of, parse, ranged, samples_of
 from meshup.simulate.prometheus.series import Match, QueryError, Sample, Source
 
 MOST_STEPS = 11_000
@@ -83,6 +83,11 @@ def _range(source: Source, one: Mapping[str, str], now: float) -> Mapping[str, A
         raise QueryError(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"
         )
+    kind = kind_of(one.get("query", ""))
+    if kind:
+        raise QueryError(
+            f'invalid parameter "query": invalid expression type "{kind}" for range query, must be Scalar or instant Vector'
+        )
     rows: dict[tuple[tuple[str, str], ...], list[Any]] = {}
     for number in range(int((end - start) / step + 1e-9) + 1):
         at = start + number * step
@@ -126,7 +131,9 @@ def _time(raw: str | None, name: str, otherwise: float | None) -> float:
     try:
         return datetime.fromisoformat(raw).timestamp()
     except ValueError:
-        raise QueryError(f'invalid parameter "{name}": cannot parse "{raw}" to a valid timestamp') from None
+        # A time that may be left out is read by another function of the real server, with words of its own.
+        more = "" if otherwise is None else f"invalid time value for '{name}': "
+        raise QueryError(f'invalid parameter "{name}": {more}cannot parse "{raw}" to a valid timestamp') from None
 
 
 def _step(raw: str | None) -> float:

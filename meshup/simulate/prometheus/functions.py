@@ -112,7 +112,7 @@ def quantile_of(share: float, buckets: Sequence[tuple[float, float]]) -> float:
         return rows[-2][0]
     upper = rows[at][0]
     if at == 0:
-        return upper if upper <= 0 else upper * (rank / counts[0] if counts[0] else 0.0)
+        return upper if upper <= 0 else upper * (rank / counts[0] if counts[0] else NAN)
     lower, below = rows[at - 1][0], counts[at - 1]
     inside = counts[at] - below
     return lower + (upper - lower) * ((rank - below) / inside) if inside else lower

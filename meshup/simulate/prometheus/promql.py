@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -59,6 +59,11 @@ def parse(query: str) -> Any:
 def instant(source: Source, query: str, at: float) -> Value:
     """Evaluate a query at one moment (Unix seconds). Raises QueryError."""
     return Evaluation(source, at).of(parse(query))
+
+
+def kind_of(query: str) -> str:
+    """Name what a query gives, when that is known before it runs: "range vector", "string", else "". Raises QueryError."""
+    return {"MatrixSelector": "range vector", "StringLiteral": "string"}.get(type(parse(query)).__name__, "")
 
 
 def ranged(source: Source, query: str, at: float) -> list[Series] | None:
@@ -182,11 +187,11 @@ class Evaluation:
         groups: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
         for key, value in buckets.rows.items():
             labels = _nameless(dict(key))
-            bound = labels.pop("le", "")
             try:
-                groups.setdefault(_key(labels), []).append((float(bound), value))
+                bound = float(labels.pop("le", ""))
             except ValueError:
                 continue
+            groups.setdefault(_key(labels), []).append((bound, value))
         return Vector({key: quantile_of(share, rows) for key, rows in groups.items()}, {})
 
     def _aggregated(self, node: Any) -> Vector:
@@ -317,15 +322,17 @@ def _vectors(op: str, left: Vector, right: Vector, modifier: Any, *, wanted: boo
     if op in SETS:
         return _set(op, left, right, group)
     others: dict[tuple[tuple[str, str], ...], float] = {}
-    for key, value in right.rows.items():
+    first: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
+    for key, value in sorted(right.rows.items()):
         at = group(key)
         if at in others:
             raise QueryError(
-                "found duplicate series for the match group on the right hand-side of the operation: many-to-many "
-                "matching not allowed: matching labels must be unique on one side",
+                f"found duplicate series for the match group {_written(at)} on the right hand-side of the operation: "
+                f"[{_written(first[at])}, {_written(key)}];many-to-many matching not allowed: matching labels must be "
+                "unique on one side",
                 kind="execution",
             )
-        others[at] = value
+        others[at], first[at] = value, key
     result, seen = Vector({}, {}), set()
     for key, value in left.rows.items():
         at = group(key)
@@ -337,11 +344,15 @@ def _vectors(op: str, left: Vector, right: Vector, modifier: Any, *, wanted: boo
                 kind="execution",
             )
         seen.add(at)
-        shown = tuple(pair for pair in key if pair[0] in named) if on and (op not in COMPARISONS or wanted) else key
+        shown = tuple(pair for pair in key if pair[0] in named) if on else key
         if matching is not None and not on:
             shown = tuple(pair for pair in key if pair[0] not in named)
         _put_result(result, op, shown, value, others[at], kept=value, wanted=wanted)
     return result
+
+
+def _written(labels: Iterable[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f'{name}="{value}"' for name, value in labels) + "}"
 
 
 def _set(op: str, left: Vector, right: Vector, group: Callable[[Any], Any]) -> Vector:

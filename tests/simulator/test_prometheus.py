@@ -1,0 +1,127 @@
+"""The embedded Prometheus beside a real one: what the real one answered over the same samples is what it answers."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from string import Template
+
+import pytest
+import yaml
+
+from meshup.meshes.istio.queries import QUERIES
+from meshup.simulate.prometheus.api import answer
+from meshup.simulate.prometheus.series import NAME, Series, chosen
+
+CASES = Path(__file__).parent.parent / "cases" / "prometheus"
+LINE = re.compile(r"(?P<name>\w+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+) (?P<at>\d+)")
+NOW = 1700000600.0
+ANNOTATIONS = ("infos", "warnings")
+"""What the real one remarks beside a right answer; the embedded one has no remarks."""
+
+
+class Loaded:
+    """Series read from the OpenMetrics text that the real server's blocks were made from."""
+
+    def __init__(self, text):
+        self.rows = {}
+        for line in text.splitlines():
+            if line.startswith("#"):
+                continue
+            found = LINE.fullmatch(line)
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', found["labels"] or ""))
+            key = ((NAME, found["name"]), *sorted(labels.items()))
+            self.rows.setdefault(key, []).append((float(found["at"]), float(found["value"])))
+
+    def select(self, matchers, start, end):
+        result = []
+        for key, samples in self.rows.items():
+            if chosen(dict(key), matchers) and any(start < at <= end for at, _ in samples):
+                result.append(
+                    Series(dict(key), lambda low, high, rows=samples: [each for each in rows if low < each[0] <= high])
+                )
+        return result
+
+
+SOURCE = Loaded((CASES / "samples.om").read_text("utf-8"))
+
+
+def of(name):
+    return yaml.safe_load((CASES / f"{name}.yaml").read_text("utf-8"))["cases"]
+
+
+def cases():
+    for path in sorted(CASES.glob("*.yaml")):
+        for number, case in enumerate(of(path.stem)):
+            shown = case["ask"].get("query") or case["ask"].get("match[]") or case["ask"]["path"]
+            yield pytest.param(case, id=f"{path.stem}-{number}-{shown}")
+
+
+def asked(ask):
+    words = [
+        (key, str(each))
+        for key, value in ask.items()
+        if key != "path"
+        for each in (value if isinstance(value, list) else [value])
+    ]
+    reply = answer(SOURCE, f"/api/v1/{ask['path']}", words, NOW)
+    try:
+        return reply.status, json.loads(reply.body)
+    except ValueError:
+        return reply.status, reply.body.decode()
+
+
+def evened(value):
+    """Values to thirteen digits, and rows in the order of their labels: the real server promises neither."""
+    if isinstance(value, dict):
+        return {key: evened(each) for key, each in value.items()}
+    if isinstance(value, list):
+        if value and isinstance(value[0], dict) and "metric" in value[0]:
+            value = sorted(value, key=lambda row: sorted(row["metric"].items()))
+        return [evened(each) for each in value]
+    try:
+        found = float(value) if isinstance(value, str) else math.nan
+    except ValueError:
+        return value
+    return f"{found:.13g}" if math.isfinite(found) else value
+
+
+def without_words(reply):
+    """A parse error: the two parsers word it differently, what it is counts."""
+    if isinstance(reply, dict) and "parse error" in str(reply.get("error")):
+        return {**reply, "error": "parse error"}
+    return reply
+
+
+@pytest.mark.parametrize("case", list(cases()))
+def test_a_query_is_answered_as_by_the_real_one(case):
+    if case.get("embedded"):
+        status, reply = asked(case["ask"])
+        assert (status, reply["errorType"]) == (400, "bad_data")
+        assert case["embedded"] in reply["error"]
+        return
+    status, reply = asked(case["ask"])
+    wanted = (
+        {key: each for key, each in case["reply"].items() if key not in ("infos", "warnings")}
+        if isinstance(case["reply"], dict)
+        else case["reply"]
+    )
+    assert (status, evened(without_words(reply))) == (case["status"], evened(without_words(wanted)))
+
+
+WORDS = {
+    "namespace": "pay|shop",
+    "workload": "cart|web",
+    "peers": "cart[.]shop|web[.]shop",
+    "window": "120s",
+    "pod": "pod",
+    "home": "namespace",
+}
+
+
+@pytest.mark.parametrize("meaning", sorted(QUERIES))
+def test_what_gates_ask_was_asked_of_the_real_one(meaning):
+    known = {case["ask"]["query"]: case["reply"]["data"]["result"] for case in of("gates")}
+    assert known[Template(QUERIES[meaning]).substitute(WORDS)]
