@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 
 import pytest
 from evidence import BEGAN, GATES, load, paths
@@ -20,7 +21,8 @@ JSON = st.recursive(
 )
 KEYS = (
     "services proxies pods workloads checks runs result type warnings at active revisions kept answers wanted now plan "
-    "approvals place status ready lease name callers addresses without release revision reverted left_out"
+    "approvals place status ready lease name callers addresses without release revision reverted left_out window_s "
+    "sampled source"
 ).split()
 PASSING = [loaded for loaded in map(load, paths()) if loaded[3]["answer"] == "pass"]
 # What each gate's pass rests on; the other leaves are words for people.
@@ -88,10 +90,11 @@ def too_few(index, share):
     gate, readings, terms, _ = TRAFFIC[index % len(TRAFFIC)]
     small = type(terms.patience)(least=10**6, window_s=terms.patience.window_s)
     assert gate.judge(readings, Terms(params=terms.params, patience=small)).answer is Answer.UNKNOWN
-    stale = [
-        *readings[:-1],
-        Reading(at=readings[-1].at, elapsed_s=readings[0].elapsed_s + 10_000 * (1 + share), data=readings[-1].data),
-    ]
+    later = 10_000 * (1 + share)
+    last = Reading(
+        at=readings[-1].at + timedelta(seconds=later), elapsed_s=readings[0].elapsed_s + later, data=readings[-1].data
+    )
+    stale = [*readings[:-1], last]
     assert gate.judge(stale, terms).answer is Answer.UNKNOWN
 
 

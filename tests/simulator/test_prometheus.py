@@ -4,45 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from pathlib import Path
 from string import Template
 
 import pytest
 import yaml
+from openmetrics import Loaded
 
 from meshup.meshes.istio.queries import QUERIES
 from meshup.simulate.prometheus.api import answer
-from meshup.simulate.prometheus.series import NAME, Series, chosen
 
 CASES = Path(__file__).parent.parent / "cases" / "prometheus"
-LINE = re.compile(r"(?P<name>\w+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+) (?P<at>\d+)")
 NOW = 1700000600.0
 ANNOTATIONS = ("infos", "warnings")
 """What the real one remarks beside a right answer; the embedded one has no remarks."""
-
-
-class Loaded:
-    """Series read from the OpenMetrics text that the real server's blocks were made from."""
-
-    def __init__(self, text):
-        self.rows = {}
-        for line in text.splitlines():
-            if line.startswith("#"):
-                continue
-            found = LINE.fullmatch(line)
-            labels = dict(re.findall(r'(\w+)="([^"]*)"', found["labels"] or ""))
-            key = ((NAME, found["name"]), *sorted(labels.items()))
-            self.rows.setdefault(key, []).append((float(found["at"]), float(found["value"])))
-
-    def select(self, matchers, start, end):
-        result = []
-        for key, samples in self.rows.items():
-            if chosen(dict(key), matchers) and any(start < at <= end for at, _ in samples):
-                result.append(
-                    Series(dict(key), lambda low, high, rows=samples: [each for each in rows if low < each[0] <= high])
-                )
-        return result
 
 
 SOURCE = Loaded((CASES / "samples.om").read_text("utf-8"))
