@@ -53,10 +53,20 @@ IDEAS: Mapping[str, str] = {
     "ledger": "Who runs which release, since when, why, until when: pins, opt-ins, rollbacks.",
     "pin": "One service held on one release by one user; the instruction and the record in one.",
     "guard": "A Job in the cluster, armed before strict mode is switched on, that puts it back when meshup stops beating.",
-    "evidence": "The samples a verdict was made from; kept, so that the verdict can be made again.",
+    "evidence": "The samples a verdict was made from; kept, so that the verdict can be made again. Counters of proxies come "
+    "from the Prometheus that the runbook names (metrics.service), one grouped query per count whatever the number of "
+    "services; without one from the proxies' own pages, at most 50 pods at once. Queries go through the API server.",
     "handoff": "A change that somebody else makes (DNS, a load balancer, Git); meshup shows it and waits until it is so.",
     "owner": "The team or person who answers for a service; opts in, pins, rolls back.",
 }
+
+
+PLAYED = "A Pod whose image is called prometheus scrapes every proxy of the embedded cluster; its API takes a subset of PromQL."
+MORE: Mapping[str, tuple[str, ...]] = {
+    "rehearse": (PLAYED, "the subset: meshup explain promql"),
+    "simulator": (PLAYED, "the subset: meshup explain promql"),
+}
+"""What there is to say of a command beside its flags."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +118,13 @@ def words() -> Mapping[str, Word]:
     """Give every entry by its name, in a stable order: ideas, stages, steps, gates, checks, exit codes, error codes."""
     from meshup.cli.commands import COMMANDS
     from meshup.cli.kinds import checks, drivers
+    from meshup.simulate.prometheus import promql
 
     found: dict[str, Word] = {}
     for name, text in IDEAS.items():
         found[name] = Word(name=name, sort="idea", lines=(text,))
+    subset = ("What the embedded Prometheus evaluates; the rest is refused by name.", *promql.subset())
+    found["promql"] = Word(name="promql", sort="idea", lines=subset)
     for name, text in STAGES.items():
         found[name] = Word(name=name, sort="stage", lines=(text,))
     for word in _steps_and_gates():
@@ -124,7 +137,8 @@ def words() -> Mapping[str, Word]:
         found[f"exit-{int(exit_code)}"] = Word(name=f"exit-{int(exit_code)}", sort="exit code", lines=(text,))
     for command, (_, does, hidden) in COMMANDS.items():
         if not hidden and command not in found:
-            found[command] = Word(name=command, sort="command", lines=(does, f"flags: meshup {command} --help"))
+            flags = f"flags: meshup {command} --help"
+            found[command] = Word(name=command, sort="command", lines=(does, *MORE.get(command, ()), flags))
     for word in _codes():
         found[word.name] = word
     return found

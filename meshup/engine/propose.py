@@ -251,8 +251,15 @@ def _ingress(snapshot: Snapshot, driver: Driver) -> Ingress | None:
 
 
 def _metrics(snapshot: Snapshot) -> Metrics:
-    for each in snapshot.of("Service"):
-        ports = [port.get("port") for port in dig(each, "spec", "ports") or ()]
-        if "prometheus" in str(dig(each, "metadata", "name")) and 9090 in ports:
-            return Metrics(service=f"{dig(each, 'metadata', 'namespace')}/{dig(each, 'metadata', 'name')}:9090")
-    return Metrics()
+    """Find the Service of a Prometheus: by its name and by port 9090, which it is reached at or leads to."""
+    found = [
+        (dig(each, "spec", "clusterIP") == "None", str(dig(each, "metadata", "namespace")), name, int(port["port"]))
+        for each in snapshot.of("Service")
+        for port in dig(each, "spec", "ports") or ()
+        if "prometheus" in (name := str(dig(each, "metadata", "name")))
+        and 9090 in (port["port"], port.get("targetPort"))
+    ]
+    if not found:
+        return Metrics()
+    _, namespace, name, number = min(found)
+    return Metrics(service=f"{namespace}/{name}:{number}")

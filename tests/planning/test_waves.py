@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seen import snapshot
@@ -55,3 +56,32 @@ def test_many_waves_that_read_alike_are_one_row_and_a_few_are_not():
     few = made(book({f"wave-{at}": [name] for at, name in enumerate(names[:3], 1)}), snapshot(shop(names[:3])))
     assert "wave-1  " in text(few)
     assert "wave-3  " in text(few)
+
+
+def service(namespace, name, *ports, headless=False):
+    spec = {"ports": [{"port": port, "targetPort": target} for port, target in ports]}
+    if headless:
+        spec["clusterIP"] = "None"
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": namespace, "name": name}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("services", "found"),
+    [
+        ([], ""),
+        ([service("shop", "web", (9090, 9090))], ""),
+        ([service("watch", "prometheus-node-exporter", (9100, 9100))], ""),
+        ([service("watch", "prometheus", (9090, 9090))], "watch/prometheus:9090"),
+        ([service("watch", "prometheus-server", (80, 9090))], "watch/prometheus-server:80"),
+        ([service("watch", "kube-prometheus", (8080, "reloader"), (9090, "http-web"))], "watch/kube-prometheus:9090"),
+        (
+            [
+                service("a", "prometheus-operated", (9090, 9090), headless=True),
+                service("b", "prometheus", (9090, 9090)),
+            ],
+            "b/prometheus:9090",
+        ),
+    ],
+)
+def test_a_prometheus_is_found_by_its_name_and_where_its_service_leads(services, found):
+    assert propose(snapshot(services), DRIVER).metrics.service == found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from string import Template
 
@@ -12,6 +13,7 @@ import yaml
 from openmetrics import Loaded
 
 from meshup.meshes.istio.queries import QUERIES
+from meshup.simulate.prometheus import promql
 from meshup.simulate.prometheus.api import answer
 
 CASES = Path(__file__).parent.parent / "cases" / "prometheus"
@@ -100,3 +102,25 @@ WORDS = {
 def test_what_gates_ask_was_asked_of_the_real_one(meaning):
     known = {case["ask"]["query"]: case["reply"]["data"]["result"] for case in of("gates")}
     assert known[Template(QUERIES[meaning]).substitute(WORDS)]
+
+
+def test_what_explain_promises_was_asked_of_the_real_one():
+    asked_for = " ".join(
+        str(case["ask"].get("query", ""))
+        for path in CASES.glob("*.yaml")
+        for case in of(path.stem)
+        if "embedded" not in case
+    )
+    named = [
+        word
+        for line in promql.subset()
+        if ":" in line and "paths" not in line
+        for word in re.split(r"[ ,()]+", line.partition(": ")[2])
+    ]
+    missing = [
+        word
+        for word in named
+        if word and word != "bool" and not re.search(rf"(?<![\w]){re.escape(word)}(?![\w])", asked_for)
+    ]
+    assert named
+    assert not missing

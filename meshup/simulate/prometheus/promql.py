@@ -31,7 +31,20 @@ AGGREGATIONS: Mapping[str, Callable[[Sequence[float]], float]] = {
     "count": lambda values: float(len(values)),
     "group": lambda _: 1.0,
 }
+ARITHMETIC = ("+", "-", "*", "/", "%", "^")
 OWN_FUNCTIONS = frozenset({"scalar", "vector", "time", "timestamp", "absent", "histogram_quantile"})
+
+
+def subset() -> tuple[str, ...]:
+    """Say what of PromQL is evaluated, a line each; everything else is refused by name."""
+    return (
+        f"selectors with = != =~ !~ and offset, {LOOKBACK_S / 60:.0f} min of lookback; ranges for functions of ranges",
+        f"functions: {', '.join(sorted({*RANGE_FUNCTIONS, *EACH, *OWN_FUNCTIONS}))}",
+        f"aggregations, by and without: {', '.join(sorted(AGGREGATIONS))}",
+        f"operators, on and ignoring, one to one: {' '.join((*ARITHMETIC, *COMPARISONS))} (and bool), "
+        f"{', '.join(sorted(SETS))}",
+        "paths: query, query_range, series, labels, label/NAME/values, status/buildinfo, /-/ready, /-/healthy",
+    )
 
 
 @dataclass(frozen=True, slots=True)
