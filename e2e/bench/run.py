@@ -26,6 +26,7 @@ GOALS = {
     "P13": "plan_size",
     "rehearse": "rehearse_big",
     "P8": "window",
+    "P9": "hurry",
 }
 
 
