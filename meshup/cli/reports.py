@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from meshup.model.problem import UsageError
+from meshup.model.text import page
 
 
 def asked(reports: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -45,7 +46,7 @@ def _usable(path: str) -> str:
 def write(reports: Sequence[tuple[str, str]], makers: Mapping[str, Callable[[], str]]) -> None:
     """Write each report. `github` and `dotenv` are appended, as CI systems expect; the rest replaces the file."""
     for name, path in reports:
-        text = makers[name]()
+        text = page(makers[name]())
         if not path:
             continue
         if name in ("github", "dotenv"):

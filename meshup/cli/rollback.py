@@ -117,7 +117,7 @@ def command(
         look.out(json.dumps(view.document(made), ensure_ascii=False, indent=2 if output == "json" else None))
         return 0
     if dry_run:
-        look.out(view.text(made, width=look.width, details=True, go_on=("the same command without --dry-run",)))
+        look.out(view.text(made, width=look.width, details=True))
         return 0
     if made.changed:
         confirm(look, yes=yes or bool(service), question=f"take back {amount_of(made)} as {around.identity.user}?")

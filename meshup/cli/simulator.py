@@ -247,7 +247,7 @@ def stop() -> int:
             break
         _nap()
     (folder() / "state.json").unlink(missing_ok=True)
-    screen().out(f"stopped   {found['scenario']}, pid {found['pid']}")
+    screen().out(f"stopped   {found['scenario']}, pid {found['pid']}; its cluster is gone\nNext      unset KUBECONFIG")
     return 0
 
 
@@ -295,7 +295,9 @@ def faults() -> int:
     from meshup.simulate.world.faults import FAULTS
     from meshup.views.table import columns
 
-    screen().out(columns(list(FAULTS.items()), header=("fault", "what it does")))
+    look = screen()
+    look.out(columns(list(FAULTS.items()), header=("fault", "what it does"), width=look.width))
+    look.out("Next      meshup simulator fault KIND:NAMESPACE/NAME")
     return 0
 
 
