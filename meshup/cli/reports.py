@@ -57,7 +57,15 @@ def write(reports: Sequence[tuple[str, str]], makers: Mapping[str, Callable[[], 
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or as it was before. Raises OSError."""
+    """Write a file so that it is there whole or as it was before. Raises OSError, which names the file."""
+    try:
+        _write(path, text)
+    except OSError as failed:
+        failed.filename = str(path)
+        raise
+
+
+def _write(path: Path, text: str) -> None:
     folder = path.parent if str(path.parent) else Path()
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")

@@ -171,14 +171,14 @@ def _service_plan(
 
     if not to:
         found = choices(around, loaded)
-        listed = ", ".join(release or revision for revision, release in found)
+        listed = ", ".join(release for release, _ in found)
         if look.interactive:
-            to = look.ask_text(f"to which release ({listed}, or none)?")
+            to = look.ask_text(f"to which release ({listed})?")
         if not to:
             raise UsageError(
                 "no release was named",
                 code="MU1012",
-                why=f"installed are: {listed or 'none'}; none takes it out of the mesh",
+                why=f"it can go to: {listed}; none takes it out of the mesh",
                 fix=f"meshup rollback {service} --to RELEASE",
                 cluster="nothing was changed",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -71,11 +72,13 @@ def ask(method: str, path: str, body: Any) -> Any:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
     except urllib.error.HTTPError as refused:
-        text = refused.read().decode("utf-8", "replace")[:400]
+        text = refused.read().decode("utf-8", "replace")
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            text = str(json.loads(text)["error"])
         raise Refused(
             "the simulator does not take that",
             code="MU5003",
-            why=text,
+            why=text[:400],
             fix="meshup simulator faults lists what it takes",
             cluster="nothing was changed",
         ) from refused
