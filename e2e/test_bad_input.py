@@ -345,5 +345,48 @@ def test_an_unknown_service_is_one_error(shop: Person) -> None:
 def test_a_plan_file_on_a_full_disk_is_one_error(shop: Person) -> None:
     shop.meshup("init")
     said = shop.meshup("plan", "--out", "/dev/full", code=None)
-    assert said.code in (1, 2), str(said)
-    said.is_one_error(exit_code=said.code)
+    said.is_one_error(exit_code=2, code="MU1006")
+    assert "/dev/full" in said.err, str(said)
+
+
+def test_a_journal_on_a_full_disk_stops_before_the_next_write_and_is_resumed_without_it(shop: Person) -> None:
+    """A limit on the size of files stands for the disk: what was done is on record in the cluster, and goes on."""
+    shop.meshup("init")
+    script = 'ulimit -f 40; exec "$@"'
+    command = [str(shop.programs.meshup), "apply", "--yes", "--through", "onboard", "--journal", "j"]
+    done = subprocess.run(
+        ["/bin/bash", "-c", script, "bash", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=shop.env,
+        cwd=shop.home,
+    )
+    assert (done.returncode, "MU2313" in done.stdout + done.stderr) == (6, True), done
+    assert "Traceback" not in done.stderr
+    shop.meshup("apply", "--resume", "--yes", code=0)
+    assert shop.meshup("status", "-o", "json").document()["state"] == "finished"
+
+
+def test_a_home_that_can_not_be_written_to_keeps_nobody_from_reading(shop: Person) -> None:
+    shop.more = {"HOME": "/proc", **{f"XDG_{each}_HOME": "/proc" for each in ("CONFIG", "STATE", "CACHE")}}
+    shop.meshup("init")
+    shop.meshup("plan")
+    shop.meshup("explain", "strict")
+    shop.kubeconfig = None
+    shop.meshup("simulator", "start", code=None).is_one_error(exit_code=2, code="MU1005")
+    shop.more = {}
+
+
+def test_a_locale_without_letters_beyond_ascii_is_no_error(shop: Person) -> None:
+    shop.more = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    shop.kubectl("annotate", "-n", "shop", "deployment/cart", "meshup.dev/owner=équipe-panier", "--overwrite")
+    for command in (["init"], ["lint"], ["plan"], ["plan", "-o", "json"], ["status"], ["lint", "-f", "naïve.yaml"]):
+        said = shop.meshup(*command, code=None)
+        assert "MU9001" not in said.err, str(said)
+        assert said.code == (2 if "naïve.yaml" in command else 0), str(said)
+
+
+def test_a_fault_on_what_is_not_there_is_one_error(shop: Person) -> None:
+    for each in ("broken:x/y", "no-such-fault", "broken"):
+        shop.meshup("simulator", "fault", each, code=None).is_one_error(exit_code=6, code="MU5003")

@@ -51,6 +51,6 @@ def command(
     else:
         look.out(
             f"record    {given.user} approves {given.place} of plan {given.plan[7:15]} until {given.until}\n"
-            "Next      meshup apply --resume"
+            f"Next      {f'meshup apply {plan}' if plan else 'meshup apply --resume'}"
         )
     return 0

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from meshup.cli.commands import COMMANDS
 from meshup.model.problem import Exit, MeshupError, UsageError
+from meshup.model.text import page
 
 SIGPIPE_CODE = 0
 WRITES = frozenset({"apply", "approve", "rollback"})
@@ -49,7 +50,7 @@ def show(stopped: MeshupError, arguments: Sequence[str]) -> int:
     if _wants_json(arguments):
         import json
 
-        text = json.dumps(error_document(stopped), ensure_ascii=False)
+        text = page(json.dumps(error_document(stopped), ensure_ascii=False))
         try:
             sys.stdout.write(text + "\n")
         except OSError:
@@ -176,5 +177,6 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 def _write_err(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(text + "\n")
+        encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+        sys.stderr.write(page(text).encode(encoding, "replace").decode(encoding, "replace") + "\n")
         sys.stderr.flush()

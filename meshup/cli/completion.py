@@ -37,6 +37,7 @@ def script(shell: str) -> str:
             listed = " ".join(
                 f"'{name}:{COMMANDS[name].does.replace(chr(39), '')}'".replace(": ", " - ") for name in names
             )
+            flags = " ".join(f"'{flag}[]'" for flag in FLAGS.split())
             return "\n".join(
                 [
                     "#compdef meshup",
@@ -46,7 +47,7 @@ def script(shell: str) -> str:
                     "  if (( CURRENT == 2 )); then",
                     "    _describe 'command' commands",
                     "  else",
-                    f"    _arguments '*:file:_files' {' '.join(f'{flag}[]' for flag in FLAGS.split())}",
+                    f"    _arguments '*:file:_files' {flags}",
                     "  fi",
                     "}",
                     "compdef _meshup meshup",

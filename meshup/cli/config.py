@@ -74,5 +74,6 @@ def show(output: options.Output = "text") -> int:
         rows = [{"name": name, "value": value, "origin": origin} for name, value, origin in found]
         screen().out(json.dumps(document("config", settings=rows), indent=2))
     else:
-        screen().out(columns(found, header=("setting", "value", "origin")))
+        look = screen()
+        look.out(columns(found, header=("setting", "value", "origin"), width=look.width))
     return 0

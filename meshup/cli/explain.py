@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from meshup.cli import options
 from meshup.cli.screen import screen
 from meshup.model.problem import UsageError
+
+if TYPE_CHECKING:
+    from meshup.cli.words import Word
 
 
 def command(
@@ -55,12 +58,25 @@ def command(
         }
         look.out(json.dumps(document, ensure_ascii=False, indent=2))
     elif word:
-        look.out("\n\n".join("\n".join([f"{entry.sort} {entry.name}", *entry.lines]) for entry in chosen))
+        look.out("\n\n".join(_page(entry, look.width) for entry in chosen))
     else:
         look.out(
-            columns([(entry.name, entry.sort, entry.lines[0]) for entry in chosen], header=("word", "sort", "meaning"))
+            columns(
+                [(entry.name, entry.sort, entry.lines[0]) for entry in chosen],
+                header=("word", "sort", "meaning"),
+                width=look.width,
+            )
         )
     return 0
+
+
+def _page(entry: Word, width: int) -> str:
+    from textwrap import fill
+
+    lines = [f"{entry.sort} {entry.name.removeprefix('exit-')}", *entry.lines]
+    return "\n".join(
+        fill(each, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) for each in lines
+    )
 
 
 def _asked(word: str) -> str:

@@ -10,6 +10,7 @@ from meshup.cli import options
 
 
 def command(
+    filename: options.Filename = "meshup.yaml",
     release: Annotated[str, typer.Option("--release", help="only this release")] = "",
     output: options.Output = "text",
     report: options.Report = [],
@@ -25,8 +26,10 @@ def command(
     Example: meshup report --release 1.30.3
     """
     import json
+    from pathlib import Path
 
     from meshup.cli import reports
+    from meshup.cli.books import book
     from meshup.cli.connect import Aim, door, one_of, session
     from meshup.cli.screen import screen
     from meshup.engine import standing
@@ -36,7 +39,8 @@ def command(
     further = reports.asked(report, ("json",))
     look = screen(color=color, plain=plain)
     cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group)))
-    found = standing.report(session(cluster), release=release, context=cluster.context)
+    loaded = book(filename) if Path(filename).exists() else None
+    found = standing.report(session(cluster), release=release, book=loaded, context=cluster.context)
     text = json.dumps(view.report_document(found), indent=2)
     reports.write(further, {"json": lambda: text})
     look.out(text if output == "json" else view.report(found, width=look.width))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from meshup.model.problem import UsageError
+from meshup.model.text import page
 
 
 def asked(reports: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -45,7 +46,7 @@ def _usable(path: str) -> str:
 def write(reports: Sequence[tuple[str, str]], makers: Mapping[str, Callable[[], str]]) -> None:
     """Write each report. `github` and `dotenv` are appended, as CI systems expect; the rest replaces the file."""
     for name, path in reports:
-        text = makers[name]()
+        text = page(makers[name]())
         if not path:
             continue
         if name in ("github", "dotenv"):
@@ -56,7 +57,15 @@ def write(reports: Sequence[tuple[str, str]], makers: Mapping[str, Callable[[], 
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or as it was before. Raises OSError."""
+    """Write a file so that it is there whole or as it was before. Raises OSError, which names the file."""
+    try:
+        _write(path, text)
+    except OSError as failed:
+        failed.filename = str(path)
+        raise
+
+
+def _write(path: Path, text: str) -> None:
     folder = path.parent if str(path.parent) else Path()
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")

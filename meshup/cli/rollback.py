@@ -117,7 +117,7 @@ def command(
         look.out(json.dumps(view.document(made), ensure_ascii=False, indent=2 if output == "json" else None))
         return 0
     if dry_run:
-        look.out(view.text(made, width=look.width, details=True, go_on=("the same command without --dry-run",)))
+        look.out(view.text(made, width=look.width, details=True))
         return 0
     if made.changed:
         confirm(look, yes=yes or bool(service), question=f"take back {amount_of(made)} as {around.identity.user}?")
@@ -171,14 +171,14 @@ def _service_plan(
 
     if not to:
         found = choices(around, loaded)
-        listed = ", ".join(release or revision for revision, release in found)
+        listed = ", ".join(release for release, _ in found)
         if look.interactive:
-            to = look.ask_text(f"to which release ({listed}, or none)?")
+            to = look.ask_text(f"to which release ({listed})?")
         if not to:
             raise UsageError(
                 "no release was named",
                 code="MU1012",
-                why=f"installed are: {listed or 'none'}; none takes it out of the mesh",
+                why=f"it can go to: {listed}; none takes it out of the mesh",
                 fix=f"meshup rollback {service} --to RELEASE",
                 cluster="nothing was changed",
             )

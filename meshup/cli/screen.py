@@ -45,6 +45,9 @@ class Screen:
         return sys.stdin.readline().strip()
 
     def _dressed(self, text: str) -> str:
+        from meshup.model.text import page
+
+        text = page(text)
         if self.ascii:
             text = text.encode("ascii", "replace").decode()
         if not self.color:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -71,11 +72,13 @@ def ask(method: str, path: str, body: Any) -> Any:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
     except urllib.error.HTTPError as refused:
-        text = refused.read().decode("utf-8", "replace")[:400]
+        text = refused.read().decode("utf-8", "replace")
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            text = str(json.loads(text)["error"])
         raise Refused(
             "the simulator does not take that",
             code="MU5003",
-            why=text,
+            why=text[:400],
             fix="meshup simulator faults lists what it takes",
             cluster="nothing was changed",
         ) from refused
@@ -247,7 +250,7 @@ def stop() -> int:
             break
         _nap()
     (folder() / "state.json").unlink(missing_ok=True)
-    screen().out(f"stopped   {found['scenario']}, pid {found['pid']}")
+    screen().out(f"stopped   {found['scenario']}, pid {found['pid']}; its cluster is gone\nNext      unset KUBECONFIG")
     return 0
 
 
@@ -295,7 +298,9 @@ def faults() -> int:
     from meshup.simulate.world.faults import FAULTS
     from meshup.views.table import columns
 
-    screen().out(columns(list(FAULTS.items()), header=("fault", "what it does")))
+    look = screen()
+    look.out(columns(list(FAULTS.items()), header=("fault", "what it does"), width=look.width))
+    look.out("Next      meshup simulator fault KIND:NAMESPACE/NAME")
     return 0
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meshup.model.events import Event, Waits
+from meshup.model.text import page
 
 if TYPE_CHECKING:
     from meshup.cli.screen import Screen
@@ -28,14 +29,14 @@ class Lines:
 
     def tell(self, event: Event) -> None:
         """Show one event."""
-        from meshup.views.run import line
+        from meshup.views.run import line, live
 
         if isinstance(event, Waits):
             key = f"{event.place} {event.gate} {event.object}"
             before = self._said.get(key)
             same = before is not None and before[0] == event.because and event.elapsed_s - before[1] < 30
             if self.screen.interactive:
-                self._rewrite(line(event))
+                self._rewrite(live(event, width=self.screen.width - 1))
                 return
             if same:
                 return
@@ -48,7 +49,7 @@ class Lines:
             self.screen.err(text)
 
     def _rewrite(self, text: str) -> None:
-        self._put("\r\x1b[K" + text[: self.screen.width - 1])
+        self._put("\r\x1b[K" + page(text))
         self._live = True
 
     def _put(self, text: str) -> None:
@@ -70,7 +71,7 @@ class Stream:
         if self._gone:
             return
         try:
-            sys.stdout.write(json.dumps(record(event), ensure_ascii=False) + "\n")
+            sys.stdout.write(page(json.dumps(record(event), ensure_ascii=False)) + "\n")
             sys.stdout.flush()
         except OSError:
             self._gone = True

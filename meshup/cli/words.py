@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from meshup.model.duration import span
 from meshup.model.problem import Exit
 
 CODE_MODULES = ("runbook", "cluster", "journal", "meshes", "steps", "gates", "engine", "cli")
@@ -35,7 +36,7 @@ EXITS: Mapping[Exit, str] = {
     Exit.REFUSED: "Refused: stale plan, lock held, wrong cluster, drift. Nothing was written.",
     Exit.UNREACHABLE: "Cluster unreachable or not permitted; or the identity is anonymous or has changed.",
     Exit.DEADLINE: "A deadline passed, or the API server was gone for too long. Resumable.",
-    Exit.ROLLBACK_FAILED: "The rollback failed; a person must act. The inverses are printed as kubectl commands.",
+    Exit.ROLLBACK_FAILED: "The rollback failed; a person must act. What is left of it is printed as kubectl commands.",
     Exit.INTERRUPTED: "Interrupted by SIGINT or SIGTERM. The current write was finished and journalled; resumable.",
 }
 
@@ -58,6 +59,9 @@ IDEAS: Mapping[str, str] = {
     "services; without one from the proxies' own pages, at most 50 pods at once. Queries go through the API server.",
     "handoff": "A change that somebody else makes (DNS, a load balancer, Git); meshup shows it and waits until it is so.",
     "owner": "The team or person who answers for a service; opts in, pins, rolls back.",
+    "opt-in": "An owner's word that a service may move. On the workload, before `meshup init`: kubectl annotate KIND/NAME -n "
+    "NAMESPACE meshup.dev/opt-in='WHO 2026-11-02T09:00:00Z'; in a runbook that is there already: optIn: {by, at} at the "
+    "service, and the service in a wave. Who is not opted in is touched by nobody.",
 }
 
 
@@ -106,7 +110,7 @@ def _steps_and_gates() -> Iterator[Word]:
             lines=(
                 f"holds when: {gate.title}",
                 f"reads: {gate.reads}",
-                f"patience: up to {patience.limit_s:.0f} s, every {patience.every_s:.0f} s, {patience.in_a_row} in a row"
+                f"patience: up to {span(patience.limit_s)}, every {span(patience.every_s)}, {patience.in_a_row} in a row"
                 + (f", at least {patience.least}" if patience.least else ""),
                 "parameters:",
                 *_table(gate.params),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshup.cluster.errors import NotFound
-from meshup.cluster.ports import Reader
+from meshup.cluster.ports import MANAGER, Reader
 from meshup.engine.send import RUN
 from meshup.model.change import Apply, Change, Delete, Label, Restart
 from meshup.model.fields import leaves, managers_of, pointer, said, value_at
@@ -134,11 +134,13 @@ def _writer(obj: Object) -> str:
 def stale(found: Sequence[Moved], *, planned: int, taken_at: str, changed: bool) -> Refused:
     """Make the error of a plan whose basis moved."""
     what = f"{len(found)} of {planned} planned objects and fields moved since {taken_at}"
+    ours = sum(each.manager == MANAGER for each in found)
+    earlier = f"; {ours} of these are of another run of meshup, and a new plan takes them as they are" if ours else ""
     return Refused(
         f"the plan is stale: {what}",
         code="MU2201",
         details=tuple(str(each) for each in found[:20]) + ((f"+{len(found) - 20} more",) if len(found) > 20 else ()),
-        why="apply does exactly what the plan says, or stops",
+        why=f"apply does exactly what the plan says, or stops{earlier}",
         fix="meshup plan --out release.plan.json",
         cluster="earlier stages stand; nothing of this stage was changed"
         if changed

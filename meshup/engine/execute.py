@@ -25,6 +25,7 @@ from meshup.model.problem import Exit, MeshupError, Refused
 from meshup.model.verdict import Answer
 
 AGAIN = "meshup apply --resume"
+MENDED = (f"mend the cause, then: {AGAIN}", "or change the runbook, then: meshup plan")
 CUT_OFF = "it was cut off while its guard was armed"
 """Why a wave is taken back that no gate judged; once it is back, it is done anew."""
 
@@ -231,7 +232,7 @@ def _undone(plan: Plan, place: Place, *, why: str, details: tuple[str, ...]) -> 
         why=why,
         details=details,
         kept=f"{place.name} is back as it was, verified; what came before it stays",
-        next=(f"mend the cause, then: {AGAIN}", "meshup status"),
+        next=MENDED,
     )
 
 
@@ -253,7 +254,7 @@ def _held(run: Run, log: RunLog, place: Place, wave: WaveRun, held: Held) -> Out
             why=why,
             details=details,
             kept=kept,
-            next=(AGAIN, "meshup status"),
+            next=MENDED if verdict.answer is Answer.FAIL else (AGAIN, "meshup status"),
         )
     failed = verdict.answer is Answer.FAIL
     if failed and plan.takes_back:

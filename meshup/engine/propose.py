@@ -76,8 +76,10 @@ def _revision(release: str) -> str:
     return release.replace(".", "-").replace("+", "-").lower()
 
 
-def _chosen(mesh: Mesh, installed: object) -> str:
-    there = ", ".join(f"{revision} ({release or 'unknown'})" for revision, release in sorted(dict(installed).items()))  # type: ignore[call-overload]
+def _chosen(mesh: Mesh, installed: Mapping[str, str]) -> str:
+    there = ", ".join(f"{revision} ({release or 'unknown'})" for revision, release in sorted(installed.items()))
+    if mesh.revision in installed:
+        return f"its revision is installed already; there are: {there}"
     return f"a new revision beside {there}" if there else "no control plane is installed yet"
 
 

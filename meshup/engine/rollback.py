@@ -22,6 +22,7 @@ from meshup.engine.undo import inverse
 from meshup.journal.pin import from_body, pin_name, to_body
 from meshup.meshes.driver import Driver, Enrolment
 from meshup.model.change import Apply, Change, Label, Restart
+from meshup.model.duration import span
 from meshup.model.fields import pointer
 from meshup.model.ledger import Pin
 from meshup.model.objects import TEMPLATE_PATH, Object, dig, ref_of
@@ -55,7 +56,7 @@ def service_plan(
     chosen = find_service(meant, service)
     if not timedelta(0) < until <= MOST:
         raise UsageError(
-            f"a rollback lasts at most {MOST.days} days, asked for were {until}",
+            f"a rollback lasts at most {MOST.days} days, asked for was {span(until.total_seconds())}",
             code="MU3405",
             why="it is temporary: the time is for mending the cause",
             fix="--until 7d",
@@ -133,8 +134,12 @@ def find_service(book: Runbook, service: str) -> Service:
     raise UsageError(
         f'the runbook has {len(found) or "no"} service{"s" if found else ""} "{service}"',
         code="MU3401",
-        why=f"these: {several}" if found else f"near it: {', '.join(near) or 'nothing'}",
-        fix="name it as NAMESPACE/NAME",
+        why=f"these: {several}"
+        if found
+        else f"near it: {', '.join(near)}"
+        if near
+        else f"it has {len(book.services)} others",
+        fix="name it as NAMESPACE/NAME; meshup status lists all",
         cluster="nothing was changed",
     )
 

@@ -171,7 +171,7 @@ def wait_for(
             return _judged(planned, verdict, readings, waited)
         over = waited + 1e-6 >= patience.limit_s
         if planned.kind in ASKS_PEOPLE and verdict.answer is Answer.UNKNOWN and (over or not session.wait_s):
-            raise _left(planned, verdict, waited, place=eyes.place)
+            raise _left(planned, verdict.because, waited, place=eyes.place)
         if over:
             return _judged(planned, _at_the_limit(verdict, passes, patience), readings, waited)
         text = verdict.because if not passes else f"{verdict.because} ({passes} of {patience.in_a_row} in a row)"
@@ -190,7 +190,7 @@ def wait_for(
             said, said_at = text, waited
         step = min(patience.every_s, max(patience.limit_s - waited, 0.1))
         if pause.caller_left() < step:
-            raise _left(planned, verdict, waited, place=eyes.place)
+            raise _left(planned, text, waited, place=eyes.place)
         pause.sleep(step)
 
 
@@ -215,8 +215,8 @@ def _judged(planned: PlannedGate, verdict: Verdict, readings: Sequence[Reading],
     )
 
 
-def _left(planned: PlannedGate, verdict: Verdict, waited: float, *, place: str) -> MeshupError:
-    text = f"{planned.kind}: {verdict.because}"
+def _left(planned: PlannedGate, because: str, waited: float, *, place: str) -> MeshupError:
+    text = f"{planned.kind}: {because}"
     limit = span(planned.patience.limit_s)
     if planned.kind in ASKS_PEOPLE:
         return Waiting(

@@ -313,6 +313,7 @@ class WaveRun:
             code="MU3391",
             why=why,
             details=commands[:20],
-            fix="meshup apply --resume tries the way back again; the lines above are the same as kubectl commands",
+            fix="meshup apply --resume      tries the way back again"
+            + ("; the lines above do the same with kubectl" if commands else ""),
             cluster=f"{self._place} is partly back; everything is in the journal",
         )

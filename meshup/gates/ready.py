@@ -10,7 +10,7 @@ from meshup.gates.gate import Eyes, Terms
 from meshup.gates.judging import careful
 from meshup.model.objects import dig
 from meshup.model.rollout import rollout, trouble
-from meshup.model.text import clean
+from meshup.model.text import amount, clean
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 PODLESS = frozenset({"CronJob", "Job"})
@@ -108,4 +108,6 @@ class WorkloadsReady:
                 names=tuple(each for each, _ in waiting),
             )
         total = sum(int(state["pods"]) for state in found.values())
-        return Verdict(answer=Answer.PASS, because=f"{len(found)} workloads rolled out, {total} pods ready")
+        return Verdict(
+            answer=Answer.PASS, because=f"{amount(len(found), 'workload')} rolled out, {amount(total, 'pod')} ready"
+        )

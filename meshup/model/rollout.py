@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshup.model.objects import Object, dig
+from meshup.model.text import amount
 
 HOPELESS_WAITING = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff"}
@@ -63,7 +64,7 @@ def _deployment(workload: Object) -> Rollout:
     if updated < want:
         return Rollout(done=False, because=f"{updated}/{want} pods updated")
     if total > updated:
-        return Rollout(done=False, because=f"{total - updated} old pods still end")
+        return Rollout(done=False, because=f"{amount(total - updated, 'old pod')} still to end")
     if available < want:
         return Rollout(done=False, because=f"{available}/{want} pods available")
     return Rollout(done=True, because=f"{available}/{want} pods available")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -23,6 +24,14 @@ def clean(text: object, *, limit: int = 0, lines: bool = False) -> str:
     return shown[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}" if limit and len(shown) > limit else shown
 
 
+_ODD = re.compile(r"[^\n\t -~]")
+
+
+def page(text: str) -> str:
+    """Give a whole screen or document without anything that a terminal obeys; its lines stay lines. Never raises."""
+    return clean(text, lines=True) if _ODD.search(text) else text
+
+
 def is_clean(text: str) -> bool:
     """Tell whether `clean` would leave a single line as it is."""
     return clean(text) == text
@@ -42,3 +51,8 @@ def _shown(char: str, *, lines: bool) -> str:
             return " "
         case _:
             return char
+
+
+def amount(count: int, one: str, many: str = "") -> str:
+    """Say a number with its noun: "1 service", "2 services"."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

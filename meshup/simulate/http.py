@@ -253,6 +253,9 @@ def _steering(front: Front, method: str, path: str, body: Any) -> tuple[int, Any
         case "POST", "/simulator/faults":
             if front.faults is None:
                 return 501, {"error": "no faults are registered"}
-            return 200, front.faults(body)
+            try:
+                return 200, front.faults(body)
+            except Refusal as refused:
+                return refused.code, {"error": refused.message}
         case _:
             return 404, {"error": f"nothing at {method} {path}"}

@@ -10,6 +10,7 @@ from meshup.model.change import Apply, Create, Delete, Handoff
 from meshup.model.objects import Object, labels, ref_of
 from meshup.model.problem import Problem, Where
 from meshup.model.runbook import Ingress
+from meshup.model.text import amount
 from meshup.steps.jobs import IMAGE, account, job
 from meshup.steps.step import Draft, Drafted, Scope
 
@@ -105,7 +106,7 @@ def _probe(scope: Scope, ingress: Ingress) -> list[Draft]:
         Draft(
             change=Create(on=ref_of(body), body=body),
             step=step,
-            summary=f"probe {len(asked)} paths through the gateway",
+            summary=f"probe {amount(len(asked), 'path')} through the gateway",
             risk="none",
             beside=True,
         ),

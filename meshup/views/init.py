@@ -8,7 +8,9 @@ from typing import Any
 from meshup.model.proposal import Proposal
 from meshup.model.text import clean
 from meshup.views.documents import document as framed
-from meshup.views.table import amount, columns
+from meshup.views.table import amount, columns, folded
+
+DEFAULT = "meshup.yaml"
 
 
 def text(proposal: Proposal, *, filename: str, locked: str, objects: int, why: bool, width: int) -> str:
@@ -42,9 +44,9 @@ def text(proposal: Proposal, *, filename: str, locked: str, objects: int, why: b
     lines += [
         f"wrote     {filename} ({amount(len(proposal.waves), 'wave')})   {locked} ({amount(objects, 'object')}, by digest)",
         "Nothing was changed in the cluster.",
-        f"Next      meshup lint -f {filename}       meshup rehearse -f {filename} --from-cluster       meshup plan -f {filename}",
+        f"Next      meshup rehearse -f {filename} --from-cluster      then: meshup plan{'' if filename == DEFAULT else f' -f {filename}'}",
     ]
-    return "\n".join(lines)
+    return "\n".join(each if "\n" in each or each.startswith("Next") else folded(each, width=width) for each in lines)
 
 
 def document(proposal: Proposal, *, filename: str, locked: str) -> dict[str, Any]:

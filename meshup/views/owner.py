@@ -27,11 +27,9 @@ def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
                 )
                 for each in own
             ]
-            rows += [
-                (place, f"waits until {gate.title}", "-", "none", "-")
-                for gate in (*wave.before, *wave.gates)
-                if own and service in (gate.services or wave.services)
-            ]
+            gates = [each.kind for each in (*wave.before, *wave.gates) if service in (each.services or wave.services)]
+            if own and gates:
+                rows.append((place, f"waits for {', '.join(gates)}", "-", "-", "-"))
             if service in wave.waiting:
                 rows.append((place, "left out: its owner did not opt in", "-", "none", "-"))
     if rows:

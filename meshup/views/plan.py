@@ -152,8 +152,7 @@ def _unjudged(plan: Plan) -> list[str]:
 def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False, go_on: tuple[str, ...] = ()) -> str:
     """Show a plan, the next command last.
 
-    saved: the file it was written to, "" = none. details: every change and gate on a line of its own. go_on: the
-    commands that perform it, where that is not `meshup apply`.
+    saved: the file it was written to, "" = none. details: every change and gate on a line of its own.
     """
     release = f"{plan.driver} {plan.release}, revision {plan.revision}" if plan.release else f"out of {plan.driver}"
     mesh = "" if plan.takes_back else f"; {release}"
@@ -162,7 +161,8 @@ def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False
         f"(id {plan.cluster_uid[:8]}...) as {plan.user}{mesh}"
     ]
     rows = list(_shorter(_folded(_rows(plan))))
-    lines.append(columns(rows, header=("stage", "changes", "waits for", "risk", "way back"), width=width))
+    if rows:
+        lines.append(columns(rows, header=("stage", "changes", "waits for", "risk", "way back"), width=width))
     lines += _blocked(plan)
     lines.append(_total(plan))
     if plan.one_way:
@@ -180,7 +180,7 @@ def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False
     if saved:
         moves = f"; refused if one of its {len(plan.basis)} objects moves" if plan.changed else ""
         lines.append(f"saved     {saved} (plan {plan.id}{moves})")
-    lines += [f"{'Next' if number == 0 else '':<9} {each}" for number, each in enumerate(_next(plan, saved, go_on))]
+    lines.append(f"Next      {_next(plan, saved)}")
     return "\n".join(lines)
 
 
@@ -215,16 +215,14 @@ def _cost(plan: Plan) -> str:
     return "cost " + ", ".join(parts) if parts else ""
 
 
-def _next(plan: Plan, saved: str, go_on: tuple[str, ...]) -> tuple[str, ...]:
+def _next(plan: Plan, saved: str) -> str:
     if plan.blocked:
-        return ("mend what is blocked, then: meshup plan",)
+        return "mend what is blocked, then: meshup plan"
     if not plan.changed:
-        return (
-            "nothing to do: the cluster is as the runbook says" if plan.kind == "apply" else "nothing to take back",
-        )
-    if go_on:
-        return go_on
-    return (f"meshup apply {saved}" if saved else "meshup plan --out release.plan.json, or meshup apply",)
+        return "nothing to do: the cluster is as the runbook says" if plan.kind == "apply" else "nothing to take back"
+    if plan.kind != "apply":
+        return "the same command without --dry-run"
+    return f"meshup apply {saved}" if saved else "meshup plan --out release.plan.json, or meshup apply"
 
 
 def change_list(plan: Plan, *, width: int = 160) -> str:

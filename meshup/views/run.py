@@ -75,6 +75,18 @@ def line(event: Event, *, chatty: bool = False) -> str:
             return _line(event, event.word, "", event.text)
 
 
+def live(event: Waits, *, width: int) -> str:
+    """Give the line of a wait for a terminal: what does not fit is left out of the reason, never of time and limit."""
+    tail = f"; {span(event.elapsed_s)} of {span(event.limit_s)}"
+    whole = line(event)
+    if len(whole) <= width:
+        return whole
+    short = f"wait {event.place} {event.object + ': ' if event.object else ''}{event.because}"
+    return (
+        short + tail if len(short + tail) <= width else short[: max(0, width - len(tail) - 3)].rstrip() + "..." + tail
+    )
+
+
 def record(event: Event) -> dict[str, Any]:
     """Give one event as a JSON object; fields are those of the value, times RFC 3339 UTC."""
     body = dump(event)

@@ -267,8 +267,9 @@ def rehearsal(found: Rehearsal, *, scenario: str, width: int, assumed: str = "",
     assumed: what was not copied but supposed, "" = nothing. runbook: the file, "" = what init proposes there.
     """
     rows = [(f"   {place}", how) for place, how in found.outcome.places]
+    took = f"{span(found.virtual_s)} of virtual time, {amount(found.requests, 'request')}"
     lines = [
-        f"rehearsed {scenario}: plan {found.plan.id}, {span(found.virtual_s)} of virtual time, {amount(found.requests, 'request')}",
+        folded(f"rehearsed {scenario}: plan {found.plan.id}, {took}", width=width),
         f"runbook   {runbook or 'what init proposes there; -f FILE plays yours'}",
     ]
     if rows:

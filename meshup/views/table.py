@@ -6,7 +6,11 @@ import itertools
 import textwrap
 from collections.abc import Sequence
 
-NARROWEST = 8
+from meshup.model.text import amount
+
+__all__ = ["amount", "columns", "folded", "with_exit"]
+
+NARROWEST = 6
 HANG = 10
 """Screens begin their lines with a word of so many columns; what is folded goes on below the text, not below the word."""
 
@@ -75,8 +79,3 @@ def with_exit(line: str, code: int, *, width: int) -> str:
         return f"{text}\n{said:>{width}}"
     at = min(width or 95, 95) - len(said)
     return text + " " * max(2, at - len(last)) + said
-
-
-def amount(count: int, one: str, many: str = "") -> str:
-    """Say a number with its noun: "1 service", "2 services"."""
-    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -127,6 +127,20 @@ COUNTS: Message = {
     )
 }
 
+RBAC = "rbac.authorization.k8s.io/v1"
+RULE: Message = {
+    number: Part(name, "text", many=True)
+    for number, name in enumerate(("verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs"), 1)
+}
+SUBJECT: Message = {
+    number: Part(name, "text") for number, name in enumerate(("kind", "apiGroup", "name", "namespace"), 1)
+}
+BINDING: Message = {
+    1: Part("metadata", META),
+    2: Part("subjects", SUBJECT, many=True),
+    3: Part("roleRef", {1: Part("apiGroup", "text"), 2: Part("kind", "text"), 3: Part("name", "text")}),
+}
+
 
 def _whole(spec: Message | None = None, status: Message | None = None) -> Message:
     found: dict[int, Part] = {1: Part("metadata", META)}
@@ -163,6 +177,14 @@ KINDS: Mapping[tuple[str, str], Message] = {
         4: Part("automountServiceAccountToken", "flag", kept=True),
     },
     ("apps/v1", "Deployment"): _whole(DEPLOYMENT, COUNTS),
+    (RBAC, "Role"): {1: Part("metadata", META), 2: Part("rules", RULE, many=True)},
+    (RBAC, "ClusterRole"): {
+        1: Part("metadata", META),
+        2: Part("rules", RULE, many=True),
+        3: Part("aggregationRule", {1: Part("clusterRoleSelectors", SELECTOR, many=True)}),
+    },
+    (RBAC, "RoleBinding"): BINDING,
+    (RBAC, "ClusterRoleBinding"): BINDING,
     ("policy/v1", "Eviction"): _whole({1: Part("gracePeriodSeconds", "number", kept=True)}),
 }
 

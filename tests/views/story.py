@@ -1,0 +1,189 @@
+"""The story of a corner shop, played once on virtual time: each chapter is a value that a screen is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from meshup.cli.kinds import kinds
+from meshup.cli.playing import session_of
+from meshup.cli.simulating import programs
+from meshup.engine.approving import approve
+from meshup.engine.execute import apply, resume
+from meshup.engine.planning import plan_from, snapshot_for
+from meshup.engine.propose import propose
+from meshup.engine.rehearse import rehearse
+from meshup.engine.rollback import service_plan
+from meshup.engine.session import Session
+from meshup.engine.standing import report, status
+from meshup.engine.taking_back import run_plan, stage_plan
+from meshup.journal.ledger import pins
+from meshup.model.events import Event, Outcome, PlaceEnded
+from meshup.model.plan import Plan
+from meshup.model.problem import MeshupError
+from meshup.model.proposal import Proposal
+from meshup.model.runbook import Runbook
+from meshup.runbook import load, write
+from meshup.simulate.scenario import Simulation
+from meshup.simulate.scenario import load as scene
+
+CORNER = Path(__file__).with_name("corner.yaml")
+FAULT = {"fault": "server-first", "on": "shop/cart"}
+APPROVED = "  - name: strict\n    before:\n"
+OPTED_IN = 'workload: "CronJob/reports", owner: "", optIn: {by: "dan", at: "2026-11-02T09:00:00Z"}'
+
+
+@dataclass(slots=True)
+class Ear:
+    """Hears a run and keeps what it hears. react: called with each event first."""
+
+    events: list[Event] = field(default_factory=list)
+    react: Callable[[Event], None] = lambda _: None
+
+    def tell(self, event: Event) -> None:
+        self.react(event)
+        self.events.append(event)
+
+
+@dataclass(slots=True)
+class Corner:
+    """One cluster with its session."""
+
+    simulation: Simulation
+    ear: Ear
+    session: Session
+
+    def propose(self) -> Proposal:
+        return propose(snapshot_for(self.session, self.driver, context="corner"), self.driver)
+
+    @property
+    def driver(self) -> Any:
+        return self.session.drivers["istio"]
+
+    def book(self, *changes: tuple[str, str]) -> Runbook:
+        """The runbook that init writes, edited as a person would."""
+        text = write.text(self.propose())
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        loaded = load.load(text.encode(), name="meshup.yaml", kinds=kinds())
+        assert loaded.runbook is not None, loaded.problems
+        return loaded.runbook
+
+    def plan(self, book: Runbook) -> Plan:
+        return plan_from(self.session, book, snapshot_for(self.session, self.driver, context="corner"), self.driver)
+
+    def ran(self, perform: Callable[[], Outcome]) -> tuple[Outcome, list[Event]]:
+        """Perform and give the outcome with what was heard of it."""
+        self.ear.events.clear()
+        outcome = perform()
+        return outcome, list(self.ear.events)
+
+
+def corner(*faults: dict[str, Any]) -> Corner:
+    """A fresh cluster. The context's name is the scenario's."""
+    simulation = scene(str(CORNER), programs=programs())
+    for each in faults:
+        simulation.world.inject(each)
+    ear = Ear()
+    return Corner(simulation, ear, session_of(simulation, ear))
+
+
+def stopped(action: Callable[[], object]) -> MeshupError:
+    """Give the error that an action ends with."""
+    try:
+        action()
+    except MeshupError as error:
+        return error
+    raise AssertionError("nothing was refused")
+
+
+@cache
+def chapters() -> dict[str, Any]:
+    """Play the whole story once."""
+    told: dict[str, Any] = {}
+    shop = corner(FAULT)
+    told["init"] = shop.propose()
+    book = shop.book()
+    plan = told["plan"] = shop.plan(book)
+    told["exit-4"], told["events-4"] = shop.ran(lambda: apply(shop.session, plan, through="onboard"))
+    told["status-4"] = status(shop.session, book=book, context="corner")
+    told["stage-back"] = stage_plan(shop.session, "onboard", context="corner")
+    shop.simulation.world.mend("server-first:shop/cart")
+    told["through"], told["events-through"] = shop.ran(lambda: resume(shop.session))
+    told["status-through"] = status(shop.session, book=book, context="corner")
+    told["again"], _ = shop.ran(lambda: resume(shop.session))
+    told["exit-3"], told["events-3"] = shop.ran(lambda: apply(shop.session, plan))
+    told["status-3"] = status(shop.session, book=book, context="corner")
+
+    until = timedelta(days=7)
+    back = told["rollback-plan"] = service_plan(
+        shop.session, "cart", to="1.29.4", reason="timeouts to ledger", until=until, book=book, context="corner"
+    )
+    told["rollback"], told["events-rollback"] = shop.ran(lambda: apply(shop.session, back))
+    told["after-rollback"], _ = shop.ran(lambda: resume(shop.session))
+    told["exit-6"] = stopped(lambda: apply(shop.session, plan))
+    now = shop.session.clock.now()
+    told["pins"] = pins(shop.session.cluster), now
+    told["pins-late"] = pins(shop.session.cluster), now + timedelta(days=8)
+    told["report"] = report(shop.session, book=book, context="corner")
+    told["run-back"] = run_plan(shop.session, context="corner")
+    told["ran-back"], _ = shop.ran(lambda: apply(shop.session, told["run-back"]))
+    told["status-back"] = status(shop.session, book=book, context="corner")
+
+    told |= _approval() | _endings()
+    played = corner(FAULT)
+    told["rehearsal"] = rehearse(played.session, book, requests=lambda: 1234)
+    return told
+
+
+def _approval() -> dict[str, Any]:
+    """A stage that waits for a second person, a client that joins, and a runbook that is done."""
+    told: dict[str, Any] = {}
+    shop = corner()
+    opted = ('workload: "CronJob/reports", owner: ""', OPTED_IN)
+    wave = ("      - shop/cart\n", "      - shop/cart\n      - data/reports\n")
+    asked = (APPROVED, APPROVED + "      - {approval: {}}\n")
+    book = shop.book(opted, wave, asked)
+    plan = shop.plan(book)
+    told["exit-5"], _ = shop.ran(lambda: apply(shop.session, plan))
+    told["status-5"] = status(shop.session, book=book, context="corner")
+    told["self-approval"] = stopped(lambda: approve(shop.session, "strict", plan=plan, lasts=timedelta(hours=24)))
+    second = replace(shop.session, identity=replace(shop.session.identity, user="ben"))
+    told["approved"] = approve(second, "strict", plan=plan, lasts=timedelta(hours=24))
+    told["done"], told["events-done"] = shop.ran(lambda: resume(shop.session))
+    told["status-done"] = status(shop.session, book=book, context="corner")
+    told["plan-done"] = shop.plan(book)
+    told["nothing"], _ = shop.ran(lambda: apply(shop.session, told["plan-done"]))
+    return told
+
+
+def _endings() -> dict[str, Any]:
+    """The stops that need a cluster of their own."""
+    told: dict[str, Any] = {}
+    slow = corner({"fault": "slow-pods", "on": "shop/cart"})
+    plan = slow.plan(slow.book())
+    told["exit-8"], _ = slow.ran(lambda: apply(replace(slow.session, wait_s=20.0), plan))
+
+    wrong = corner(FAULT)
+
+    def lose_the_image(event: Event) -> None:
+        if isinstance(event, PlaceEnded) and event.reached.how == "undoing":
+            wrong.simulation.world.inject({"fault": "image", "on": "shop/cart"})
+
+    wrong.ear.react = lose_the_image
+    plan = wrong.plan(wrong.book())
+    told["exit-9"], _ = wrong.ran(lambda: apply(wrong.session, plan))
+
+    cut = corner()
+    plan = cut.plan(cut.book())
+    told["exit-130"], _ = cut.ran(lambda: apply(replace(cut.session, interrupted=lambda: _has_begun(cut.ear)), plan))
+    return told
+
+
+def _has_begun(ear: Ear) -> bool:
+    return any(getattr(each, "place", "") == "onboard/wave-1" for each in ear.events)

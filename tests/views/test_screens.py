@@ -1,0 +1,270 @@
+"""Every screen as a golden file at 80 and 120 columns, from values that the story of the corner shop left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from story import chapters
+
+from meshup.cli.ending import FORMATS, show
+from meshup.cli.kinds import kinds
+from meshup.cli.main import main
+from meshup.cli.screen import Screen
+from meshup.cli.telling import Lines, watcher
+from meshup.engine.undo import as_kubectl
+from meshup.model.events import Outcome, Waits
+from meshup.model.plan import Plan
+from meshup.model.standing import Rehearsal
+from meshup.runbook.load import load
+from meshup.views import ci, owner, standing
+from meshup.views import init as first
+from meshup.views import plan as planned
+from meshup.views.junit import junit
+from meshup.views.problem import error, error_document, findings
+from meshup.views.run import ending, line, outcome_document, record, summary_markdown
+from meshup.views.sarif import sarif
+
+Golden = Callable[[str, str], None]
+
+MISTAKES = b"""apiVersion: meshup.dev/v1
+kind: Runbook
+metadata: {name: corner}
+mesh: {driver: istio, release: 1.30, revision: 1-30-3, namespace: istio-system, manifests: {from: stand-in}}
+services:
+  - {name: cart, namespace: shop, workload: Deployment/cart, owner: team-cart, critcal: true}
+waves:
+  - {name: wave-1, services: [shop/cart, shop/basket]}
+stages:
+  - name: onboard
+    waves: [wave-1]
+    steps: [{enroll: {}}]
+    gates:
+      - {success-rate: {floor: 99}}
+"""
+
+
+@pytest.fixture(scope="module")
+def told() -> dict:
+    return chapters()
+
+
+def ids() -> dict[str, str]:
+    """Ids of plans follow from every byte of them; a golden file shows which plan is meant, not its digest."""
+    found: dict[str, str] = {}
+    for each in chapters().values():
+        name = each.id if isinstance(each, Plan) else each.plan if isinstance(each, Outcome) else ""
+        name = each.plan.id if isinstance(each, Rehearsal) else name
+        if name and name not in found:
+            found[name] = f"plan{len(found) + 1:04d}"
+    return found
+
+
+def even(text: str) -> str:
+    """Put ids and digests that change with every release aside, and the chance in the name of a pin."""
+    for real, shown in ids().items():
+        text = text.replace(real, shown)
+    text = re.sub(r"(MeshPin/|MeshPin shop/|\"|/)cart-[0-9a-f]{16}", r"\1cart-0000000000000000", text)
+    text = re.sub(r"sha256:plan\w+", lambda found: "sha256:" + "0" * (len(found[0]) - 7), text)
+    return re.sub(r"sha256:[0-9a-f]{12,}", lambda found: "sha256:" + "0" * (len(found[0]) - 7), text)
+
+
+WIDER = {("plan-details", 80): 95, ("rollback-run-dry-run", 80): 86}
+"""Screens that names of objects, which are never broken, make wider than the terminal, and by how much."""
+
+
+def fits(text: str, width: int) -> list[str]:
+    """Give the lines that are too wide; a command to be copied is never broken."""
+    return [each for each in text.splitlines() if len(each) > width and "meshup " not in each]
+
+
+SCREENS: dict[str, Callable[[dict, int], str]] = {
+    "init": lambda told, width: first.text(
+        told["init"], filename="meshup.yaml", locked="meshup.lock", objects=13, why=False, width=width
+    ),
+    "init-why": lambda told, width: first.text(
+        told["init"], filename="other.yaml", locked="other.lock", objects=13, why=True, width=width
+    ),
+    "plan": lambda told, width: planned.text(told["plan"], width=width),
+    "plan-details": lambda told, width: planned.text(told["plan"], width=width, saved="p.plan.json", details=True),
+    "plan-done": lambda told, width: planned.text(told["plan-done"], width=width),
+    "plan-owner": lambda told, width: owner.for_service(told["plan"], "shop/cart", width=width),
+    "plan-owner-untouched": lambda told, width: owner.for_service(told["plan"], "shop/search", width=width),
+    "rollback-dry-run": lambda told, width: planned.text(told["rollback-plan"], width=width, details=True),
+    "rollback-stage-dry-run": lambda told, width: planned.text(told["stage-back"], width=width),
+    "rollback-run-dry-run": lambda told, width: planned.text(told["run-back"], width=width, details=True),
+    "rehearsal": lambda told, width: standing.rehearsal(told["rehearsal"], scenario="corner", width=width),
+    "rehearsal-of-a-copy": lambda told, width: standing.rehearsal(
+        told["rehearsal"], scenario="a copy of the cluster", width=width, runbook="meshup.yaml", assumed="traffic"
+    ),
+    "pins": lambda told, width: standing.pins(*told["pins"], width=width),
+    "pins-late": lambda told, width: standing.pins(*told["pins-late"], width=width),
+    "pins-none": lambda told, width: standing.pins((), told["pins"][1], width=width),
+    "report": lambda told, width: standing.report(told["report"], width=width),
+    **{
+        name: lambda told, width, name=name: standing.status(told[name], width=width)
+        for name in ("status-3", "status-4", "status-5", "status-through", "status-done", "status-back")
+    },
+    **{
+        f"end-{name}": lambda told, width, name=name: ending(told[name], width=width)
+        for name in (
+            "done",
+            "nothing",
+            "through",
+            "again",
+            "rollback",
+            "after-rollback",
+            "ran-back",
+            "exit-3",
+            "exit-4",
+            "exit-5",
+            "exit-8",
+            "exit-9",
+            "exit-130",
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen_fits_and_ends_with_what_comes_next(told: dict, name: str, width: int, golden: Golden) -> None:
+    text = even(SCREENS[name](told, width))
+    assert fits(text, WIDER.get((name, width), width)) == []
+    last = [each for each in text.splitlines() if not each.startswith(" " * 10)][-1]
+    assert last.startswith("Next"), last
+    assert "\x1b" not in text
+    golden(f"{name}.{width}.txt", text)
+
+
+STORIES = ("events-4", "events-3", "events-through", "events-rollback", "events-done")
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_the_story_of_a_run_is_a_line_per_change_of_state(told: dict, name: str, golden: Golden, capsys) -> None:
+    screen = Screen(color=False, width=160, interactive=False)
+    lines = Lines(screen=screen)
+    for event in told[name]:
+        lines.tell(event)
+    golden(f"{name}.txt", even(capsys.readouterr().err.rstrip("\n")))
+
+
+def test_with_v_each_change_is_told(told: dict, golden: Golden) -> None:
+    golden("events-4-chatty.txt", even("\n".join(filter(None, (line(each, chatty=True) for each in told["events-4"])))))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_on_a_terminal_waits_rewrite_their_lines(told: dict, width: int, golden: Golden, capsys) -> None:
+    lines = Lines(screen=Screen(color=False, width=width, interactive=True))
+    for event in told["events-4"]:
+        lines.tell(event)
+    text = capsys.readouterr().err.replace("\x1b[", "<ESC[").replace("\r", "<CR>")
+    golden(f"events-4-terminal.{width}.txt", even(text.rstrip("\n")))
+
+
+def test_the_stream_of_events_is_one_object_a_line(told: dict, golden: Golden) -> None:
+    golden("events-4.jsonl", even("\n".join(json.dumps(record(each)) for each in told["events-4"])))
+
+
+def pretty(document: object) -> str:
+    return even(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def test_documents_for_programs(told: dict, golden: Golden) -> None:
+    golden("plan-owner.json", pretty(planned.document(told["rollback-plan"])))
+    golden("run-4.json", pretty(outcome_document(told["exit-4"])))
+    golden("status-through.json", pretty(standing.status_document(told["status-through"])))
+    golden("report.json", pretty(standing.report_document(told["report"])))
+    golden("rehearsal.json", pretty(standing.rehearsal_document(told["rehearsal"], scenario="corner")))
+    golden("error-6.json", pretty(error_document(told["exit-6"])))
+    golden("init.json", pretty(first.document(told["init"], filename="meshup.yaml", locked="meshup.lock")))
+
+
+def test_reports_for_reviews_and_ci(told: dict, golden: Golden) -> None:
+    stop = told["exit-4"]
+    golden("plan.md", even(planned.markdown(told["plan"])))
+    golden("run-4.md", even(summary_markdown(stop)))
+    golden("run-4.junit.xml", even(junit(stop.judgements, name=f"meshup {stop.plan}")))
+    golden("run-4.github.txt", even(ci.github(stop)))
+    golden("run-4.env", even(ci.dotenv(stop)))
+
+
+def test_a_way_back_is_printed_as_kubectl_commands(told: dict, golden: Golden) -> None:
+    golden("rollback-print.txt", "\n".join(as_kubectl(each.change) for each in told["run-back"].changes()))
+
+
+def test_refusals(told: dict, golden: Golden) -> None:
+    golden("error-exit-6.txt", even(error(told["exit-6"])))
+    golden("error-self-approval.txt", even(error(told["self-approval"])))
+
+
+def test_every_mistake_of_a_runbook_is_shown_at_its_place(golden: Golden) -> None:
+    found = load(MISTAKES, name="meshup.yaml", kinds=kinds()).problems
+    golden("lint.txt", findings(found))
+    golden("lint.sarif.json", sarif(found))
+
+
+@pytest.fixture
+def _empty(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    """An empty environment: no home with settings, no variables of the one who runs the tests."""
+    for each in list(os.environ):
+        if each == "MESHUP_REFRESH_GOLDEN":
+            continue
+        if each.startswith(("MESHUP_", "XDG_", "KUBE")) or each in ("CI", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):
+            monkeypatch.delenv(each)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--help"],
+        ["explain", "strict"],
+        ["explain", "success-rate"],
+        ["explain", "opt-in"],
+        ["explain", "MU3112"],
+        ["explain", "exit-codes"],
+        ["explain", "nosuch"],
+        ["config", "show"],
+        ["config"],
+        ["simulator", "faults"],
+        ["simulator", "status"],
+        ["status"],
+        ["lint"],
+        ["aply"],
+    ],
+    ids=lambda each: "-".join(each).strip("-") or "welcome",
+)
+@pytest.mark.usefixtures("_empty")
+def test_commands_that_need_no_cluster(arguments: list[str], golden: Golden, capsys, tmp_path) -> None:
+    code = main(arguments)
+    said = capsys.readouterr()
+    text = f"{said.out}{said.err}".replace(str(tmp_path), "HOME")
+    golden(f"call-{'-'.join(arguments).replace('--', '') or 'welcome'}.txt", f"{text}exit {code}")
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x9b1m\u202e</testcase>\x00"
+
+
+@pytest.mark.parametrize("output", ["text", "json", "events"])
+def test_what_a_cluster_says_commands_no_terminal(told: dict, output: str, capsys, tmp_path) -> None:
+    """Text of the cluster's own, an admission webhook's for instance, reaches every format without control bytes."""
+    screen = Screen(color=False, width=80, interactive=output == "text")
+    stop = replace(told["exit-4"], why=HOSTILE, details=(HOSTILE,), likely=HOSTILE, commands=(HOSTILE,))
+    reports = [(each, str(tmp_path / each)) for each in FORMATS]
+    tells = watcher(output, screen, chatty=True)
+    now = told["pins"][1]
+    tells.tell(Waits(at=now, place=HOSTILE, gate="", object=HOSTILE, because=HOSTILE, elapsed_s=1, limit_s=2))
+    assert show(stop, screen=screen, output=output, further=reports) == 4
+    said = capsys.readouterr()
+    written = [Path(path).read_text("utf-8") for _, path in reports]
+    for text in (said.out, said.err.replace("\r\x1b[K", ""), *written):
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text), text
+    assert "owned" in said.out
