@@ -1,9 +1,10 @@
-# Needs Python 3.11 or newer and make, nothing else: the first call of any target sets up .venv.
+# Needs Python 3.11 or newer and make: the first call of any target sets up .venv. `make e2e` and `make lab` need Go,
+# and root for Debian packages and a network namespace.
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(if $(shell command -v $(p) 2>/dev/null),$(p))))
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test sweep e2e lint bench
+.PHONY: demo test sweep e2e lab lint bench
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no python3 found; install Python 3.11 or newer" >&2; exit 1; }
@@ -27,8 +28,14 @@ test: lint
 sweep: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m sweep tests
 
-e2e: $(READY)
-	@$(BIN)/python -m pytest -q -m e2e e2e
+# Real servers come from PROVIDER: lab (built here from source), kind (Docker), kubeconfig (the cluster of KUBECONFIG).
+PROVIDER ?= lab
+e2e: $(READY) $(if $(filter lab,$(PROVIDER)),lab)
+	@MESHUP_E2E_PROVIDER=$(PROVIDER) $(BIN)/python -m pytest -q -m e2e e2e
+
+lab: $(READY)
+	@$(BIN)/python -m e2e.lab build
+	@$(BIN)/python -m e2e.lab images
 
 bench: $(READY)
 	@$(BIN)/python e2e/bench/run.py

@@ -6,6 +6,7 @@ Debian; images are put together here. `python -m e2e.lab COMMAND` by hand, the n
 
 from __future__ import annotations
 
+from . import audit
 from .building import build
 from .cluster import down, restart, status, up
 from .config import (
@@ -39,6 +40,7 @@ __all__ = [
     "Istio",
     "LabError",
     "as_user",
+    "audit",
     "build",
     "certificate",
     "collect",

@@ -29,7 +29,9 @@ PACKAGES = (
 )
 SCRATCH = ".making-"
 FLEETING = {"python", "meshup"}
-"""Pieces of which only the newest version is kept: they change with meshup itself."""
+"""Pieces that change with meshup itself."""
+KEPT = 4
+"""So many versions of such a piece, and of the store of images, are kept; other trees may be at work with theirs."""
 
 
 def build(only: Iterable[str] = (), *, control_plane_only: bool = False) -> None:
@@ -51,6 +53,8 @@ def build(only: Iterable[str] = (), *, control_plane_only: bool = False) -> None
         if (chosen and piece.name not in chosen) or (control_plane_only and not piece.plane):
             continue
         if piece.folder.exists():
+            if piece.name in FLEETING:
+                piece.folder.touch()
             say(f"{piece.name} {piece.version}", None)
             continue
         started = time.monotonic()
@@ -68,9 +72,14 @@ def _make(piece: Piece) -> None:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if piece.name in FLEETING:
-        for old in piece.folder.parent.glob(f"{piece.name}-*"):
-            if old != piece.folder:
-                shutil.rmtree(old, ignore_errors=True)
+        forget(piece.folder.parent, f"{piece.name}-*")
+
+
+def forget(folder: Path, pattern: str) -> None:
+    """Remove all but the newest of the folders that fit a pattern."""
+    found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in found[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def sweep(folder: Path) -> None:

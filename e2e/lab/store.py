@@ -6,14 +6,13 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import config, processes, python
-from .building import SCRATCH, say, sweep
+from .building import SCRATCH, forget, say, sweep
 from .errors import LabError
 from .oci import PATH, Image, write_archive
 from .processes import Roster
@@ -98,10 +97,11 @@ def place() -> Path:
 def assemble() -> Path:
     """Make the store unless it is there, from the one before it and the images that changed; give its place.
 
-    Older stores are removed. Raises LabError when a piece is missing.
+    Of older stores a few are kept. Raises LabError when a piece is missing.
     """
     wanted = place()
     if wanted.exists():
+        wanted.touch()
         say("images", None)
         return wanted
     chosen = images()
@@ -129,9 +129,8 @@ def assemble() -> Path:
         keys = {image.name: image.key for image in chosen}
         (runtime.root / INVENTORY).write_text(json.dumps(keys, indent=1) + "\n", "utf-8")
         runtime.root.rename(wanted)
-    for old in config.cache().glob("images-*"):
-        if old != wanted:
-            shutil.rmtree(old)
+    wanted.touch()
+    forget(config.cache(), "images-*")
     for image in new:
         print(f"  {image.name}", flush=True)
     say("images", time.monotonic() - started)

@@ -87,6 +87,8 @@ class Play:
         headers["user-agent"] = "meshup"
         if "as" in ask:
             headers["impersonate-user"] = ask["as"]
+        if "group" in ask:
+            headers["impersonate-group"] = ask["group"]
         body = ask.get("body")
         data = b"" if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
         if data:
@@ -212,7 +214,7 @@ def _drop(value: Any, path: list[str]) -> None:
 
 def prepare(transport: Transport, namespace: str, pause: Callable[[float], None]) -> None:
     """Make a fresh namespace whose default service account is there."""
-    headers = {"accept": "application/json", "content-type": "application/json"}
+    headers = {"accept": "application/json", "content-type": "application/json", "user-agent": "meshup"}
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     transport.send(Request(method="POST", path="/api/v1/namespaces", headers=headers, body=json.dumps(body).encode()))
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"

@@ -93,7 +93,7 @@ def test_a_lease_that_moved_since_it_was_read_stops_the_guard(meanwhile):
     def late(request):
         if request.method == "PATCH" and "leases" in request.path and clock.elapsed() < began + 125:
             # The very moment between the guard's look at the Lease and its mark.
-            put(server, LEASE, lease(clock.now().isoformat(), disarmed=meanwhile == "disarmed"))
+            put(server, LEASE, lease(clock.now().isoformat(timespec="microseconds"), disarmed=meanwhile == "disarmed"))
         return False
 
     beat(server, clock)

@@ -123,19 +123,6 @@ def test_a_config_map_holds_a_mebibyte_and_no_more():
     ]
 
 
-def test_a_policy_is_stored_and_said_to_be_without_effect():
-    one = server()
-    policy = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": "p"},
-        "spec": {"validations": [{"expression": "false"}]},
-    }
-    answer = ask(one, "POST", f"{HOOKS}/validatingadmissionpolicies", policy)
-    assert answer.status == 201
-    assert "does not enforce it" in answer.headers["warning"]
-
-
 def test_whoever_may_bind_may_grant_what_he_does_not_hold():
     one = server()
     roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"

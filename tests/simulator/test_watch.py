@@ -98,7 +98,8 @@ def test_a_page_token_expires():
 def test_the_initial_events_of_a_streamed_list_end_with_a_bookmark():
     one = server()
     ask(one, "POST", CM, config("a"))
-    lines = ask(one, "GET", CM, watch=1, sendInitialEvents="true", allowWatchBookmarks="true", stream=True).lines
+    begin = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true"}
+    lines = ask(one, "GET", CM, watch=1, stream=True, **begin).lines
     found = events(lines, 3)
     assert [each["type"] for each in found] == ["ADDED", "ADDED", "BOOKMARK"]
     assert found[2]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}

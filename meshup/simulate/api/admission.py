@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from meshup.simulate.api import podsecurity, quota, rbac, rules, validate
 from meshup.simulate.api import schema as sc
 from meshup.simulate.api.kinds import Kind
 from meshup.simulate.api.pod_defaults import admit_pod
-from meshup.simulate.api.problems import forbidden, invalid, not_found
+from meshup.simulate.api.policies import Policies
+from meshup.simulate.api.problems import forbidden, invalid, not_found, not_here
 from meshup.simulate.api.shaping import How, settled
 from meshup.simulate.api.store import Obj, Store, copied
 from meshup.simulate.api.users import MASTERS
 from meshup.simulate.api.webhooks import Asked, Webhooks
 
 NAMESPACES = ("", "namespaces")
-UNENFORCED = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -25,6 +26,7 @@ class Admission:
 
     def __init__(self, store: Store, webhooks: Webhooks, chance: random.Random) -> None:
         self._store, self._webhooks, self._chance = store, webhooks, chance
+        self._policies = Policies(store)
 
     def suffix(self) -> str:
         """Make five letters for a generated name."""
@@ -80,19 +82,27 @@ class Admission:
             found = self._store.get(NAMESPACES, "", namespace)
             if found is not None:
                 how.warnings.extend(podsecurity.warnings(sc.pod_template(obj), found))
-        if kind.kind in UNENFORCED and not how.controller:
-            how.warnings.append(f"the simulator stores a {kind.kind} and does not enforce it")
         if kind.group == rbac.GROUP and not how.controller:
             self._no_escalation(kind, obj, how)
-        self._webhooks.validate(self._asked(kind, operation, obj, how, old), obj)
+        asked = self._asked(kind, operation, obj, how, old)
+        self._policies.judge(asked, obj, how.warnings)
+        self._webhooks.validate(asked, obj)
         if operation == "CREATE" and kind.namespaced and kind.plural in (*quota.COUNTED, "pods") and not kind.custom:
             why = quota.refusal(self._store, namespace, kind.plural, obj.get("spec") or {})
             if why:
                 raise forbidden(kind.plural, kind.group, name, why)
 
+    def not_concerned(self, kind: Kind, obj: Obj, how: How, old: Obj | None, *, sub: str) -> None:
+        """Refuse with 501 what webhooks and policies would be asked about a subresource that they see as its own kind."""
+        asked = replace(self._asked(kind, "UPDATE", obj, how, old), subresource=sub)
+        if self._webhooks.concern(asked, obj) or self._policies.concern(asked, obj):
+            raise not_here(f"admission of {kind.plural}/{sub}")
+
     def deleting(self, kind: Kind, old: Obj, how: How) -> None:
-        """Ask webhooks about a deletion."""
-        self._webhooks.validate(self._asked(kind, "DELETE", old, how, old), old)
+        """Ask policies and webhooks about a deletion."""
+        asked = self._asked(kind, "DELETE", old, how, old)
+        self._policies.judge(asked, old, how.warnings)
+        self._webhooks.validate(asked, old)
 
     def _no_escalation(self, kind: Kind, obj: Obj, how: How) -> None:
         if MASTERS in how.user.groups:

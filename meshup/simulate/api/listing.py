@@ -74,6 +74,8 @@ def select(store: Store, kind: Kind, namespace: str, query: Mapping[str, str], p
         version, rest = pages.rest(query["continue"])
     else:
         version, rest = str(store.version), list(store.list(kind.key, namespace))
+        if query.get("resourceVersionMatch") == "Exact":
+            version, rest = query["resourceVersion"], _as_of(store, kind, namespace, int(query["resourceVersion"]))
     meta: Obj = {"resourceVersion": version, **({"continue": ""} if kind.custom else {})}
     found: list[Obj] = []
     for number, each in enumerate(rest):
@@ -103,8 +105,31 @@ def check_versions(store: Store, query: Mapping[str, str]) -> None:
             "retryAfterSeconds": 1,
         }
         raise refusal
-    if match == "Exact" and number != store.version:
-        raise Refusal(501, "the simulator keeps no older versions of lists", details={})
+    if match == "Exact" and number < store.oldest:
+        raise Refusal(410, f"The resourceVersion for the provided list is too old: {number}", reason="Expired")
+
+
+def check_initial(query: Mapping[str, str]) -> None:
+    """Check what a watch needs that begins with what is there. Raises Refusal."""
+    if query.get("sendInitialEvents") is not None and query.get("resourceVersionMatch") != "NotOlderThan":
+        message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        raise invalid("ListOptions", "meta.k8s.io", "", [cause("FieldValueForbidden", message, "resourceVersionMatch")])
+
+
+def _as_of(store: Store, kind: Kind, namespace: str, version: int) -> list[Obj]:
+    """Give the objects of a kind as they were, by taking back every change since."""
+    found = {
+        (each["metadata"].get("namespace", ""), each["metadata"]["name"]): each
+        for each in store.list(kind.key, namespace)
+    }
+    for change in reversed(list(store.since(version))):
+        if change.key == kind.key and (not namespace or change.namespace == namespace):
+            at = (change.namespace, change.name)
+            if change.old is None:
+                found.pop(at, None)
+            else:
+                found[at] = change.old
+    return [found[each] for each in sorted(found)]
 
 
 def version_number(text: str) -> int:

@@ -39,9 +39,20 @@ def _with(obj: Obj, entries: Sequence[Obj]) -> Obj:
 
 
 def after_update(
-    old: Obj | None, new: Obj, node: dict[str, Any], *, manager: str, api_version: str, time: str, sub: str = ""
+    old: Obj | None,
+    new: Obj,
+    node: dict[str, Any],
+    *,
+    manager: str,
+    api_version: str,
+    time: str,
+    sub: str = "",
+    owned_as: str = "",
 ) -> Obj:
-    """Give the object with ownership after a create, update or patch: changed fields belong to the writer."""
+    """Give the object with ownership after a create, update or patch: changed fields belong to the writer.
+
+    sub: the subresource written through, whose field alone can change. owned_as: one that wrote fields of the main path.
+    """
     before = _plain(old) if old is not None else {"metadata": {}, "apiVersion": "", "kind": ""}
     found = ssa.compare(before, _plain(new), node)
     if sub:
@@ -49,10 +60,13 @@ def after_update(
         found = ssa.Compared(
             *({each for each in several if each[0] == top} for several in (found.added, found.changed, found.removed))
         )
+    sub = owned_as or sub
     touched = found.added | found.changed
     entries = _entries(old)
     if not touched and not found.removed:
         return _with(new, entries)
+    if owned_as:  # a Scale leaves out replicas of 0, so nobody owns them
+        touched = {path for path in touched if ssa.value_at(new, node, path) != 0}
     result: list[Obj] = []
     mine: set[ssa.Path] = set()
     for each in entries:

@@ -26,6 +26,8 @@ BASELINE_CAPABILITIES = frozenset(
     }
 )
 
+LEVELS = ("privileged", "baseline", "restricted")
+
 
 def violations(spec: Obj, level: str) -> list[str]:
     """Give what a pod spec does that a level forbids, worded as the server does; empty when it may run."""

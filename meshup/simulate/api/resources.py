@@ -147,6 +147,7 @@ class Resources:
         if validation not in ("Strict", "Warn", "Ignore"):
             message = f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"'
             raise invalid(title, "meta.k8s.io", "", [cause("FieldValueNotSupported", message, "fieldValidation")])
+        _check_manager(call.query.get("fieldManager", ""), title)
         agent = call.request.headers.get("user-agent", "unknown").partition("/")[0] or "unknown"
         return How(
             user=call.user,
@@ -166,7 +167,7 @@ class Resources:
             raise Refusal(405, NOT_ALLOWED, details={})
         body = self._body(call)
         if kind.group in REVIEWS:
-            made = reviews.review(self._store, kind, body, call.user, now=self._writes.time())
+            made = reviews.review(self._store, kind, body, call.user, now=self._writes.time(), namespace=call.namespace)
             if made.get("spec"):
                 owned = self._owned(kind, {key: body.get(key) for key in ("spec",)}, self._how(call, kind))
                 made["metadata"] = {**made["metadata"], "managedFields": owned}
@@ -232,6 +233,7 @@ class Resources:
                     if name == "orphanDependents"
                     else text
                 )
+        _check_deletion(options)
         return options
 
     def _delete(self, call: Call, kind: Kind) -> Response:
@@ -327,3 +329,47 @@ class Resources:
         how = self._how(call, kind)
         body = self._body(call)
         return answers.plain(200, subresources.set_scale(self._writes, kind, namespace, call.name, body, how, content))
+
+
+LONGEST_MANAGER = 128
+PROPAGATIONS = ("Foreground", "Background", "Orphan")
+
+
+def _check_manager(name: str, title: str) -> None:
+    """Refuse a name of a field manager that is too long or can't be printed."""
+    size = len(name.encode())
+    causes = []
+    if size > LONGEST_MANAGER:
+        message = f"Too long: may not be more than {LONGEST_MANAGER} bytes"
+        causes.append(cause("FieldValueTooLong", message, "fieldManager"))
+    for at, letter in enumerate(name):
+        if not letter.isprintable():
+            shown = f"invalid character U+{ord(letter):04X} (at position {at})"
+            causes.append(cause("FieldValueInvalid", f"Invalid value: {_quoted(name)}: {shown}", "fieldManager"))
+            break
+    if causes:
+        raise invalid(title, "meta.k8s.io", "", causes)
+
+
+def _quoted(text: str) -> str:
+    """Write a text as Go quotes it."""
+    short = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
+    letters = (short.get(ord(each)) or (each if each.isprintable() else f"\\x{ord(each):02x}") for each in text)
+    return f'"{"".join(letters)}"'
+
+
+def _check_deletion(options: Obj) -> None:
+    """Refuse a propagation policy that there is not, and one beside the older field of the same meaning."""
+    policy = options.get("propagationPolicy")
+    if policy is None:
+        return
+    found = None
+    if policy not in PROPAGATIONS:
+        supported = ", ".join(f'"{each}"' for each in (*PROPAGATIONS, "nil"))
+        message = f'Unsupported value: "{policy}": supported values: {supported}'
+        found = cause("FieldValueNotSupported", message, "propagationPolicy")
+    elif options.get("orphanDependents") is not None:
+        message = f'Invalid value: "{policy}": orphanDependents and deletionPropagation cannot be both set'
+        found = cause("FieldValueInvalid", message, "propagationPolicy")
+    if found is not None:
+        raise invalid("DeleteOptions", "meta.k8s.io", "", [found])

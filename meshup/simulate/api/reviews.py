@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from meshup.model.objects import dig
@@ -12,8 +13,8 @@ from meshup.simulate.api.store import Obj, Store
 from meshup.simulate.api.users import User, service_account
 
 
-def review(store: Store, kind: Kind, body: Obj, user: User, *, now: str) -> Obj:
-    """Answer a review. Raises Refusal."""
+def review(store: Store, kind: Kind, body: Obj, user: User, *, now: str, namespace: str = "") -> Obj:
+    """Answer a review. namespace: of the path it was sent to. Raises Refusal."""
     spec = body.get("spec") or {}
     match kind.kind:
         case "SelfSubjectReview":
@@ -26,6 +27,8 @@ def review(store: Store, kind: Kind, body: Obj, user: User, *, now: str) -> Obj:
             if not spec.get("user") and not spec.get("groups"):
                 message = 'Invalid value: "": at least one of user or group must be specified'
                 raise invalid("", kind.group, "", [cause("FieldValueInvalid", message, "spec.user")])
+            if kind.kind == "LocalSubjectAccessReview":
+                _same_namespace(kind, spec, namespace)
             asked = User(name=spec.get("user", ""), groups=tuple(spec.get("groups") or ()))
             return _answer(kind, body, spec, _decided(store, asked, spec))
         case "SelfSubjectRulesReview":
@@ -36,6 +39,14 @@ def review(store: Store, kind: Kind, body: Obj, user: User, *, now: str) -> Obj:
             raise not_here(f"reviews of kind {kind.kind}")
 
 
+def _same_namespace(kind: Kind, spec: Obj, namespace: str) -> None:
+    asked = str((spec.get("resourceAttributes") or {}).get("namespace") or "")
+    if asked != namespace:
+        message = f'Invalid value: "{asked}": must match metadata.namespace'
+        causes = [cause("FieldValueInvalid", message, "spec.resourceAttributes.namespace")]
+        raise invalid("", kind.group, "", causes)
+
+
 def _answer(kind: Kind, body: Obj, spec: Obj, status: Obj) -> Obj:
     meta = body.get("metadata") or {}
     return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta, "spec": spec, "status": status}
@@ -43,7 +54,12 @@ def _answer(kind: Kind, body: Obj, spec: Obj, status: Obj) -> Obj:
 
 def _decided(store: Store, user: User, spec: Obj) -> Obj:
     resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if (resource is None) == (other is None):
+    if resource is not None and other is not None:
+        shown = json.dumps({"Path": other.get("path", ""), "Verb": other.get("verb", "")}, separators=(",", ":"))
+        message = f"Invalid value: {shown}: cannot be specified in combination with resourceAttributes"
+        causes = [cause("FieldValueInvalid", message, "spec.nonResourceAttributes")]
+        raise invalid("", "authorization.k8s.io", "", causes)
+    if resource is None and other is None:
         raise bad_request("exactly one of nonResourceAttributes or resourceAttributes must be specified")
     if other is not None:
         asked = rbac.Asked(verb=other.get("verb", ""), path=other.get("path", ""))

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from meshup.simulate.api.podsecurity import LEVELS
+from meshup.simulate.api.policies import binding_rules, policy_rules
 from meshup.simulate.api.problems import cause
 from meshup.simulate.api.store import Obj
 from meshup.simulate.api.validate import labels
@@ -121,6 +123,18 @@ def _binding(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
 def _hooks(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
     for number, hook in enumerate(obj.get("webhooks") or ()):
         at = f"webhooks[{number}]"
+        name = str(hook.get("name", ""))
+        if name.count(".") < 2:
+            message = f'Invalid value: "{name}": should be a domain with at least three segments separated by dots'
+            yield cause("FieldValueInvalid", message, f"{at}.name")
+        seconds = int(hook.get("timeoutSeconds") or 0)
+        if not 1 <= seconds <= 30:
+            message = f"Invalid value: {seconds}: the timeout value must be between 1 and 30 seconds"
+            yield cause("FieldValueInvalid", message, f"{at}.timeoutSeconds")
+        policy = hook.get("failurePolicy")
+        if policy not in ("Fail", "Ignore"):
+            message = f'Unsupported value: "{policy}": supported values: "Fail", "Ignore"'
+            yield cause("FieldValueNotSupported", message, f"{at}.failurePolicy")
         effects = hook.get("sideEffects")
         if effects is None:
             yield cause(
@@ -168,6 +182,26 @@ def _plain_keys(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
     yield from _frozen(obj, old)
 
 
+def _lease(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    spec = obj.get("spec") or {}
+    seconds, moves = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
+    if seconds is not None and seconds <= 0:
+        message = f"Invalid value: {seconds}: must be greater than 0"
+        yield cause("FieldValueInvalid", message, "spec.leaseDurationSeconds")
+    if moves is not None and moves < 0:
+        message = f"Invalid value: {moves}: must be greater than or equal to 0"
+        yield cause("FieldValueInvalid", message, "spec.leaseTransitions")
+
+
+def _namespace(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
+    labels = obj["metadata"].get("labels") or {}
+    for mode in ("enforce", "audit", "warn"):
+        key = f"pod-security.kubernetes.io/{mode}"
+        if key in labels and labels[key] not in LEVELS:
+            message = f'Invalid value: "{labels[key]}": must be one of {", ".join(LEVELS)}'
+            yield cause("FieldValueInvalid", message, f"metadata.labels[{key}]")
+
+
 LARGEST = 1024 * 1024
 """Bytes that a ConfigMap or a Secret may hold together."""
 RULES: dict[str, Callable[[Obj, Obj | None], Iterator[dict[str, str]]]] = {
@@ -183,6 +217,10 @@ RULES: dict[str, Callable[[Obj, Obj | None], Iterator[dict[str, str]]]] = {
     "CustomResourceDefinition": _definition,
     "ConfigMap": _plain_keys,
     "Secret": _plain_keys,
+    "Lease": _lease,
+    "Namespace": _namespace,
+    "ValidatingAdmissionPolicy": policy_rules,
+    "ValidatingAdmissionPolicyBinding": binding_rules,
 }
 
 

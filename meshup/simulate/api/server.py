@@ -55,6 +55,13 @@ Route = Callable[[Call], Response | None]
 """Answers a call that nobody else knows (proxies, logs), or gives None to let others try."""
 
 
+class _NoUser(Exception):
+    """Groups are impersonated, and nobody who is in them; the real server answers with plain text."""
+
+    def __init__(self, groups: list[str]) -> None:
+        super().__init__(" ".join(f"{{Group  {each}    }}" for each in groups))
+
+
 class ApiServer:
     """One cluster's API. Use `send` as a transport, `objects` from within, `as_user` for another identity."""
 
@@ -133,6 +140,9 @@ class ApiServer:
             response = self._answer(request, user)
         except Refusal as refusal:
             response = answers.refused(refusal)
+        except _NoUser as alone:
+            told = f'Internal Server Error: "{request.path}": requested [{alone}] without impersonating a user\n'
+            response = answers.text(500, told)
         response = self._stamped(response)
         self.log[at] = replace(self.log[at], status=response.status)
         for after in self.after:
@@ -147,10 +157,9 @@ class ApiServer:
         caller = users.from_headers(headers)
         wanted = users.impersonated(headers)
         if wanted is None:
-            if "impersonate-group" in headers or "impersonate-uid" in headers:
-                raise Refusal(
-                    500, "Internal error occurred: requested impersonation without a user", reason="InternalError"
-                )
+            groups = [each for each in headers.get("impersonate-group", "").split(",") if each]
+            if groups or "impersonate-uid" in headers:
+                raise _NoUser(groups)
             return caller
         asked = [("users", wanted.name)]
         if wanted.name.startswith("system:serviceaccount:"):

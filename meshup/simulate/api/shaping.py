@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from meshup.simulate.api import protobuf, validate
+from meshup.simulate.api import forms, protobuf, validate
 from meshup.simulate.api import schema as sc
 from meshup.simulate.api.defaults import fill, fill_by_schema
 from meshup.simulate.api.kinds import Kind
@@ -58,6 +58,9 @@ def decoded(kind: Kind, namespace: str, body: Any, node: dict[str, Any], how: Ho
         wrong = next(mistyped(obj, node), None)
         if wrong is not None:
             raise _unfit(kind, f"json: cannot unmarshal {wrong}")
+        unreadable = next(forms.unreadable(obj, node), None)
+        if unreadable is not None:
+            raise _unfit(kind, unreadable)
     unknown(kind, obj, node, how)
     return settled(kind, obj, node)
 
@@ -77,7 +80,11 @@ def told(value: Any, node: dict[str, Any]) -> Any:
         required = node.get("required") or ()
         zero = sc.omitted_when_zero(node)
         made = {}
+        texts = sc.resolved(node.get("additionalProperties") or {}).get("type") == "string"
         for key, inner in value.items():
+            if inner is None and texts:
+                made[key] = ""
+                continue
             if inner is None or (not inner and key in zero and not isinstance(inner, dict | list)):
                 continue
             if inner in ({}, []) and key not in required and "properties" in node:

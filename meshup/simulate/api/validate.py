@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from meshup.simulate.api import schema as sc
@@ -180,6 +180,47 @@ def metadata(obj: Obj, group: str, kind: str) -> Iterator[dict[str, str]]:
     elif len(name) > 253 or not SUBDOMAIN.fullmatch(name):
         yield cause("FieldValueInvalid", f'Invalid value: "{name}": {SUBDOMAIN_TEXT}', "metadata.name")
     yield from labels(meta.get("labels") or {}, "metadata.labels")
+    size = sum(len(key) + len(str(value)) for key, value in (meta.get("annotations") or {}).items())
+    if size > LARGEST_NOTES:
+        yield cause(
+            "FieldValueTooLong", f"Too long: may not be more than {LARGEST_NOTES} bytes", "metadata.annotations"
+        )
+    yield from _owners(meta.get("ownerReferences") or ())
+    for number, each in enumerate(meta.get("finalizers") or ()):
+        yield from _finalizer(str(each), number)
+
+
+LARGEST_NOTES = 256 * 1024
+STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+QUALIFIED = re.compile(r"(?:[^/]+/)?([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+QUALIFIED_TEXT = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+    "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+
+
+def _finalizer(name: str, number: int) -> Iterator[dict[str, str]]:
+    if not QUALIFIED.fullmatch(name):
+        yield cause("FieldValueInvalid", f'Invalid value: "{name}": {QUALIFIED_TEXT}', "metadata.finalizers")
+    if "/" not in name and name not in STANDARD_FINALIZERS:
+        why = "name is neither a standard finalizer name nor is it fully qualified"
+        yield cause("FieldValueInvalid", f'Invalid value: "{name}": {why}', f"metadata.finalizers[{number}]")
+
+
+def _owners(several: Sequence[dict[str, Any]]) -> Iterator[dict[str, str]]:
+    at = "metadata.ownerReferences"
+    for each in several:
+        for key in ("apiVersion", "kind", "name", "uid"):
+            if not each.get(key):
+                yield cause("FieldValueInvalid", 'Invalid value: "": must not be empty', f"{at}.{key}")
+    leading = [each for each in several if each.get("controller")]
+    if len(leading) > 1:
+        first, second = leading[:2]
+        shown = json.dumps(list(several), separators=(",", ":"))
+        told = f'"true" in references for {first["kind"]}/{first["name"]} and {second["kind"]}/{second["name"]}'
+        why = f"Only one reference can have Controller set to true. Found {told}"
+        yield cause("FieldValueInvalid", f"Invalid value: {shown}: {why}", at)
 
 
 def labels(found: dict[str, Any], path: str) -> Iterator[dict[str, str]]:

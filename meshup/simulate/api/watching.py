@@ -10,7 +10,7 @@ from typing import TypeAlias
 from meshup.simulate.api import selectors
 from meshup.simulate.api.answers import packed
 from meshup.simulate.api.kinds import Kind
-from meshup.simulate.api.listing import version_number
+from meshup.simulate.api.listing import check_initial, version_number
 from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.store import Change, Obj, Store
 from meshup.simulate.clock import VirtualClock
@@ -47,6 +47,7 @@ class Watch:
         self.changed = threading.Condition(clock.lock)
         self.closed = False
         self._sent = store.version
+        check_initial(query)
         version = query.get("resourceVersion", "")
         number = version_number(version)
         initial = query.get("sendInitialEvents", "") in ("1", "true")
@@ -54,7 +55,7 @@ class Watch:
             for each in store.list(kind.key, namespace):
                 if self._test is None or self._test(each):
                     self._put("ADDED", each)
-            if initial:
+            if initial and self._bookmarks:
                 self._bookmark({"k8s.io/initial-events-end": "true"})
         elif number < store.oldest:
             why = f"too old resource version: {number} ({store.oldest})"

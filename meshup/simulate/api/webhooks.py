@@ -14,6 +14,7 @@ from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.store import Obj, Store
 
 ADMISSION = "admissionregistration.k8s.io"
+CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 Callee = Callable[[Obj], Obj]
 """Answers an AdmissionReview request with a response; raising means it could not be reached."""
 
@@ -57,6 +58,10 @@ class Webhooks:
         for hook in self._chosen("validatingwebhookconfigurations", asked, obj):
             self._call(hook, asked, obj, "validating")
 
+    def concern(self, asked: Asked, obj: Obj) -> bool:
+        """Tell whether any webhook would be asked."""
+        return any(self._chosen(each, asked, obj) for each in CONFIGURATIONS)
+
     def _chosen(self, plural: str, asked: Asked, obj: Obj) -> list[Obj]:
         if asked.group == ADMISSION:
             return []
@@ -68,7 +73,7 @@ class Webhooks:
         return found
 
     def _concerns(self, hook: Obj, asked: Asked, obj: Obj) -> bool:
-        if not any(_rule(rule, asked) for rule in hook.get("rules") or ()):
+        if not any(rule_fits(rule, asked) for rule in hook.get("rules") or ()):
             return False
         labels = (obj.get("metadata") or {}).get("labels") or {}
         if not matches(hook.get("objectSelector") or {}, labels):
@@ -130,7 +135,9 @@ class Webhooks:
         )
 
 
-def _rule(rule: Obj, asked: Asked) -> bool:
+def rule_fits(rule: Obj, asked: Asked) -> bool:
+    """Tell whether a rule of a webhook or a policy names a request."""
+
     def among(name: str, value: str) -> bool:
         listed: list[Any] = rule.get(name) or []
         return "*" in listed or value in listed
@@ -138,7 +145,7 @@ def _rule(rule: Obj, asked: Asked) -> bool:
     resource = f"{asked.plural}/{asked.subresource}" if asked.subresource else asked.plural
     resources = rule.get("resources") or []
     fits = resource in resources or "*/*" in resources or ("*" in resources and not asked.subresource)
-    fits = fits or f"{asked.plural}/*" in resources
+    fits = fits or (bool(asked.subresource) and f"{asked.plural}/*" in resources)
     scope = rule.get("scope", "*")
     right_scope = scope == "*" or (scope == "Namespaced") == bool(asked.namespace)
     return (

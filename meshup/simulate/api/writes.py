@@ -172,7 +172,9 @@ class Writes:
             raise bad_request("metadata.managedFields must be nil")
         old = self.store.get(kind.key, namespace, name)
         if body.get("apiVersion") != kind.api_version or body.get("kind") != kind.kind:
-            raise bad_request(f"invalid object type: {body.get('apiVersion')}, Kind={body.get('kind')}")
+            sent = str(body.get("apiVersion") or "")
+            told = f"{sent if '/' in sent else f'/{sent}'}, Kind={body.get('kind') or ''}"
+            raise bad_request(f"invalid object type: {told}")
         if old is None and not meta.get("name"):
             why = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
             raise bad_request(why)
@@ -317,13 +319,14 @@ class Writes:
                 manager=how.manager,
                 api_version=kind.api_version,
                 time=self.time(),
-                sub=owned_as or sub,
+                sub=sub,
+                owned_as=owned_as,
             )
         else:
             owners = kept if managed is None else managed
             if owners:
                 new = {**new, "metadata": {**new["metadata"], "managedFields": owners}}
-        if not how.controller and not sub:
+        if not how.controller and not sub and not owned_as:
             owners = new["metadata"].get("managedFields")
             new = self.admission.mutate(kind, "UPDATE", new, how, node, old)
             new = {**new, "metadata": {**new["metadata"], **({"managedFields": owners} if owners else {})}}
@@ -333,7 +336,9 @@ class Writes:
             return old
         if not how.controller:
             validated(kind, new, old, node)
-            if not sub:
+            if owned_as:
+                self.admission.not_concerned(kind, new, how, old, sub=owned_as)
+            elif not sub:
                 self.admission.check(kind, "UPDATE", new, how, old)
         if how.dry_run:
             return new
