@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from meshup.model.problem import UsageError
+from meshup.model.problem import Problem, UsageError
 
 if TYPE_CHECKING:
     from meshup.model.runbook import Runbook
@@ -34,6 +34,33 @@ def book(filename: str) -> Runbook:
             cluster="not contacted",
         )
     return pinned(loaded.runbook, filename)
+
+
+def values(filename: str) -> dict[str, Any]:
+    """Read a file of chart values, by the rules of a runbook: no aliases, no duplicate keys. Raises UsageError."""
+    from meshup.runbook import marks
+
+    try:
+        with Path(filename).open("rb") as file:
+            found, source, problems = marks.read(file.read(marks.MOST_BYTES + 1), filename)
+    except OSError as error:
+        raise UsageError(
+            f"{filename} can't be read",
+            code="MU1005",
+            why=str(error.strerror or error),
+            fix="correct --values",
+            cluster="not contacted",
+        ) from error
+    if problems or not isinstance(found, dict):
+        odd = Problem(code="MU1108", what="values are a block of keys", at=source.at(1, 1, 1), fix="correct --values")
+        raise UsageError(
+            f"{filename} is no file of values",
+            code=problems[0].code if problems else odd.code,
+            problems=tuple(problems) or (odd,),
+            fix="correct --values",
+            cluster="not contacted",
+        )
+    return found
 
 
 def pinned(found: Runbook, filename: str) -> Runbook:

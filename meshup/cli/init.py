@@ -14,6 +14,7 @@ def command(
     name: Annotated[str, typer.Option("--name", help="name of the runbook")] = "mesh",
     release: Annotated[str, typer.Option("--release", help="release to pin instead of the proposed one")] = "",
     driver: Annotated[str, typer.Option("--driver", help="which mesh")] = "istio",
+    values: Annotated[str, typer.Option("--values", help="YAML file of values for the mesh's own charts")] = "",
     why: Annotated[bool, typer.Option("--why", help="say for each service why it is where it is")] = False,
     force: Annotated[bool, typer.Option("--force", help="overwrite files that are there")] = False,
     output: options.Output = "text",
@@ -31,7 +32,7 @@ def command(
     import json
     from pathlib import Path
 
-    from meshup.cli import reports
+    from meshup.cli import books, reports
     from meshup.cli.connect import Aim, door, one_of, session
     from meshup.cli.kinds import drivers, kinds
     from meshup.cli.screen import screen
@@ -60,9 +61,11 @@ def command(
             fix="move it away, choose another -f, or give --force",
             cluster="not contacted",
         )
+    given = books.values(values) if values else {}
     cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group)))
     around = session(cluster)
-    proposal = propose(snapshot_for(around, chosen, context=cluster.context), chosen, release=release, name=name)
+    seen = snapshot_for(around, chosen, context=cluster.context)
+    proposal = propose(seen, chosen, release=release, values=given, name=name)
     text = write.text(proposal)
     loaded = load.load(text.encode(), name=filename, kinds=kinds())
     wrong = [each for each in loaded.problems if each.severity == "error"]

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from meshup.meshes.driver import Driver
 from meshup.model.objects import Object, Ref, annotated, dig, labels, matches, ref_of, template
@@ -25,17 +26,27 @@ RELEASE = "1.30.3"
 
 
 def propose(
-    snapshot: Snapshot, driver: Driver, *, release: str = "", manifests: Manifests | None = None, name: str = "mesh"
+    snapshot: Snapshot,
+    driver: Driver,
+    *,
+    release: str = "",
+    values: Mapping[str, Any] | None = None,
+    name: str = "mesh",
 ) -> Proposal:
-    """Propose a runbook for the cluster as it is. Nobody is opted in who did not say so."""
+    """Propose a runbook for the cluster as it is. Nobody is opted in who did not say so.
+
+    release: the one to pin, else that of the mesh's program at hand. values: for the mesh's own charts or program.
+    """
     installed = driver.installed(snapshot)
-    release = release or RELEASE
+    manifests, own = (Manifests(source="stand-in"), "") if snapshot.simulator else driver.at_hand()
+    release = release or own or RELEASE
     mesh = Mesh(
         driver=driver.name,
         release=release,
         revision=_revision(release),
         namespace="istio-system",
-        manifests=manifests or (Manifests(source="stand-in") if snapshot.simulator else driver.default_manifests()),
+        manifests=manifests,
+        values=dict(values or {}),
         keep_revisions=_kept(snapshot, driver, installed, own=_revision(release)),
     )
     gateways = _front_doors(snapshot)

@@ -168,8 +168,8 @@ class Driver(Protocol):
         """Give the control plane's objects for this release and revision. Raises MeshupError with code MU4xxx."""
         ...
 
-    def default_manifests(self) -> Manifests:
-        """Give the source that fits this machine best."""
+    def at_hand(self) -> tuple[Manifests, str]:
+        """Give the source of manifests that fits this machine best, and the release it is of ("" = any)."""
         ...
 
     def conflicts(self, snapshot: Snapshot, mesh: Mesh) -> tuple[str, ...]:

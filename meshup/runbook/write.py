@@ -31,6 +31,14 @@ def flow(value: Any) -> str:
     return str(value)
 
 
+def block(value: Mapping[str, Any], *, indent: int) -> list[str]:
+    """Write a mapping in YAML's block form, keys in their order."""
+    import yaml
+
+    dumped = yaml.dump(dict(value), Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, width=1000)
+    return [" " * indent + line for line in dumped.splitlines()]
+
+
 def text(proposal: Proposal) -> str:
     """Give the whole file."""
     mesh = proposal.mesh
@@ -54,7 +62,7 @@ def text(proposal: Proposal) -> str:
         f"  manifests: {flow(_manifests(proposal))}",
     ]
     if mesh.values:
-        lines.append(f"  values: {flow(dict(mesh.values))}")
+        lines += ["  values:", *block(mesh.values, indent=4)]
     if mesh.keep_revisions:
         lines += [
             "  # Minimise leaves these, as a way back.",

@@ -83,9 +83,14 @@ class IstioSidecar:
         """Give the control plane's objects for this release and revision."""
         return render.render(mesh)
 
-    def default_manifests(self) -> Manifests:
-        """Give istioctl when it is on PATH, else the stand-ins."""
-        return Manifests(source="istioctl") if shutil.which("istioctl") else Manifests(source="stand-in")
+    def at_hand(self) -> tuple[Manifests, str]:
+        """Give istioctl and its release when it is on PATH, else the stand-ins."""
+        program = shutil.which("istioctl")
+        return (
+            (Manifests(source="istioctl"), render.version_of(program))
+            if program
+            else (Manifests(source="stand-in"), "")
+        )
 
     def supports(self, release: str, kubernetes: str) -> str | None:
         """Say why a server's version does not fit a release; None when nothing is known of one of them."""

@@ -207,11 +207,11 @@ def _program(mesh: Mesh, name: str) -> str:
     return found
 
 
-def _istioctl(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
-    program = _program(mesh, "istioctl")
+def version_of(program: str) -> str:
+    """Ask an istioctl for its own release. Raises UsageError (MU4101, MU4103)."""
     answer = _run([program, "version", "--remote=false", "--output=json"], what="istioctl version")
     try:
-        found = str(dig(json.loads(answer), "clientVersion", "version") or "unknown")
+        return str(dig(json.loads(answer), "clientVersion", "version") or "unknown")
     except ValueError as error:
         raise UsageError(
             f"{program} does not say its version",
@@ -220,6 +220,11 @@ def _istioctl(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
             fix="set mesh.manifests.path to the program",
             cluster="not contacted",
         ) from error
+
+
+def _istioctl(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
+    program = _program(mesh, "istioctl")
+    found = version_of(program)
     if found != mesh.release:
         raise Refused(
             f"istioctl is of release {found}, the runbook pins {mesh.release}",
