@@ -10,6 +10,7 @@ from meshup.model.change import Apply, Label
 from meshup.model.objects import Ref
 from meshup.model.plan import PlannedChange
 from meshup.model.problem import Problem, Where
+from meshup.model.runbook import Runbook
 from meshup.model.snapshot import Snapshot
 from meshup.model.text import clean
 
@@ -122,3 +123,15 @@ def taken(changes: Sequence[PlannedChange], snapshot: Snapshot) -> Iterator[str]
         for manager, field in allowed:
             if (manager, field) not in refused:
                 yield f'{each.change.on}: {field.lstrip(".")} is taken from "{clean(manager)}"'
+
+
+def pretended(book: Runbook, snapshot: Snapshot) -> Iterator[Problem]:
+    """Find stand-in manifests planned for a real cluster."""
+    if book.mesh.manifests.source == "stand-in" and not snapshot.simulator:
+        yield Problem(
+            code="MU2203",
+            what="the runbook uses stand-in manifests, and this is not the simulator",
+            why="stand-ins only pretend to be a mesh",
+            fix="set mesh.manifests.from to istioctl, helm or directory, then: meshup plan",
+            at=Where(object="mesh.manifests"),
+        )

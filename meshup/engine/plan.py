@@ -9,7 +9,7 @@ from datetime import UTC
 
 from meshup.engine.draft import Drafting, Numbered, Place
 from meshup.engine.drift import wanted_values
-from meshup.engine.findings import budget, conflicts, pods, refusals, taken, unmade
+from meshup.engine.findings import budget, conflicts, pods, pretended, refusals, taken, unmade
 from meshup.engine.known import same
 from meshup.engine.planfile import sealed
 from meshup.engine.probe import NOT_CHECKED, permissions
@@ -79,6 +79,7 @@ def plan(
     asked = cost(drafting, snapshot, driver)
     blocked = (
         *(each for each in drafting.problems if each.severity == "error"),
+        *pretended(book, snapshot),
         *unmade(changes),
         *conflicts(changes, snapshot),
         *refusals(changes, snapshot),

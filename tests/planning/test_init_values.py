@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -13,9 +14,11 @@ from seen import snapshot
 
 from meshup.cli import books
 from meshup.cli.kinds import kinds
+from meshup.engine.findings import pretended
 from meshup.engine.propose import RELEASE, propose
 from meshup.meshes import BUILT_IN
 from meshup.model.problem import UsageError
+from meshup.model.runbook import Manifests
 from meshup.runbook import load, write
 
 DRIVER = BUILT_IN[0]
@@ -55,7 +58,7 @@ def test_a_release_that_was_asked_for_is_proposed_whatever_is_at_hand(istioctl):
 def test_without_a_program_the_built_in_release_is_proposed(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     mesh = propose(snapshot([]), DRIVER).mesh
-    assert (mesh.manifests.source, mesh.release) == ("stand-in", RELEASE)
+    assert (mesh.manifests.source, mesh.release) == ("istioctl", RELEASE)
 
 
 @given(VALUES)
@@ -85,8 +88,16 @@ def test_a_file_that_is_no_values_is_refused_with_its_place(tmp_path, text, code
     assert refused.value.problems[0].at is not None
 
 
+def test_stand_ins_are_planned_for_the_simulator_and_block_a_plan_for_any_other_server():
+    text = write.text(propose(replace(snapshot([]), simulator=True), DRIVER))
+    on = load.load(text.encode(), name="meshup.yaml", kinds=kinds()).runbook
+    assert on.mesh.manifests == Manifests(source="stand-in")
+    assert [each.code for each in pretended(on, snapshot([]))] == ["MU2203"]
+    assert list(pretended(on, replace(snapshot([]), simulator=True))) == []
+
+
 def test_a_file_of_values_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(UsageError, match="nowhere.yaml can't be read"):
+    with pytest.raises(UsageError, match=r"nowhere\.yaml can't be read"):
         books.values(str(tmp_path / "nowhere.yaml"))
 
 

@@ -84,13 +84,9 @@ class IstioSidecar:
         return render.render(mesh)
 
     def at_hand(self) -> tuple[Manifests, str]:
-        """Give istioctl and its release when it is on PATH, else the stand-ins."""
+        """Give istioctl, with the release of the one on PATH when there is one."""
         program = shutil.which("istioctl")
-        return (
-            (Manifests(source="istioctl"), render.version_of(program))
-            if program
-            else (Manifests(source="stand-in"), "")
-        )
+        return Manifests(source="istioctl"), render.version_of(program) if program else ""
 
     def supports(self, release: str, kubernetes: str) -> str | None:
         """Say why a server's version does not fit a release; None when nothing is known of one of them."""
