@@ -21,6 +21,8 @@ STALE_S = 90.0
 """A proxy whose newest sample is older than this, beside the ingest delay, is not being scraped."""
 Edges = dict[str, dict[str, Any]]
 TRAFFIC = ("requests", "failed")
+FAMILIES: Mapping[str, str] = {"": "the mesh's standard metrics", "envoy ": "Envoy's own metrics"}
+"""In the order they are tried: a server that holds none of the first is asked for the second."""
 COUNTS: Mapping[str, tuple[str, ...]] = {
     "requests": TRAFFIC,
     "buckets": ("buckets",),
@@ -126,7 +128,8 @@ def edges(
     """Read both sides of every wanted service over one window. Raises Blind.
 
     reads: requests, buckets or connections. by_service: service id ("" = the gateway) -> ready pods with a proxy.
-    Shape: {"services": as edges() in scrape.py gives it, with one row per pod or caller, "window_s": seconds, "at": Unix}.
+    Shape: {"services": as edges() in scrape.py gives it, with one row per pod or caller, "window_s": seconds, "at": Unix,
+    "family": which metrics they are}.
     """
     own = {name_of(pod): each.id for each in wanted for pod in by_service.get(each.id, ())}
     pods = [pod for each in wanted for pod in by_service.get(each.id, ())]
@@ -143,8 +146,11 @@ def edges(
     clients = {each.id for each in wanted if each.client_only}
     sides = ["own", "callers", *(["client"] if clients and reads != "connections" else [])]
     asked = [(side, count) for side in sides for count in COUNTS[reads]]
-    found = eyes.cluster.gather([partial(_asked, eyes, " ".join(pair), words) for pair in asked])
-    if not any(found):
+    for family in ("",) if reads == "connections" else FAMILIES:
+        found = eyes.cluster.gather([partial(_asked, eyes, f"{family}{side} {count}", words) for side, count in asked])
+        if any(found):
+            break
+    else:
         raise Blind(f"the queries ran and found 0 series of {words['workload'][:80]} in {words['window']}")
     services: dict[str, dict[str, Any]] = {each.id: {"own": {}, "callers": {}} for each in wanted}
     names = Names(eyes, by_service, wanted)
@@ -157,14 +163,19 @@ def edges(
                     _add(services[target]["callers"].setdefault(who, {}), who, count, labels, value)
                 continue
             pod = names.pod(labels)
-            if reads == "connections":
+            if family or reads == "connections":
                 name = own.get(pod)
             else:
                 name = names.service(labels, "source" if side == "client" else "destination")
             # Pods that are on their way out, or were of another revision, are no evidence for those that came.
             if name is not None and own.get(pod) == name and (name in clients) == (side == "client"):
                 _add(services[name]["own"], pod, count, labels, value)
-    return {"services": services, "window_s": seconds, "at": moment(eyes)}
+    return {
+        "services": services,
+        "window_s": seconds,
+        "at": moment(eyes),
+        "family": FAMILIES["envoy " if reads == "connections" else family],
+    }
 
 
 def _asked(eyes: Eyes, meaning: str, words: Mapping[str, str]) -> list[Row]:

@@ -47,6 +47,8 @@ def observed(eyes: Eyes, *, reads: str, longest_s: float) -> dict[str, Any]:
         found = scrape.edges(eyes, meshed(eyes, everywhere=True), wanted)
     elif wanted and eyes.since is not None:
         found = grouped.edges(eyes, meshed(eyes, everywhere=True), wanted, reads=reads, longest_s=longest_s)
+    if found.get("family"):
+        where = f"{where} ({found['family']})"
     return {**found, "runs": last_runs(eyes, periodic), "source": where}
 
 

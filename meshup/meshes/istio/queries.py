@@ -1,5 +1,8 @@
 """PromQL templates over Istio's standard metrics and Envoy's own; one grouped query each, whatever the number of services.
 
+Requests and latencies are asked for in two families: the standard one, and, under "envoy ...", Envoy's own, which every
+proxy has that was told to show it, stock Envoy included.
+
 Placeholders: ${workload} and ${namespace} are patterns of the services asked about, ${peers} one of their names as
 Envoy's clusters have them, ${window} a PromQL duration; ${pod} and ${home} are the names of the labels that the
 scrape adds for a pod's name and namespace.
@@ -20,6 +23,10 @@ CLIENT = 'sum by (source_workload_namespace, source_workload, ${home}, ${pod}%s)
 REQUESTS, BUCKETS = "istio_requests_total", "istio_request_duration_milliseconds_bucket"
 FAILED = ',response_code=~"5.."'
 EACH = "sum by (${home}, ${pod}) (%s)"
+INBOUND, OUTBOUND = 'cluster_name=~"inbound[|].*"', 'cluster_name=~"outbound[|].*"'
+TOWARDS = 'cluster_name=~"outbound[|].*[|](${peers})[.]svc[.].*"'
+COUNTED = "sum by (${home}, ${pod}%s) (increase(envoy_cluster_upstream_%s{%s}[${window}]))"
+WORST = ',response_code_class="5xx"'
 
 QUERIES: Mapping[str, str] = {
     "own requests": OWN % ("", REQUESTS, INTO),
@@ -31,18 +38,19 @@ QUERIES: Mapping[str, str] = {
     "client requests": CLIENT % ("", REQUESTS, OUT_OF),
     "client failed": CLIENT % ("", REQUESTS, OUT_OF + FAILED),
     "client buckets": CLIENT % (", le", BUCKETS, OUT_OF),
-    "own connections": EACH % 'increase(envoy_cluster_upstream_cx_total{cluster_name=~"inbound[|].*"}[${window}])',
-    "own connect_failures": (
-        EACH % 'increase(envoy_cluster_upstream_cx_connect_fail{cluster_name=~"inbound[|].*"}[${window}])'
-    ),
-    "callers connections": (
-        "sum by (${home}, ${pod}, cluster_name) "
-        '(increase(envoy_cluster_upstream_cx_total{cluster_name=~"outbound[|].*[|](${peers})[.]svc[.].*"}[${window}]))'
-    ),
-    "callers connect_failures": (
-        "sum by (${home}, ${pod}, cluster_name) "
-        '(increase(envoy_cluster_upstream_cx_connect_fail{cluster_name=~"outbound[|].*[|](${peers})[.]svc[.].*"}[${window}]))'
-    ),
+    "envoy own requests": COUNTED % ("", "rq_total", INBOUND),
+    "envoy own failed": COUNTED % ("", "rq", INBOUND + WORST),
+    "envoy own buckets": COUNTED % (", le", "rq_time_bucket", INBOUND),
+    "envoy callers requests": COUNTED % (", cluster_name", "rq_total", TOWARDS),
+    "envoy callers failed": COUNTED % (", cluster_name", "rq", TOWARDS + WORST),
+    "envoy callers buckets": COUNTED % (", cluster_name, le", "rq_time_bucket", TOWARDS),
+    "envoy client requests": COUNTED % ("", "rq_total", OUTBOUND),
+    "envoy client failed": COUNTED % ("", "rq", OUTBOUND + WORST),
+    "envoy client buckets": COUNTED % (", le", "rq_time_bucket", OUTBOUND),
+    "own connections": COUNTED % ("", "cx_total", INBOUND),
+    "own connect_failures": COUNTED % ("", "cx_connect_fail", INBOUND),
+    "callers connections": COUNTED % (", cluster_name", "cx_total", TOWARDS),
+    "callers connect_failures": COUNTED % (", cluster_name", "cx_connect_fail", TOWARDS),
     "newest": "max by (${home}, ${pod}) (timestamp(envoy_control_plane_connected_state))",
     "each rejected": EACH % '{__name__=~"envoy_.+_update_rejected"}',
     "each connected": "min by (${home}, ${pod}) (envoy_control_plane_connected_state)",

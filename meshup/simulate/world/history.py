@@ -140,11 +140,15 @@ class Target:
 
 
 class Scraping:
-    """Who is scraped, and since when somebody scrapes: a Prometheus without a disk forgets all when its pod goes."""
+    """Who is scraped, and since when somebody scrapes: a Prometheus without a disk forgets all when its pod goes.
+
+    standard: whether proxies count the mesh's standard metrics too; stock Envoy counts its own alone.
+    """
 
     def __init__(self) -> None:
         self.targets: dict[str, Target] = {}
         self.since = 0.0
+        self.standard = True
         self.workload_of: Callable[[Obj], str] = lambda pod: f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         self._servers: set[str] = set()
 

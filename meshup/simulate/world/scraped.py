@@ -108,7 +108,8 @@ class Scraped:
             yield Row("up", {}, _one)
         yield from self._proxy(target, wanted)
         shared = [each for each in rest if each.label not in ("le", "response_code")]
-        for labels, course in self._standard(target) if any(wanted[each] for each in STANDARD) else ():
+        standard = self._traffic.scraping.standard and any(wanted[each] for each in STANDARD)
+        for labels, course in self._standard(target) if standard else ():
             if chosen({**labels, **own}, shared):
                 yield from _requests(labels, course, wanted)
         for cluster, courses in _by_cluster(target).items() if any(wanted[each] for each in CLUSTER) else ():
