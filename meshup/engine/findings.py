@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from meshup.engine.draft import Drafting
 from meshup.engine.send import foreign_fields
+from meshup.gates.grouped import LEAST_WINDOW_S
+from meshup.gates.sources import PAGES, source
+from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Label
 from meshup.model.objects import Ref
-from meshup.model.plan import PlannedChange
+from meshup.model.plan import PlannedChange, PlannedStage
 from meshup.model.problem import Problem, Where
 from meshup.model.runbook import Runbook
 from meshup.model.snapshot import Snapshot
 from meshup.model.text import clean
+
+OVER_A_WINDOW = frozenset({"success-rate", "latency", "new-connections"})
+"""Gates whose counts a Prometheus gives as those of a window."""
 
 
 def _at(on: Ref) -> Where:
@@ -135,3 +141,20 @@ def pretended(book: Runbook, snapshot: Snapshot) -> Iterator[Problem]:
             fix="set mesh.manifests.from to istioctl, helm or directory, then: meshup plan",
             at=Where(object="mesh.manifests"),
         )
+
+
+def blinded(book: Runbook, stages: Iterable[PlannedStage], driver: Driver) -> Iterator[Problem]:
+    """Find gates that could never hold: their window is too short for the rate that a Prometheus gives."""
+    if source(book, driver) == PAGES:
+        return
+    for stage in stages:
+        for wave in stage.waves:
+            for each in (*wave.before, *wave.gates):
+                if each.kind in OVER_A_WINDOW and 0 < each.patience.window_s < LEAST_WINDOW_S:
+                    yield Problem(
+                        code="MU2128",
+                        what=f"gate {each.kind} of {stage.name} asks for {each.patience.window_s:.0f} s of samples",
+                        why=f"a rate from a Prometheus needs {LEAST_WINDOW_S:.0f} s, so it would stay unknown and hold",
+                        fix=f"patience.window of at least {LEAST_WINDOW_S:.0f}s in the runbook, then: meshup plan",
+                        at=Where(file=book.path, line=each.line),
+                    )

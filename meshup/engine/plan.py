@@ -9,7 +9,7 @@ from datetime import UTC
 
 from meshup.engine.draft import Drafting, Numbered, Place
 from meshup.engine.drift import wanted_values
-from meshup.engine.findings import budget, conflicts, pods, pretended, refusals, taken, unmade
+from meshup.engine.findings import blinded, budget, conflicts, pods, pretended, refusals, taken, unmade
 from meshup.engine.known import same
 from meshup.engine.planfile import sealed
 from meshup.engine.probe import NOT_CHECKED, permissions
@@ -80,6 +80,7 @@ def plan(
     blocked = (
         *(each for each in drafting.problems if each.severity == "error"),
         *pretended(book, snapshot),
+        *blinded(book, stages, driver),
         *unmade(changes),
         *conflicts(changes, snapshot),
         *refusals(changes, snapshot),
