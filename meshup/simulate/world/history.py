@@ -151,6 +151,7 @@ class Target:
 class Scraping:
     """Who is scraped, and since when somebody scrapes: a Prometheus without a disk forgets all when its pod goes.
 
+    Counts begin where scraping does: a proxy that is older has counted more on its own page. Their growth is the same.
     standard: whether proxies count the mesh's standard metrics too; stock Envoy counts its own alone.
     """
 
