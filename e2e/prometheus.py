@@ -16,6 +16,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -76,22 +77,27 @@ def served(programs: Path, home: Path) -> tuple[subprocess.Popen[bytes], str]:
     raise SystemExit(f"prometheus was not ready within {READY_S} s")
 
 
-def main(programs: Path) -> None:
-    """Fill in every case."""
+def answered(programs: Path) -> dict[Path, dict[str, Any]]:
+    """Give every file of cases as the real one answers it now."""
+    files = {path: yaml.safe_load(path.read_text("utf-8")) for path in sorted(CASES.glob("*.yaml"))}
     with tempfile.TemporaryDirectory() as home:
         process, base = served(programs, Path(home))
         try:
-            count = 0
-            for path in sorted(CASES.glob("*.yaml")):
-                found = yaml.safe_load(path.read_text("utf-8"))
+            for found in files.values():
                 for case in found["cases"]:
                     case["status"], case["reply"] = asked(base, case["ask"])
-                    count += 1
-                path.write_text(yaml.safe_dump(found, sort_keys=False, width=110, allow_unicode=True), "utf-8")
         finally:
             process.terminate()
             process.wait(30)
-    print(f"{count} answers are recorded")
+    return files
+
+
+def main(programs: Path) -> None:
+    """Fill in every case."""
+    files = answered(programs)
+    for path, found in files.items():
+        path.write_text(yaml.safe_dump(found, sort_keys=False, width=110, allow_unicode=True), "utf-8")
+    print(f"{sum(len(found['cases']) for found in files.values())} answers are recorded")
 
 
 if __name__ == "__main__":

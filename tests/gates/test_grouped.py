@@ -171,7 +171,10 @@ def test_both_sides_are_read_with_one_query_a_count():
     # 30 + 1/3 requests each 15 s and pod, over 120 s
     assert cart["own"]["shop/cart-1"]["requests"] == pytest.approx(8 * (30 + 1 / 3), rel=0.03)
     assert cart["own"]["shop/cart-1"]["failed"] == pytest.approx(8 / 3, rel=0.3)
-    assert (found["window_s"], found["source"]) == (120.0, "Prometheus monitoring/prometheus:9090")
+    assert (found["window_s"], found["source"]) == (
+        120.0,
+        "Prometheus monitoring/prometheus:9090 (the mesh's standard metrics)",
+    )
     assert len(seeing.cluster.queries) == 1 + 2 * 2
 
 
@@ -236,7 +239,7 @@ BLIND = {
         "a row without labels",
     ),
     "no series": (
-        {"spoil": changed(data={"resultType": "vector", "result": []}), "word": TRAFFIC},
+        {"spoil": changed(data={"resultType": "vector", "result": []}), "word": "increase("},
         "the queries ran and found 0 series of cart",
     ),
     "not scraped": (

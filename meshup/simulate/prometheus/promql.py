@@ -147,9 +147,9 @@ class Evaluation:
         matchers, end = matchers_of(selector), self._at - _offset(selector)
         result = Vector({}, {})
         for each in self._source.select(matchers, end - LOOKBACK_S, end):
-            samples = each.samples(end - LOOKBACK_S, end)
-            if samples:
-                _put(result, each.labels, samples[-1][1], samples[-1][0])
+            sample = each.newest(end - LOOKBACK_S, end)
+            if sample is not None:
+                _put(result, each.labels, sample[1], sample[0])
         return result
 
     def matrix(self, node: Any) -> tuple[Sequence[Series], float, float]:

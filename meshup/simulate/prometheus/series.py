@@ -23,10 +23,18 @@ class QueryError(Exception):
 
 
 class Series(NamedTuple):
-    """One series. samples: gives those in (start, end], oldest first."""
+    """One series. samples: gives those in (start, end], oldest first. latest: the newest of them, where that is cheaper."""
 
     labels: Labels
     samples: Callable[[float, float], Sequence[Sample]]
+    latest: Callable[[float, float], Sample | None] | None = None
+
+    def newest(self, start: float, end: float) -> Sample | None:
+        """Give the newest sample in (start, end]; None when there is none, or when its target is gone."""
+        if self.latest is not None:
+            return self.latest(start, end)
+        found = self.samples(start, end)
+        return found[-1] if found else None
 
 
 @dataclass(slots=True)

@@ -130,7 +130,7 @@ class Target:
 
     def scrapes(self, start: float, end: float) -> Iterator[float]:
         """Yield the moments in (start, end] at which it was scraped."""
-        phase = crc32(self.uid.encode()) % int(SCRAPE_S * 1000) / 1000
+        phase = self._phase()
         start, end = max(start, self.born), min(end, self.ended)
         number = int((start - phase) // SCRAPE_S) + 1
         while (moment := number * SCRAPE_S + phase) <= end:
@@ -138,10 +138,20 @@ class Target:
                 yield moment
             number += 1
 
+    def last_scrape(self, start: float, end: float) -> float | None:
+        """Give the last of those moments, None when there is none."""
+        phase = self._phase()
+        moment = (min(end, self.ended) - phase) // SCRAPE_S * SCRAPE_S + phase
+        return moment if moment > max(start, self.born) else None
+
+    def _phase(self) -> float:
+        return crc32(self.uid.encode()) % int(SCRAPE_S * 1000) / 1000
+
 
 class Scraping:
     """Who is scraped, and since when somebody scrapes: a Prometheus without a disk forgets all when its pod goes.
 
+    Counts begin where scraping does: a proxy that is older has counted more on its own page. Their growth is the same.
     standard: whether proxies count the mesh's standard metrics too; stock Envoy counts its own alone.
     """
 

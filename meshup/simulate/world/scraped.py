@@ -74,14 +74,32 @@ class Scraped:
             if target.born > newest or target.ended < oldest:
                 continue
             own = self._own(target)
-            if not chosen(own, places) or next(target.scrapes(oldest, newest), None) is None:
+            if not chosen(own, places) or target.last_scrape(oldest, newest) is None:
                 continue
             for row in self._rows(target, wanted, rest, own):
                 labels = {NAME: row.name, **row.labels, **own}
                 if chosen(labels, rest):
                     _, parts = found.setdefault(tuple(sorted(labels.items())), (labels, []))
                     parts.append((target, row.value))
-        return [Series(labels, partial(self._samples, parts, shift, oldest)) for labels, parts in found.values()]
+        return [
+            Series(labels, partial(self._samples, parts, shift, oldest), partial(self._latest, parts, shift, oldest))
+            for labels, parts in found.values()
+        ]
+
+    def _latest(
+        self, parts: Sequence[tuple[Target, Value]], shift: float, oldest: float, start: float, end: float
+    ) -> Sample | None:
+        """Give the newest sample; a target that is gone by then has none, as the real one marks its series stale."""
+        until = min(end - shift, self._server.clock.elapsed())
+        there = [
+            (moment, value)
+            for target, value in parts
+            if target.ended > until and (moment := target.last_scrape(max(start - shift, oldest), until)) is not None
+        ]
+        if not there:
+            return None
+        moment, value = max(there, key=lambda pair: pair[0])
+        return moment + shift, value(moment)
 
     def _samples(
         self, parts: Sequence[tuple[Target, Value]], shift: float, oldest: float, start: float, end: float
