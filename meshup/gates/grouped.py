@@ -17,6 +17,8 @@ from meshup.model.runbook import Service
 
 LEAST_WINDOW_S = 45.0
 """A shorter window holds too few scrapes for a rate: a counter's change needs two samples."""
+YOUNG_S = 20.0
+"""A proxy that began so shortly before the window may count from its first second."""
 STALE_S = 90.0
 """A proxy whose newest sample is older than this, beside the ingest delay, is not being scraped."""
 Edges = dict[str, dict[str, Any]]
@@ -64,11 +66,13 @@ def pages(eyes: Eyes, pods: Sequence[Object]) -> dict[str, ProxyCounters]:
     return result
 
 
-def _each(eyes: Eyes, meaning: str, wanted: Mapping[str, str]) -> dict[str, float | None]:
+def _each(
+    eyes: Eyes, meaning: str, wanted: Mapping[str, str], words: Mapping[str, str] | None = None
+) -> dict[str, float | None]:
     """Run one query by pod; key: pod UID. Pods that are not wanted are left out."""
     metrics = eyes.book.metrics
     found: dict[str, float | None] = {}
-    for labels, value in vector(eyes, filled(eyes, meaning)):
+    for labels, value in vector(eyes, filled(eyes, meaning, **(words or {}))):
         uid = wanted.get(f"{labels.get(metrics.namespace_label)}/{labels.get(metrics.pod_label)}")
         if uid is not None:
             found[uid] = value
@@ -122,6 +126,26 @@ def _began(pod: Object) -> float:
         return 0.0
 
 
+def _whole(eyes: Eyes, pods: Sequence[Object], seconds: float) -> None:
+    """Raise Blind when what counters grew over the window can't be told.
+
+    A proxy whose counters restarted has lost what it counted before; one that is older than the window and was not
+    scraped at its beginning would show the counts of its whole life as those of the window.
+    """
+    wanted = {name_of(pod): str(dig(pod, "metadata", "uid")) for pod in pods}
+    words = {"window": f"{int(seconds)}s", "homes": _any({str(dig(pod, "metadata", "namespace")) for pod in pods})}
+    restarts, before = eyes.cluster.gather(
+        [partial(_each, eyes, each, wanted, words) for each in ("restarts", "known before")]
+    )
+    start = moment(eyes) - seconds
+    for pod in pods:
+        name, uid = name_of(pod), str(dig(pod, "metadata", "uid"))
+        if restarts.get(uid):
+            raise Blind(f"counters of the proxy of {name} went back within {seconds:.0f} s: it restarted")
+        if before.get(uid) is None and _began(pod) < start - YOUNG_S:
+            raise Blind(f"Prometheus has no samples of the proxy of {name} from {seconds:.0f} s ago")
+
+
 def edges(
     eyes: Eyes, by_service: Mapping[str, Sequence[Object]], wanted: Sequence[Service], *, reads: str, longest_s: float
 ) -> dict[str, Any]:
@@ -137,6 +161,7 @@ def edges(
     young = {name_of(pod) for pod in every if moment(eyes) - _began(pod) < STALE_S} - set(own)
     _fresh(eyes, {name_of(pod): str(dig(pod, "metadata", "uid")) for pod in every}, young)
     seconds = window(eyes, longest_s, pods)
+    _whole(eyes, every, seconds)
     words = {
         "namespace": _any({each.namespace for each in wanted}),
         "workload": _any({each.workload.name for each in wanted}),

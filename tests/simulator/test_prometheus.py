@@ -95,6 +95,7 @@ WORDS = {
     "window": "120s",
     "pod": "pod",
     "home": "namespace",
+    "homes": "shop",
 }
 
 

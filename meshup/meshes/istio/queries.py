@@ -14,43 +14,64 @@ from collections.abc import Mapping
 
 INTO = 'destination_workload_namespace=~"${namespace}",destination_workload=~"${workload}"'
 OUT_OF = 'source_workload_namespace=~"${namespace}",source_workload=~"${workload}"'
-OWN = 'sum by (destination_workload_namespace, destination_workload, ${home}, ${pod}%s) (increase(%s{reporter="destination",%s}[${window}]))'
+OWN = ("destination_workload_namespace, destination_workload, ${home}, ${pod}", 'reporter="destination"')
 CALLERS = (
-    "sum by (source_workload_namespace, source_workload, destination_workload_namespace, destination_workload%s) "
-    '(increase(%s{reporter="source",%s}[${window}]))'
+    "source_workload_namespace, source_workload, destination_workload_namespace, destination_workload",
+    'reporter="source"',
 )
-CLIENT = 'sum by (source_workload_namespace, source_workload, ${home}, ${pod}%s) (increase(%s{reporter="source",%s}[${window}]))'
+CLIENT = ("source_workload_namespace, source_workload, ${home}, ${pod}", 'reporter="source"')
 REQUESTS, BUCKETS = "istio_requests_total", "istio_request_duration_milliseconds_bucket"
 FAILED = ',response_code=~"5.."'
 EACH = "sum by (${home}, ${pod}) (%s)"
 INBOUND, OUTBOUND = 'cluster_name=~"inbound[|].*"', 'cluster_name=~"outbound[|].*"'
 TOWARDS = 'cluster_name=~"outbound[|].*[|](${peers})[.]svc[.].*"'
-COUNTED = "sum by (${home}, ${pod}%s) (increase(envoy_cluster_upstream_%s{%s}[${window}]))"
+LINK = "envoy_control_plane_connected_state"
 WORST = ',response_code_class="5xx"'
 
+
+def growth(labels: str, counter: str) -> str:
+    """Write the query for what a counter grew over the window, summed by labels; exact, with no rate guessed.
+
+    A series that was not there when the window began counts from zero: increase() leaves out what it had counted at its
+    first scrape, which of a new pod are its first connections, and of an old one its first errors.
+    """
+    return f"sum by ({labels}) (({counter} - {counter} offset ${{window}}) or {counter})"
+
+
+def _standard(side: tuple[str, str], metric: str, which: str, *, le: str = "") -> str:
+    labels, reporter = side
+    return growth(labels + le, f"{metric}{{{reporter},{which}}}")
+
+
+def _counted(metric: str, which: str, more: str = "") -> str:
+    return growth(f"${{home}}, ${{pod}}{more}", f"envoy_cluster_upstream_{metric}{{{which}}}")
+
+
 QUERIES: Mapping[str, str] = {
-    "own requests": OWN % ("", REQUESTS, INTO),
-    "own failed": OWN % ("", REQUESTS, INTO + FAILED),
-    "own buckets": OWN % (", le", BUCKETS, INTO),
-    "callers requests": CALLERS % ("", REQUESTS, INTO),
-    "callers failed": CALLERS % ("", REQUESTS, INTO + FAILED),
-    "callers buckets": CALLERS % (", le", BUCKETS, INTO),
-    "client requests": CLIENT % ("", REQUESTS, OUT_OF),
-    "client failed": CLIENT % ("", REQUESTS, OUT_OF + FAILED),
-    "client buckets": CLIENT % (", le", BUCKETS, OUT_OF),
-    "envoy own requests": COUNTED % ("", "rq_total", INBOUND),
-    "envoy own failed": COUNTED % ("", "rq", INBOUND + WORST),
-    "envoy own buckets": COUNTED % (", le", "rq_time_bucket", INBOUND),
-    "envoy callers requests": COUNTED % (", cluster_name", "rq_total", TOWARDS),
-    "envoy callers failed": COUNTED % (", cluster_name", "rq", TOWARDS + WORST),
-    "envoy callers buckets": COUNTED % (", cluster_name, le", "rq_time_bucket", TOWARDS),
-    "envoy client requests": COUNTED % ("", "rq_total", OUTBOUND),
-    "envoy client failed": COUNTED % ("", "rq", OUTBOUND + WORST),
-    "envoy client buckets": COUNTED % (", le", "rq_time_bucket", OUTBOUND),
-    "own connections": COUNTED % ("", "cx_total", INBOUND),
-    "own connect_failures": COUNTED % ("", "cx_connect_fail", INBOUND),
-    "callers connections": COUNTED % (", cluster_name", "cx_total", TOWARDS),
-    "callers connect_failures": COUNTED % (", cluster_name", "cx_connect_fail", TOWARDS),
+    "own requests": _standard(OWN, REQUESTS, INTO),
+    "own failed": _standard(OWN, REQUESTS, INTO + FAILED),
+    "own buckets": _standard(OWN, BUCKETS, INTO, le=", le"),
+    "callers requests": _standard(CALLERS, REQUESTS, INTO),
+    "callers failed": _standard(CALLERS, REQUESTS, INTO + FAILED),
+    "callers buckets": _standard(CALLERS, BUCKETS, INTO, le=", le"),
+    "client requests": _standard(CLIENT, REQUESTS, OUT_OF),
+    "client failed": _standard(CLIENT, REQUESTS, OUT_OF + FAILED),
+    "client buckets": _standard(CLIENT, BUCKETS, OUT_OF, le=", le"),
+    "envoy own requests": _counted("rq_total", INBOUND),
+    "envoy own failed": _counted("rq", INBOUND + WORST),
+    "envoy own buckets": _counted("rq_time_bucket", INBOUND, ", le"),
+    "envoy callers requests": _counted("rq_total", TOWARDS, ", cluster_name"),
+    "envoy callers failed": _counted("rq", TOWARDS + WORST, ", cluster_name"),
+    "envoy callers buckets": _counted("rq_time_bucket", TOWARDS, ", cluster_name, le"),
+    "envoy client requests": _counted("rq_total", OUTBOUND),
+    "envoy client failed": _counted("rq", OUTBOUND + WORST),
+    "envoy client buckets": _counted("rq_time_bucket", OUTBOUND, ", le"),
+    "own connections": _counted("cx_total", INBOUND),
+    "own connect_failures": _counted("cx_connect_fail", INBOUND),
+    "callers connections": _counted("cx_total", TOWARDS, ", cluster_name"),
+    "callers connect_failures": _counted("cx_connect_fail", TOWARDS, ", cluster_name"),
+    "restarts": EACH % 'resets(envoy_cluster_upstream_cx_total{${home}=~"${homes}"}[${window}])',
+    "known before": f"max by (${{home}}, ${{pod}}) (timestamp({LINK} offset ${{window}}))",
     "newest": "max by (${home}, ${pod}) (timestamp(envoy_control_plane_connected_state))",
     "each rejected": EACH % '{__name__=~"envoy_.+_update_rejected"}',
     "each connected": "min by (${home}, ${pod}) (envoy_control_plane_connected_state)",

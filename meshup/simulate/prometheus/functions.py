@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 from meshup.simulate.prometheus.series import Sample
 
@@ -72,11 +73,13 @@ def over_range(name: str, samples: Sequence[Sample], start: float, end: float) -
             return extrapolated(samples, start, end, counter=name != "delta", per_second=name == "rate")
         case "irate":
             return irate(samples)
+        case "resets":
+            return float(sum(after < before for (_, before), (_, after) in pairwise(samples)))
         case _:
             return OVER_TIME[name]([value for _, value in samples])
 
 
-RANGE_FUNCTIONS = frozenset({"rate", "increase", "delta", "irate", *OVER_TIME})
+RANGE_FUNCTIONS = frozenset({"rate", "increase", "delta", "irate", "resets", *OVER_TIME})
 
 EACH: Mapping[str, Callable[..., float]] = {
     "abs": abs,
