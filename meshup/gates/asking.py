@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from meshup.gates.finding import number
 from meshup.gates.gate import Blind, Eyes, Terms
 from meshup.gates.judging import careful
 from meshup.gates.prometheus import AHEAD_S, ask, partial
+from meshup.model.objects import Ref, containers, dig
 from meshup.model.text import clean
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
@@ -88,7 +89,7 @@ class HttpProbe:
 
     kind: ClassVar[str] = "http-probe"
     title: ClassVar[str] = "the address answers as it should"
-    reads: ClassVar[str] = "one GET through the API server's service proxy"
+    reads: ClassVar[str] = "one GET through the API server's service proxy; in plaintext, so of nothing with a sidecar"
     params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {
         "url": (str, ..., "http://NAME.NAMESPACE:PORT/PATH of a Service in the cluster"),
         "status": (int, 200, "the status that is wanted"),
@@ -103,7 +104,12 @@ class HttpProbe:
         namespace = namespace.partition(".")[0]
         if not name or not namespace:
             raise Blind(f"{terms.params['url']} is no address of a Service")
-        answer = eyes.cluster.service_proxy(namespace, name, port=str(parts.port or 80), path=parts.path or "/")
+        if _has_sidecars(eyes, namespace, name):
+            why = "the API server asks in plaintext, as one more client that keeps strict mode off"
+            raise Blind(f"the pods of {namespace}/{name} have a sidecar: {why}; ask something outside the mesh")
+        query = tuple(parse_qsl(parts.query, keep_blank_values=True))
+        path = parts.path or "/"
+        answer = eyes.cluster.service_proxy(namespace, name, port=str(parts.port or 80), path=path, query=query)
         return {"status": answer.status}
 
     @careful
@@ -118,3 +124,17 @@ class HttpProbe:
         if status in (502, 503, 504):
             return Verdict(answer=Answer.UNKNOWN, because=f"answered {status}: nobody behind it yet, wanted {wanted}")
         return Verdict(answer=Answer.FAIL, because=f"answered {status}, wanted {wanted}")
+
+
+def _has_sidecars(eyes: Eyes, namespace: str, name: str) -> bool:
+    """Tell whether a proxy stands before the pods of a Service; a gateway, which is nothing but proxy, may be asked."""
+    service = eyes.cluster.find(Ref(api_version="v1", kind="Service", namespace=namespace, name=name))
+    selector = dig(service, "spec", "selector") or {}
+    if not selector:
+        return False
+    labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+    for pod in eyes.cluster.list("v1", "Pod", namespace=namespace, labels=labels):
+        proxy = eyes.driver.proxy(pod)
+        if proxy is not None and any(each.get("name") != proxy.container for each in containers(pod.get("spec") or {})):
+            return True
+    return False

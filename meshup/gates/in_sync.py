@@ -18,7 +18,7 @@ class ProxiesInSync:
 
     kind: ClassVar[str] = "proxies-in-sync"
     title: ClassVar[str] = "no proxy rejects its configuration"
-    reads: ClassVar[str] = "Envoy's update_rejected counters and connected_state, of every pod's proxy"
+    reads: ClassVar[str] = "Envoy's update_rejected counters and its link to the control plane, of every pod's proxy"
     params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {}
     needs: ClassVar[frozenset[str]] = frozenset({"proxy-counters"})
     patience: ClassVar[Patience] = Patience(limit_s=180, every_s=10, in_a_row=2)
@@ -65,7 +65,10 @@ class ProxiesInSync:
                     f"the proxy of {row.get('pod')} rejected {rejected - old} updates; it serves its last good ones"
                 )
                 return Verdict(answer=Answer.FAIL, because=because, object=f"Pod {row.get('pod')}")
-            if row.get("connected") is False:
+            if row.get("connected") is None:
+                because = f"the proxy of {row.get('pod')} does not say whether its control plane is there"
+                return Verdict(answer=Answer.UNKNOWN, because=because, object=f"Pod {row.get('pod')}")
+            if row.get("connected") is not True:
                 return Verdict(
                     answer=Answer.UNKNOWN,
                     because=f"the proxy of {row.get('pod')} has lost its control plane",

@@ -72,7 +72,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyCounters:
-    """Counters of one proxy at one moment. rejected: refused configurations. connected: xDS link up, None unknown.
+    """Counters of one proxy at one moment. rejected: refused configurations, connected: xDS link up; None = not on the page.
 
     inbound_connections, inbound_tls: on ports that accept both; their difference is plaintext. refused_plaintext:
     connections a strict port turned away. handshakes: mutual TLS handshakes completed inbound. sampled: Unix time at
@@ -80,7 +80,7 @@ class ProxyCounters:
     """
 
     edges: tuple[Edge, ...] = ()
-    rejected: int = 0
+    rejected: int | None = None
     connected: bool | None = None
     inbound_connections: int | None = None
     inbound_tls: int | None = None

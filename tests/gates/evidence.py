@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -13,6 +14,9 @@ from meshup.gates.scrape import edge_data
 from meshup.meshes.istio.driver import IstioSidecar
 from meshup.model.rollout import rollout, trouble
 from meshup.model.verdict import Patience, Reading
+from tests.gates.tape import load as load_tape
+from tests.gates.tape import readings as readings_of
+from tests.gates.tape import terms_of
 
 CASES = Path(__file__).parent.parent / "cases"
 BEGAN = datetime(2026, 11, 2, 10, tzinfo=UTC)
@@ -29,9 +33,20 @@ def load(path):
     """Give (gate, readings, terms, what is wanted)."""
     case = yaml.safe_load(path.read_text("utf-8"))
     gate = GATES[path.parent.name]
+    if "tape" in case:
+        tape, seen = played(case["tape"])
+        assert tape["gate"] == gate.kind, f"{path.name} plays a tape of {tape['gate']}"
+        return gate, list(seen), terms_of(tape), case
     patience = {**{key: getattr(gate.patience, key) for key in Patience.__slots__}, **case.get("patience", {})}
     terms = Terms(params=case.get("params", {}), patience=Patience(**patience))
     return gate, [reading(each) for each in case["readings"]], terms, case
+
+
+@cache
+def played(name):
+    """Give (tape, readings) of a recording."""
+    tape = load_tape(name)
+    return tape, tuple(readings_of(tape))
 
 
 def reading(row):

@@ -13,10 +13,12 @@ from meshup.gates.gate import Terms
 from meshup.gates.preflight import CHECKS, Preflight
 from meshup.gates.preflight.facts import Facts
 from meshup.gates.preflight.gate import rows_of
+from meshup.gates.preflight.rights import ALWAYS, wanted
 from meshup.meshes.istio.driver import IstioSidecar
 from meshup.model.runbook import Budgets, Ingress, Manifests, Mesh, Metrics, Pacing, Runbook, Waiver, Wave
 from meshup.model.snapshot import ApiKind
 from meshup.model.verdict import Reading
+from tests.gates.tape import BOOK
 from tests.steps.acting import KINDS, seen, service
 
 CASES = Path(__file__).parent.parent / "cases" / "preflight"
@@ -141,3 +143,21 @@ def test_every_case_is_of_a_check():
 def test_a_check_that_may_not_read_what_it_needs_does_not_hold(check):
     for kind in check.reads:
         assert [each["open"] for each in rows_of(check, facts({"unread": {kind: "forbidden"}}))] == [True], kind
+
+
+def test_rights_are_those_that_the_runbook_will_use():
+    found = set(wanted(BOOK))
+    assert {
+        ("patch", "apps/deployments", "shop"),
+        ("patch", "batch/cronjobs", "data"),
+        ("create", "gateway.networking.k8s.io/httproutes", "shop"),
+        ("create", "gateway.networking.k8s.io/gateways", "edge"),
+        ("create", "apiextensions.k8s.io/customresourcedefinitions", ""),
+        ("create", "batch/jobs", "meshup-system"),
+        ("delete", "apps/deployments", "istio-system"),
+    } <= found
+    bare = replace(BOOK, stages=(), ingress=None)
+    assert set(wanted(bare)) == set(ALWAYS)
+    assert not {each for each in wanted(replace(BOOK, ingress=None)) if "gateway" in each[1]}
+    outside = replace(BOOK, mesh=replace(BOOK.mesh, managed_by="external"))
+    assert not {each for each in wanted(outside) if "customresourcedefinitions" in each[1]}

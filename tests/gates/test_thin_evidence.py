@@ -29,7 +29,7 @@ PASSING = [loaded for loaded in map(load, paths()) if loaded[3]["answer"] == "pa
 COUNTS = {
     "workloads-ready": {"pods", "ready", "done", "there"},
     "proxies-right": {"there"},
-    "proxies-in-sync": {"rejected"},
+    "proxies-in-sync": {"rejected", "connected"},
     "success-rate": {"requests", "failed"},
     "new-connections": {"connections", "connect_failures"},
     "plaintext-callers": {"connections", "tls"},

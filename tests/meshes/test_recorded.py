@@ -55,6 +55,12 @@ def test_plaintext_is_the_difference_of_two_counters(name, wanted):
     assert seen.rejected == 0
 
 
+def test_a_proxy_that_hides_its_statistics_still_says_whether_its_control_plane_is_there():
+    there, lost = page("default-matcher"), page("default-matcher-lost")
+    assert (there.connected, there.rejected, there.inbound_connections) == (True, 0, None)
+    assert (lost.connected, lost.rejected, lost.inbound_connections) == (False, 0, None)
+
+
 def test_a_strict_port_counts_refusals_and_no_connections():
     before, after = page("plaintext"), page("strict-refused")
     assert after.inbound_connections == before.inbound_connections
@@ -77,12 +83,8 @@ def test_a_caller_says_what_it_called():
 
 def test_a_counter_that_the_page_has_not_is_unknown_and_not_zero():
     seen = DRIVER.read_counters("envoy_server_uptime{} 5\n")
-    assert (seen.inbound_connections, seen.inbound_tls, seen.refused_plaintext, seen.connected) == (
-        None,
-        None,
-        None,
-        None,
-    )
+    assert (seen.inbound_connections, seen.inbound_tls, seen.refused_plaintext, seen.connected) == (None,) * 4
+    assert seen.rejected is None
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "<html>502</html>", "{}", 'a{b="c"} x y z'])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from meshup.meshes.istio.driver import IstioSidecar
+from meshup.meshes.istio.render import values_of
 from meshup.model.objects import dig, labels, ref_of
 from meshup.model.problem import Refused, UsageError
 from meshup.model.runbook import Manifests, Mesh
@@ -168,6 +170,13 @@ def test_a_folder_is_read_whole_and_only_itself(tmp_path):
     with pytest.raises(UsageError) as raised:
         DRIVER.render(mesh("directory", inside))
     assert raised.value.code == "MU4106"
+
+
+def test_access_logs_are_on_unless_the_runbook_says_otherwise(tmp_path):
+    bare = mesh("istioctl", tmp_path)
+    assert values_of(bare)["meshConfig"] == {"accessLogFile": "/dev/stdout"}
+    stated = replace(bare, values={"meshConfig": {"accessLogFile": "", "enableTracing": False}, "hub": "x"})
+    assert values_of(stated) == stated.values
 
 
 def test_helm_renders_its_charts_with_the_revision(tmp_path, monkeypatch):

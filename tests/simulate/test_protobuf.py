@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshup.simulate.api.problems import Refusal
@@ -95,6 +95,7 @@ def test_a_field_that_is_not_known_is_refused_not_dropped() -> None:
 
 
 @given(st.binary(max_size=60))
+@example(b"\x08\x00")
 def test_nonsense_is_refused(tail: bytes) -> None:
     for body in (tail, b"k8s\x00" + tail, bytes.fromhex(NAMESPACE)[:24] + tail):
         try:

@@ -14,6 +14,11 @@ LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 OUTBOUND = re.compile(r"^outbound\|(\d+)\|[^|]*\|([^.|]+)\.([^.|]+)\.svc\.")
 INBOUND = re.compile(r"^inbound\|(\d+)\|")
 INBOUND_LISTENER = "0.0.0.0_15006"
+ALWAYS_THERE = frozenset({"envoy_cluster_manager_cds_update_rejected", "envoy_listener_manager_lds_update_rejected"})
+"""Counters of rejected configurations that every proxy has, whatever its statistics matcher lets through."""
+
+LINK = "envoy_cluster_upstream_rq_active"
+"""Of cluster xds-grpc: the stream for configuration. Every proxy shows it, and it ends with control_plane.connected_state."""
 
 
 def samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -37,28 +42,32 @@ def read(text: str) -> ProxyCounters:
     clusters: dict[str, dict[str, float]] = defaultdict(dict)
     buckets: dict[str, dict[float, int]] = defaultdict(dict)
     http: dict[str, dict[str, float]] = defaultdict(dict)
-    rejected: float = 0
+    rejected: dict[str, float] = {}
     listener: dict[str, float] = {}
     connected: float | None = None
+    link: float | None = None
     for name, labels, value in samples(text):
-        if name.startswith("envoy_cluster_") and "cluster_name" in labels:
+        if name == LINK and labels.get("cluster_name") == "xds-grpc":
+            link = value
+        elif name.startswith("envoy_cluster_") and "cluster_name" in labels:
             _cluster(name[len("envoy_cluster_") :], labels, value, clusters, buckets)
             if name.endswith("_update_rejected"):
-                rejected += value
+                rejected["cluster"] = rejected.get("cluster", 0) + value
         elif name.startswith("envoy_http_downstream_cx_"):
             http[labels.get("http_conn_manager_prefix", "")][name[len("envoy_http_downstream_") :]] = value
         elif name.endswith("update_rejected"):
-            rejected += value
+            rejected[name] = rejected.get(name, 0) + value
         elif name.startswith("envoy_listener_") and labels.get("listener_address") == INBOUND_LISTENER:
             listener[name[len("envoy_listener_") :]] = value
         elif name == "envoy_control_plane_connected_state":
             connected = value
+    connected = link if connected is None else connected
     inbound = {prefix: found for prefix, found in http.items() if prefix.startswith("inbound_")}
     return ProxyCounters(
         edges=tuple(
             _edge(name, found, buckets.get(name, {})) for name, found in sorted(clusters.items()) if _is_edge(name)
         ),
-        rejected=int(rejected),
+        rejected=int(sum(rejected.values())) if rejected.keys() >= ALWAYS_THERE else None,
         connected=None if connected is None else connected >= 1,
         inbound_connections=_total(inbound, "cx_total"),
         inbound_tls=_total(inbound, "cx_ssl_total"),

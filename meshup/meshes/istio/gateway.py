@@ -6,11 +6,14 @@ import hashlib
 from collections import defaultdict
 from typing import Any
 
-from meshup.meshes.istio.words import GATEWAY_API, NETWORKING, REV
+from meshup.meshes.istio.words import GATEWAY_API, NETWORKING, REV, STATS, STATS_WANTED
 from meshup.model.objects import Object, Ref
 from meshup.model.runbook import Host, Ingress, Mesh, Path
 
 CLASS = "istio"
+COUNTED = {STATS: ",".join(STATS_WANTED)}
+"""On the gateway's pods, so that a lost control plane or a rejected route shows there too."""
+
 MOST_OF_A_NAME = 36
 
 
@@ -77,7 +80,7 @@ def _gateway_api(ingress: Ingress, mesh: Mesh) -> list[Object]:
             "labels": {REV: mesh.revision},
             "annotations": {"networking.istio.io/service-type": "ClusterIP"},
         },
-        "spec": {"gatewayClassName": CLASS, "listeners": listeners},
+        "spec": {"gatewayClassName": CLASS, "infrastructure": {"annotations": COUNTED}, "listeners": listeners},
     }
     return [gateway, *(route for host in ingress.hosts for route in _routes(ingress, host))]
 
@@ -128,7 +131,7 @@ def _own(ingress: Ingress, mesh: Mesh) -> list[Object]:
         "spec": {
             "selector": {"matchLabels": selector},
             "template": {
-                "metadata": {"labels": pod_labels, "annotations": {"inject.istio.io/templates": "gateway"}},
+                "metadata": {"labels": pod_labels, "annotations": {"inject.istio.io/templates": "gateway", **COUNTED}},
                 "spec": {
                     "serviceAccountName": ingress.name,
                     "containers": [{"name": "istio-proxy", "image": "auto"}],

@@ -22,10 +22,12 @@ CALLERS = (
 CLIENT = ("source_workload_namespace, source_workload, ${home}, ${pod}", 'reporter="source"')
 REQUESTS, BUCKETS = "istio_requests_total", "istio_request_duration_milliseconds_bucket"
 FAILED = ',response_code=~"5.."'
+LINK = 'envoy_cluster_upstream_rq_active{cluster_name="xds-grpc"}'
+"""The stream for configuration: every proxy shows it, and it ends with control_plane.connected_state, which few show."""
+
 EACH = "sum by (${home}, ${pod}) (%s)"
 INBOUND, OUTBOUND = 'cluster_name=~"inbound[|].*"', 'cluster_name=~"outbound[|].*"'
 TOWARDS = 'cluster_name=~"outbound[|].*[|](${peers})[.]svc[.].*"'
-LINK = "envoy_control_plane_connected_state"
 WORST = ',response_code_class="5xx"'
 
 
@@ -72,9 +74,9 @@ QUERIES: Mapping[str, str] = {
     "callers connect_failures": _counted("cx_connect_fail", TOWARDS, ", cluster_name"),
     "restarts": EACH % 'resets(envoy_cluster_upstream_cx_total{${home}=~"${homes}"}[${window}])',
     "known before": f"max by (${{home}}, ${{pod}}) (timestamp({LINK} offset ${{window}}))",
-    "newest": "max by (${home}, ${pod}) (timestamp(envoy_control_plane_connected_state))",
+    "newest": f"max by (${{home}}, ${{pod}}) (timestamp({LINK}))",
     "each rejected": EACH % '{__name__=~"envoy_.+_update_rejected"}',
-    "each connected": "min by (${home}, ${pod}) (envoy_control_plane_connected_state)",
+    "each connected": f"min by (${{home}}, ${{pod}}) ({LINK})",
     "each inbound_connections": EACH % 'envoy_http_downstream_cx_total{http_conn_manager_prefix=~"inbound_.*"}',
     "each inbound_tls": EACH % 'envoy_http_downstream_cx_ssl_total{http_conn_manager_prefix=~"inbound_.*"}',
     "each active": EACH % 'envoy_http_downstream_cx_active{http_conn_manager_prefix=~"inbound_.*"}',

@@ -239,9 +239,18 @@ def _istioctl(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
         return load(_run(command, what="istioctl manifest generate"), where="istioctl's output"), f"istioctl {found}"
 
 
+def values_of(mesh: Mesh) -> dict[str, Any]:
+    """Give mesh.values with what the evidence needs and the charts leave off: without access logs no caller has a name.
+
+    What the runbook states stays as it is; accessLogFile: "" turns them off again.
+    """
+    stated = mesh.values.get("meshConfig")
+    return {**mesh.values, "meshConfig": {"accessLogFile": "/dev/stdout", **(stated or {})}}
+
+
 def _operator(mesh: Mesh) -> dict[str, Any]:
     """Give the overlay for istioctl. mesh.values may hold the operator's own blocks beside plain chart values."""
-    given = dict(mesh.values)
+    given = values_of(mesh)
     spec: dict[str, Any] = {"profile": "minimal", "revision": mesh.revision, "namespace": mesh.namespace}
     for name in ("profile", "hub", "tag", "meshConfig", "components"):
         if name in given:
@@ -265,7 +274,7 @@ def _helm(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
     documents: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         values = Path(scratch) / "values.json"
-        values.write_text(json.dumps({**dict(mesh.values), "revision": mesh.revision}))
+        values.write_text(json.dumps({**values_of(mesh), "revision": mesh.revision}))
         for chart, name in (("base", "istio-base"), ("istiod", f"istiod{revision_suffix(mesh.revision)}")):
             where = folder / chart
             if chart == "base" and not where.is_dir():

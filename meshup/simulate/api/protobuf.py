@@ -218,8 +218,10 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             raise ValueError("a number is too long")
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int, Any]]:
-    """Yield (number, wire type, value): whole numbers for type 0, bytes for type 2."""
+def _fields(data: Any) -> Iterator[tuple[int, int, Any]]:
+    """Yield (number, wire type, value): whole numbers for type 0, bytes for type 2. Raises ValueError."""
+    if not isinstance(data, bytes):
+        raise ValueError("a number stands where a message should be")
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)

@@ -119,6 +119,7 @@ class Evidence:
         put("envoy_listener_ssl_handshake", listener, state.handshakes)
         put("envoy_cluster_manager_cds_update_rejected", "", len(state.rejected))
         put("envoy_listener_manager_lds_update_rejected", "", 0)
+        put("envoy_cluster_upstream_rq_active", 'cluster_name="xds-grpc"', 1)
         put("envoy_control_plane_connected_state", "", 1)
         lines = []
         for name, several in rows.items():

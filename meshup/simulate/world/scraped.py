@@ -145,6 +145,8 @@ class Scraped:
                 yield Row(name, {}, lambda moment, times=times: float(sum(each <= moment for each in times)))  # type: ignore[misc]
         if wanted["envoy_control_plane_connected_state"]:
             yield Row("envoy_control_plane_connected_state", {}, _one)
+        if wanted["envoy_cluster_upstream_rq_active"]:
+            yield Row("envoy_cluster_upstream_rq_active", {"cluster_name": "xds-grpc"}, _one)
         ports: dict[str, list[tuple[Kind, Course]]] = {}
         for kind, course in target.courses.items():
             if kind.cluster.startswith("inbound|"):
