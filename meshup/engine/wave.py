@@ -23,7 +23,7 @@ from meshup.model.fields import said, value_at
 from meshup.model.journal import Judgement
 from meshup.model.objects import Ref, dig
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedWave
-from meshup.model.problem import RollbackFailed, Waiting
+from meshup.model.problem import DeadlinePassed, RollbackFailed, Waiting
 from meshup.model.verdict import Answer, Judged, Verdict
 
 SOAK = "soak"
@@ -71,7 +71,7 @@ class WaveRun:
             if not self._is_closing():
                 self._writing.in_order(wave.opening, back=self._back_only)
             self._guard_beat(wave.guard)
-            held = None if begun or not wave.changes else self._gates(wave.before, before=True)
+            held = None if begun or not wave.changes else self._before()
             if held is not None:
                 return held
             self._first_looks()
@@ -88,6 +88,15 @@ class WaveRun:
         self._guard_beat(None)
         self._log.reached(self._place, "done")
         return None
+
+    def _before(self) -> Held | None:
+        """Ask the gates that must hold before the changes; nothing stays armed while nobody is here to wait for them."""
+        try:
+            return self._gates(self._wave.before, before=True)
+        except (Waiting, DeadlinePassed) as left:
+            if not isinstance(left, ApiError):
+                self.disarm()
+            raise
 
     def _close(self) -> None:
         """Take away what surrounds the changes; a guard is disarmed first, and only one that did not act was in time.

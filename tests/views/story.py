@@ -151,6 +151,7 @@ def _approval() -> dict[str, Any]:
     book = shop.book(opted, wave, asked)
     plan = shop.plan(book)
     told["exit-5"], _ = shop.ran(lambda: apply(shop.session, plan))
+    told["armed-5"] = list(shop.simulation.server.objects.list("jobs.batch", "meshup-system"))
     told["status-5"] = status(shop.session, book=book, context="corner")
     told["self-approval"] = stopped(lambda: approve(shop.session, "strict", plan=plan, lasts=timedelta(hours=24)))
     second = replace(shop.session, identity=replace(shop.session.identity, user="ben"))

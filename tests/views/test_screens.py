@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from story import chapters
+from story import CORNER, chapters
 
 from meshup.cli.ending import FORMATS, show
 from meshup.cli.kinds import kinds
@@ -22,6 +22,8 @@ from meshup.model.events import Outcome, Waits
 from meshup.model.plan import Plan
 from meshup.model.standing import Rehearsal
 from meshup.runbook.load import load
+from meshup.simulate.http import Front
+from meshup.simulate.scenario import load as scene
 from meshup.views import ci, owner, standing
 from meshup.views import init as first
 from meshup.views import plan as planned
@@ -198,9 +200,31 @@ def test_a_way_back_is_printed_as_kubectl_commands(told: dict, golden: Golden) -
     golden("rollback-print.txt", "\n".join(as_kubectl(each.change) for each in told["run-back"].changes()))
 
 
+def test_nothing_stays_armed_while_a_run_waits_for_a_person(told: dict) -> None:
+    assert told["exit-5"].exit == 5
+    assert told["armed-5"] == []
+
+
 def test_refusals(told: dict, golden: Golden) -> None:
     golden("error-exit-6.txt", even(error(told["exit-6"])))
     golden("error-self-approval.txt", even(error(told["self-approval"])))
+
+
+@pytest.mark.usefixtures("_empty")
+def test_who_may_not_is_told_what_is_missing(golden: Golden, capsys, tmp_path) -> None:
+    front = Front(scene(str(CORNER)).server, speed=0).start()
+    try:
+        cluster = [{"name": "corner", "cluster": {"server": front.url}}]
+        context = [{"name": "corner", "context": {"cluster": "corner", "user": "nobody"}}]
+        user = [{"name": "nobody", "user": {"as": "nobody"}}]
+        config = {"clusters": cluster, "contexts": context, "users": user, "current-context": "corner"}
+        (tmp_path / "kubeconfig").write_text(json.dumps(config))
+        assert main(["status", "--kubeconfig", "kubeconfig"]) == 7
+        golden("error-exit-7.txt", capsys.readouterr().err.rstrip("\n"))
+        assert main(["status", "--kubeconfig", "kubeconfig", "-o", "json"]) == 7
+        golden("error-exit-7.json", pretty(json.loads(capsys.readouterr().out)))
+    finally:
+        front.stop()
 
 
 def test_every_mistake_of_a_runbook_is_shown_at_its_place(golden: Golden) -> None:
