@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from meshup.cluster.ports import Writer
 from meshup.engine.draft import Drafting, Numbered
 from meshup.engine.known import Makers, known_after, makers, same
 from meshup.engine.send import foreign_fields, label_body
+from meshup.journal.lease import LEASE
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart
 from meshup.model.objects import TEMPLATE_PATH, Object, dig, template
@@ -212,11 +213,8 @@ def _probing(cluster: Writer, service: str, pod: Object, driver: Driver) -> Call
 
 # Rights: one review per distinct verb, kind and namespace that no dry run has exercised.
 
-JOURNAL = (
-    "create configmaps meshup-system",
-    "update configmaps meshup-system",
-    "update coordination.k8s.io/leases meshup-system",
-)
+LOCK_RIGHT = "update coordination.k8s.io/leases meshup-system"
+JOURNAL = ("create configmaps meshup-system", "update configmaps meshup-system", LOCK_RIGHT)
 
 
 def permissions(drafting: Drafting, snapshot: Snapshot) -> frozenset[str]:
@@ -274,7 +272,14 @@ def _proven(drafting: Drafting, dry_runs: Mapping[str, DryRun], snapshot: Snapsh
     return found
 
 
+def missing_rights(cluster: Writer, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Ask the server for each right, as permissions() names them, and give those that are not held, in order."""
+    held = cluster.gather([_right(cluster, each) for each in wanted])
+    return tuple(each for each, holds in zip(wanted, held, strict=True) if not holds)
+
+
 def _right(cluster: Writer, wanted: str) -> Callable[[], bool]:
     verb, _, rest = wanted.partition(" ")
     resource, _, namespace = rest.partition(" ")
-    return lambda: cluster.can_i(verb, resource, namespace=namespace)
+    name = LEASE.name if wanted == LOCK_RIGHT else ""  # a role may give it for the one lock alone
+    return lambda: cluster.can_i(verb, resource, namespace=namespace, name=name)
