@@ -90,6 +90,10 @@ class Person:
         """Call the stock kubectl."""
         return self._call(str(self.programs.kubectl), *arguments, code=code, **more)
 
+    def program(self, *command: str, code: int | None = 0, **more: Any) -> Said:
+        """Call any other program."""
+        return self._call(*command, code=code, **more)
+
     def _call(self, *command: str, code: int | None, stdin: str | None = None, timeout: float = 240.0) -> Said:
         done = subprocess.run(
             command,

@@ -12,20 +12,18 @@ from .errors import LabError
 from .kubectl import kubectl
 
 
-def user(name: str, groups: Sequence[str] = (), *, home: Home | None = None, days: int = pki.DAYS) -> Path:
+def user(name: str, groups: Sequence[str] = (), *, home: Home | None = None) -> Path:
     """Give a kubeconfig with a client certificate for a person. Raises LabError when the lab is not up."""
     home = home or Home()
-    cert, key = certificate(name, groups, home=home, days=days)
+    cert, key = certificate(name, groups, home=home)
     return as_user(name, pki.certificate_identity(cert, key), home=home)
 
 
-def certificate(
-    name: str, groups: Sequence[str] = (), *, home: Home | None = None, days: int = pki.DAYS
-) -> tuple[Path, Path]:
+def certificate(name: str, groups: Sequence[str] = (), *, home: Home | None = None) -> tuple[Path, Path]:
     """Give the files of a client certificate and its key."""
     home = home or Home()
     _server(home)
-    return pki.Authority(home.pki, "ca").issue(f"user-{name}", name, groups, days=days)
+    return pki.Authority(home.pki, "ca").issue(f"user-{name}", name, groups)
 
 
 def as_user(name: str, identity: Mapping[str, Any], *, home: Home | None = None) -> Path:

@@ -15,6 +15,23 @@ KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
 DAYS = 3650
 FIX = "install the package openssl, version 3"
 
+OUTDATED = """\
+[ca]
+default_ca = lab
+[lab]
+database = {index}
+new_certs_dir = {scratch}
+rand_serial = yes
+default_md = sha256
+policy = names
+x509_extensions = client
+[names]
+commonName = supplied
+[client]
+basicConstraints = critical, CA:FALSE
+extendedKeyUsage = clientAuth
+"""
+
 
 class Authority:
     """A certificate authority in a folder of a lab's folder. NAME.crt and NAME.key are its own files."""
@@ -31,7 +48,7 @@ class Authority:
         _certificate(f"/CN=meshup-lab-{self.name}", extensions, cert=self.cert, key=self.key)
 
     def issue(
-        self, name: str, user: str, groups: Sequence[str] = (), *, hosts: Sequence[str] = (), days: int = DAYS
+        self, name: str, user: str, groups: Sequence[str] = (), *, hosts: Sequence[str] = ()
     ) -> tuple[Path, Path]:
         """Make a certificate for `user` and give the files of certificate and key.
 
@@ -48,18 +65,29 @@ class Authority:
             extensions.append(f"subjectAltName = {', '.join(names)}")
         subject = "".join(f"/O={group}" for group in groups) + f"/CN={user}"
         signer = ("-CA", str(self.cert), "-CAkey", str(self.key))
-        _certificate(subject, extensions, cert=cert, key=key, signer=signer, days=days)
+        _certificate(subject, extensions, cert=cert, key=key, signer=signer)
+        return cert, key
+
+    def issue_outdated(self, name: str, user: str) -> tuple[Path, Path]:
+        """Make a certificate for `user` that was good for one day, long ago, and give the files of it and its key."""
+        cert, key = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        with tempfile.TemporaryDirectory() as scratch:
+            wish, settings, index = (Path(scratch) / each for each in ("wish.csr", "ca.cnf", "index"))
+            index.touch()
+            settings.write_text(OUTDATED.format(index=index, scratch=scratch), "utf-8")
+            run("openssl", "req", "-new", *KEY, "-subj", f"/CN={user}", "-keyout", key, "-out", wish, fix=FIX)
+            signer = ("-batch", "-notext", "-config", settings, "-cert", self.cert, "-keyfile", self.key)
+            dates = ("-startdate", "20200101000000Z", "-enddate", "20200102000000Z")
+            run("openssl", "ca", *signer, *dates, "-in", wish, "-out", cert, fix=FIX)
         return cert, key
 
 
-def _certificate(
-    subject: str, extensions: Sequence[str], *, cert: Path, key: Path, signer: Sequence[str] = (), days: int = DAYS
-) -> None:
+def _certificate(subject: str, extensions: Sequence[str], *, cert: Path, key: Path, signer: Sequence[str] = ()) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".cnf", encoding="utf-8") as settings:
         settings.write("[req]\ndistinguished_name = subject\nx509_extensions = extensions\n[subject]\n[extensions]\n")
         settings.write("\n".join(extensions) + "\n")
         settings.flush()
-        what = ("req", "-x509", "-config", settings.name, *KEY, *signer, "-days", str(days), "-subj", subject)
+        what = ("req", "-x509", "-config", settings.name, *KEY, *signer, "-days", str(DAYS), "-subj", subject)
         run("openssl", *what, "-keyout", key, "-out", cert, owner=cert.parents[1], fix=FIX)
     key.chmod(0o600)
 

@@ -31,8 +31,7 @@ class Process:
     @property
     def alive(self) -> bool:
         """Whether it still runs; a zombie does not."""
-        state, born = _stat(self.pid)
-        return state not in ("", "Z", "X") and born == self.born
+        return _runs(self.pid) and _stat(self.pid)[1] == self.born
 
     def listens(self, port: int) -> bool:
         """Tell whether something listens on this TCP port in the network namespace that the process lives in."""
@@ -139,7 +138,7 @@ def owned(state: Path) -> Iterator[int]:
             continue
         pid = int(entry.name)
         with contextlib.suppress(OSError):
-            if _stat(pid)[0] in ("", "Z", "X"):
+            if not _runs(pid):
                 continue
             if pid in listed or mark in (entry / "environ").read_bytes().split(b"\0") or _lives_in(entry, place):
                 yield pid
@@ -176,6 +175,15 @@ def _reap(pids: set[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether any thread of a process is left: its first may be a zombie while others hold its files open."""
+    state = _stat(pid)[0]
+    if state == "Z":
+        with contextlib.suppress(OSError):
+            return len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
+    return state not in ("", "Z", "X")
 
 
 def _stat(pid: int) -> tuple[str, int]:

@@ -33,6 +33,7 @@ def connect(access: Access, *, rules: Rules = RULES, observer: Callable[[Again],
         namespace=access.namespace,
         observer=observer,
     )
+    transport.renewed = cluster.still_the_same
     virtual = SimulatorClock(transport)
 
     def hear(answer: Response) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,18 @@ class Invalid(ApiError, Refused):
 
 class Forbidden(ApiError, Unreachable):
     """This identity may not do that."""
+
+
+def lacking(user: str, rights: Sequence[str]) -> Forbidden:
+    """Make the error of somebody who lacks rights, asked for before anything was written: "verb group/resource namespace"."""
+    more = f" and {len(rights) - 3} more" if len(rights) > 3 else ""
+    return Forbidden(
+        f"{user} may not do all that this run needs: {', '.join(rights[:3])}{more}",
+        code="MU7101",
+        causes=tuple(Cause(reason="Forbidden", field="", message=each) for each in rights),
+        fix="ask for these rights (templates/rbac/ has roles), or use another identity with --context",
+        cluster="nothing was changed",
+    )
 
 
 class Denied(ApiError, Refused):

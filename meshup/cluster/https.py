@@ -7,7 +7,7 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -35,10 +35,18 @@ AGENT = "meshup"
 
 
 class HttpsTransport:
-    """One server, up to 16 kept connections. Never retries, never follows a redirect."""
+    """One server, up to 16 kept connections. Never retries, never follows a redirect.
+
+    renewed: called before the first request with credentials other than those before, whoever renewed them; raises when
+    they speak for somebody else, and is then called again before every further request. Its own requests go through.
+    """
 
     def __init__(self, access: Access) -> None:
         self._access = access
+        self.renewed: Callable[[], None] | None = None
+        self._shown: Credential | None = None
+        self._comparing = threading.RLock()
+        self._asking = False
         self._building = threading.Lock()
         self._pool: Any = None
         self._pool_for: tuple[bytes, bytes] | None = None
@@ -58,6 +66,8 @@ class HttpsTransport:
     def send(self, request: Request) -> Response:
         """Give the server's answer; raise TransportFailure when there is none."""
         credential = self._access.login.current()
+        if credential != self._shown:
+            self._compare(credential)
         pool = self._pool_of(credential)
         until = time.monotonic() + request.total_s
         headers = self._headers(request, credential)
@@ -84,6 +94,19 @@ class HttpsTransport:
         if request.stream:
             return Response(status=raw.status, headers=found, lines=_lines(raw, until))
         return Response(status=raw.status, headers=found, body=_body(raw, until))
+
+    def _compare(self, credential: Credential) -> None:
+        """Have new credentials looked at before they are used; requests of other threads wait for that."""
+        with self._comparing:
+            if self._asking or credential == self._shown:
+                return
+            if self._shown is not None and self.renewed is not None:
+                self._asking = True
+                try:
+                    self.renewed()
+                finally:
+                    self._asking = False
+            self._shown = credential
 
     def _headers(self, request: Request, credential: Credential) -> urllib3.HTTPHeaderDict:
         headers = urllib3.HTTPHeaderDict({"user-agent": AGENT, "accept": "application/json"})

@@ -114,8 +114,9 @@ def _done_already(session: Session, plan: Plan, state: RunState, wanted: Sequenc
 
 
 def _begin(session: Session, plan: Plan, wanted: Sequence[Place], *, through: str) -> Outcome:
-    write_pin(session, plan)
     run = Run(session, plan)
+    run.must_be_permitted()
+    write_pin(session, plan)
     epoch = run.take_lock()
     try:
         keep_plan(run.writer, plan.digest, text_of(plan))
@@ -144,6 +145,7 @@ def _begin(session: Session, plan: Plan, wanted: Sequence[Place], *, through: st
 
 def _go_on(session: Session, plan: Plan, state: RunState, wanted: Sequence[Place], *, through: str) -> Outcome:
     run = Run(session, plan)
+    run.must_be_permitted()
     epoch = run.take_lock()
     try:
         store = open_store(run.writer, state.run, epoch=epoch, folder=session.journal_folder)

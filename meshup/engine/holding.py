@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from meshup.cluster.errors import ApiError
+from meshup.cluster.errors import ApiError, lacking
 from meshup.cluster.ports import Writer
+from meshup.engine.probe import missing_rights
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
 from meshup.journal.lease import Lock
@@ -60,6 +61,12 @@ class Run:
     def _beat(self) -> None:
         self.lock.beat()
         self.guard.beat()
+
+    def must_be_permitted(self) -> None:
+        """Raise Forbidden with every right of the plan that is missing, before anything is written."""
+        missing = missing_rights(self.session.cluster, self.plan.permissions)
+        if missing:
+            raise lacking(self.session.identity.user, missing)
 
     def take_lock(self) -> int:
         """Take the lock; waits for one that stands still."""

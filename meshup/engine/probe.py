@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from meshup.cluster.ports import Writer
 from meshup.engine.draft import Drafting, Numbered
 from meshup.engine.known import Makers, known_after, makers, same
 from meshup.engine.send import foreign_fields, label_body
+from meshup.journal.lease import LEASE
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart
 from meshup.model.objects import TEMPLATE_PATH, Object, dig, template
@@ -213,11 +214,8 @@ def _probing(cluster: Writer, service: str, pod: Object, driver: Driver) -> Call
 
 # Rights: one review per distinct verb and kind that no dry run has exercised; per namespace only where not all are open.
 
-JOURNAL = (
-    "create configmaps meshup-system",
-    "update configmaps meshup-system",
-    "update coordination.k8s.io/leases meshup-system",
-)
+LOCK_RIGHT = "update coordination.k8s.io/leases meshup-system"
+JOURNAL = ("create configmaps meshup-system", "update configmaps meshup-system", LOCK_RIGHT)
 
 
 def permissions(drafting: Drafting, snapshot: Snapshot) -> frozenset[str]:
@@ -291,8 +289,16 @@ def _rights(cluster: Writer, wanted: Iterable[str]) -> dict[str, bool]:
     return {**allowed, **{_right_name(*each): held for each, held in zip(left, answers, strict=True)}}
 
 
+def missing_rights(cluster: Writer, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Ask the server for each right, as permissions() names them, and give those that are not held, in order."""
+    held = _rights(cluster, wanted)
+    return tuple(each for each in wanted if not held[each])
+
+
 def _right(cluster: Writer, verb: str, resource: str, namespace: str) -> Callable[[], bool]:
-    return lambda: cluster.can_i(verb, resource, namespace=namespace)
+    # A role may give it for the one lock alone.
+    name = LEASE.name if _right_name(verb, resource, namespace) == LOCK_RIGHT else ""
+    return lambda: cluster.can_i(verb, resource, namespace=namespace, name=name)
 
 
 def _right_name(verb: str, resource: str, namespace: str) -> str:

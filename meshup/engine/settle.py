@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from meshup.cluster.errors import Forbidden
 from meshup.cluster.ports import Reader
 from meshup.engine.drift import read_all
 from meshup.model.change import Apply, Change, Create, Delete, Label, Restart
@@ -18,12 +19,16 @@ WEBHOOKS = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfigur
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """done: nothing is in motion any more. object: what is waited for, "" when done. hopeless: waiting can't help."""
+    """done: nothing is in motion any more. object: what is waited for, "" when done. hopeless: waiting can't help.
+
+    refused: its status says that a ReplicaSet of it could not make pods.
+    """
 
     done: bool
     because: str
     object: str = ""
     hopeless: bool = False
+    refused: bool = False
 
 
 def to_settle(changes: Sequence[Change]) -> tuple[Ref, ...]:
@@ -49,6 +54,9 @@ def settled(cluster: Reader, refs: Sequence[Ref], *, causes: bool = True) -> dic
     """
     live = read_all(cluster, refs)
     found = {ref: _one(ref, live.get(ref)) for ref in refs}
+    for ref in refs:
+        if found[ref].refused and not _wanted_is_refused(cluster, live[ref]):
+            found[ref] = replace(found[ref], hopeless=False)
     moving = [ref for ref in refs if not found[ref].done and not found[ref].hopeless and ref.kind in ROLLED]
     if not causes or not moving:
         return found
@@ -83,7 +91,40 @@ def _one(ref: Ref, obj: Object | None) -> Settled:
     state = rollout(obj)
     if state.done:
         return Settled(done=True, because=state.because)
-    return Settled(done=False, because=clean(state.because, limit=400), object=str(ref), hopeless=state.hopeless)
+    return Settled(
+        done=False,
+        because=clean(state.because, limit=400),
+        object=str(ref),
+        hopeless=state.hopeless,
+        refused=state.refused,
+    )
+
+
+def _wanted_is_refused(cluster: Reader, workload: Object) -> bool:
+    """Tell whether pods of the present template are refused, and not those of one that was just taken back.
+
+    A Deployment repeats what an older ReplicaSet says until that one has been looked at again.
+    """
+    try:
+        several = list(cluster.list("apps/v1", "ReplicaSet", namespace=str(dig(workload, "metadata", "namespace"))))
+    except Forbidden:
+        return True
+    for each in several:
+        owners = dig(each, "metadata", "ownerReferences") or ()
+        if any(one.get("uid") == dig(workload, "metadata", "uid") for one in owners) and _same_template(each, workload):
+            conditions = dig(each, "status", "conditions") or ()
+            return any(one.get("type") == "ReplicaFailure" and one.get("status") == "True" for one in conditions)
+    return False
+
+
+def _same_template(replica_set: Object, workload: Object) -> bool:
+    def plain(template: Object) -> Object:
+        meta = {key: value for key, value in (template.get("metadata") or {}).items() if value is not None}
+        labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != "pod-template-hash"}
+        return {**template, "metadata": {**meta, "labels": labels}}
+
+    left, right = (plain(dig(each, "spec", "template") or {}) for each in (replica_set, workload))
+    return bool(left == right)
 
 
 def _cause(workload: Object, pods: Iterable[Object]) -> str:

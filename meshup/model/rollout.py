@@ -17,12 +17,13 @@ HOPELESS_WAITING = frozenset(
 class Rollout:
     """done: the controller says that every pod is of the wanted template and available. because: one line.
 
-    hopeless: waiting longer cannot help.
+    hopeless: waiting longer cannot help. refused: because a set of its replicas could not make pods, perhaps an older one.
     """
 
     done: bool
     because: str
     hopeless: bool = False
+    refused: bool = False
 
 
 def rollout(workload: Object) -> Rollout:
@@ -52,9 +53,12 @@ def _deployment(workload: Object) -> Rollout:
     want = _number(workload, "spec", "replicas", usual=1)
     updated, total = _number(workload, "status", "updatedReplicas"), _number(workload, "status", "replicas")
     available = _number(workload, "status", "availableReplicas")
+    if updated >= want and total <= updated and available >= want and not dig(workload, "spec", "paused"):
+        return Rollout(done=True, because=f"{available}/{want} pods available")
     for condition in dig(workload, "status", "conditions") or ():
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return Rollout(done=False, because=f"its pods are refused: {condition.get('message', '')}", hopeless=True)
+            because = f"its pods are refused: {condition.get('message', '')}"
+            return Rollout(done=False, because=because, hopeless=True, refused=True)
         if condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
             return Rollout(
                 done=False, because=f"its progress deadline passed with {updated}/{want} updated", hopeless=True
@@ -65,9 +69,7 @@ def _deployment(workload: Object) -> Rollout:
         return Rollout(done=False, because=f"{updated}/{want} pods updated")
     if total > updated:
         return Rollout(done=False, because=f"{amount(total - updated, 'old pod')} still to end")
-    if available < want:
-        return Rollout(done=False, because=f"{available}/{want} pods available")
-    return Rollout(done=True, because=f"{available}/{want} pods available")
+    return Rollout(done=False, because=f"{available}/{want} pods available")
 
 
 def _stateful_set(workload: Object) -> Rollout:

@@ -9,8 +9,8 @@ import pytest
 from scripted import Clock, Reply, Scripted, status, value
 
 from meshup.cluster.access import Access, Credential
-from meshup.cluster.connect import over
-from meshup.cluster.credentials import Fixed
+from meshup.cluster.connect import connect, over
+from meshup.cluster.credentials import Fixed, bearer
 from meshup.cluster.errors import (
     AlreadyExists,
     Away,
@@ -213,6 +213,45 @@ def test_another_user_after_a_refresh_ends_the_run():
         with pytest.raises(Unreachable, match="eve, before for ana") as failed:
             cluster.get(POD)
         assert failed.value.code == "MU7008"
+
+
+class Turning:
+    """Credentials that are others after some requests, as a plugin's are when the old ones end."""
+
+    def __init__(self, *tokens):
+        self.tokens = list(tokens)
+
+    def current(self):
+        return bearer(self.tokens.pop(0) if len(self.tokens) > 1 else self.tokens[0])
+
+    def refresh(self):
+        return False
+
+
+VERSION = value({"gitVersion": "v1.34.4"})
+
+
+def test_another_user_by_credentials_that_were_renewed_in_time_ends_the_run():
+    with Scripted([VERSION, review("ana"), OK, review("eve"), review("eve")]) as server:
+        login = Turning("old", "old", "old", "new")
+        cluster = connect(Access(server=server.url, login=login))
+        assert cluster.whoami().user == "ana"
+        cluster.get(POD)
+        for _ in range(2):
+            with pytest.raises(Unreachable, match="eve, before for ana") as failed:
+                cluster.get(POD)
+            assert failed.value.code == "MU7008"
+        asked = [each.path for each in server.seen]
+        assert asked[3:] == ["/apis/authentication.k8s.io/v1/selfsubjectreviews"] * 2, "nothing else was sent as eve"
+
+
+def test_the_same_user_by_renewed_credentials_goes_on():
+    with Scripted([VERSION, review("ana"), review("ana"), OK, OK]) as server:
+        cluster = connect(Access(server=server.url, login=Turning("old", "old", "new")))
+        cluster.whoami()
+        cluster.get(POD)
+        cluster.get(POD)
+        assert len(server.seen) == 5, "asked once who it is"
 
 
 @pytest.mark.parametrize("reply", [review("system:anonymous"), review(""), value({})])
