@@ -66,7 +66,7 @@ def service_plan(
     driver = driver_of(session, meant)
     snapshot = snapshot_for(session, driver, context=context, spaces=spaces_of(meant, chosen))
     revision = _revision(driver.installed(snapshot), snapshot, chosen, to)
-    workload, enrolment = _enrolment(driver, snapshot, chosen, revision)
+    workload, enrolment = _enrolment(session, driver, snapshot, chosen, revision)
     now = running((chosen,), snapshot, driver)[0]
     release = "" if to == NONE else driver.installed(snapshot)[revision]
     pin = _pin(
@@ -107,8 +107,11 @@ def spaces_of(book: Runbook, service: Service) -> tuple[str, ...]:
     return (service.namespace, book.mesh.namespace)
 
 
-def _enrolment(driver: Driver, snapshot: Snapshot, service: Service, revision: str) -> tuple[Object, Enrolment]:
-    workload = snapshot.get(service.workload)
+def _enrolment(
+    session: Session, driver: Driver, snapshot: Snapshot, service: Service, revision: str
+) -> tuple[Object, Enrolment]:
+    # What was not listed may be there and not readable, which asking for it alone says.
+    workload = snapshot.get(service.workload) or session.cluster.find(service.workload)
     if workload is None:
         raise _refused(service, "MU3403", f"{service.workload} is not there", "meshup status shows what is")
     enrolment = driver.enrolment(workload, snapshot, revision or None)
@@ -123,7 +126,7 @@ def _moving(
     """Plan what a pin asks for. The plan's runbook holds this service alone: it is stored in the pin."""
     driver = driver_of(session, book)
     revision, to = pin.to_revision, pin.to_release or NONE
-    workload, enrolment = _enrolment(driver, snapshot, service, revision)
+    workload, enrolment = _enrolment(session, driver, snapshot, service, revision)
     now = running((service,), snapshot, driver)[0]
     late = any(each != pin.to_release for each, _ in now.releases)
     changes = _move(service, enrolment, workload, late=late, mark=pin.name)

@@ -126,6 +126,13 @@ class Cluster:
         with urllib.request.urlopen(request, timeout=120):
             pass
 
+    def post(self, path: str, body: Mapping[str, Any]) -> None:
+        """Make an object as the administrator."""
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers, method="POST")
+        with urllib.request.urlopen(request, timeout=60):
+            pass
+
     def objects(self) -> list[Mapping[str, Any]]:
         """Give everything that is there."""
         return list(ask(self.url, {"sweep": "objects"})["objects"])

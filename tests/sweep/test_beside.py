@@ -7,12 +7,17 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 from clusters import Cluster, Ran, Segment
 
 pytestmark = [pytest.mark.sweep, pytest.mark.xdist_group("kills")]
 
+ROOT = Path(__file__).resolve().parents[2]
+RBAC = "rbac.authorization.k8s.io"
+BOUND = {"meshup-owner": "shop", "meshup-records": "meshup-system", "meshup-control-planes": "istio-system"}
 BACK = ("rollback", "shop/cart", "--to", "1.29.4", "--reason", "timeouts", "--until", "7d")
 OUT = ("rollback", "shop/cart", "--to", "none", "--reason", "out", "--until", "7d")
 
@@ -154,3 +159,43 @@ def test_a_run_that_died_on_this_host_is_taken_over_at_once(
     assert done.code == 0, str(done)
     assert "taken over" in done.said
     assert "not renewed so far" not in done.said
+
+
+def bind(cluster: Cluster, role: str, namespace: str) -> None:
+    """Bind a cluster role to ana, in one namespace or ("") everywhere."""
+    kind, inside = ("RoleBinding", f"namespaces/{namespace}/") if namespace else ("ClusterRoleBinding", "")
+    body = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": kind,
+        "metadata": {"name": f"ana-{role}", **({"namespace": namespace} if namespace else {})},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": "ana"}],
+    }
+    cluster.post(f"/apis/{RBAC}/v1/{inside}{kind.lower()}s", body)
+
+
+def test_the_shipped_role_is_enough_for_an_owner_and_what_is_missing_is_said_before_anything_is_recorded(
+    segments: list[Segment],
+) -> None:
+    cluster = [each for each in segments if each.through.startswith("onboard")][-1].after.fork("rights")
+    try:
+        for each in yaml.safe_load_all((ROOT / "templates/rbac/owner.yaml").read_text("utf-8")):
+            cluster.post(f"/apis/{RBAC}/v1/clusterroles", each)
+        crd = yaml.safe_load((ROOT / "templates/crds/meshpins.yaml").read_text("utf-8"))
+        cluster.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
+        bind(cluster, "meshup-owner-reads", "")
+        # First without the journal's role: an owner who can't see a run must not move anything.
+        for role in ("meshup-owner", "meshup-control-planes"):
+            bind(cluster, role, BOUND[role])
+        refused = cluster.run(*BACK, "--as", "ana")
+        assert refused.code == 7, str(refused)
+        assert "list configmaps in meshup-system" in refused.said, str(refused)
+        assert pins(cluster) == []
+        bind(cluster, "meshup-records", BOUND["meshup-records"])
+        done = cluster.run(*BACK, "--as", "ana")
+        assert done.code == 0, str(done)
+        assert (revision(cluster), pins(cluster)) == ("1-29-4", [("1.29.4", "Active")])
+        other = cluster.run("rollback", "payments/ledger", *BACK[2:], "--as", "ana")
+        assert other.code == 7, str(other)
+    finally:
+        cluster.end()
