@@ -30,6 +30,10 @@ def command(
         str, typer.Option("--stage", help="take back this stage of the newest run, later stages first")
     ] = "",
     run: Annotated[str, typer.Option("--run", help="take back a whole run by its id; newest = the newest one")] = "",
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="go on with the recorded rollback of SERVICE; --to and --reason are on record"),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would happen")] = False,
     as_commands: Annotated[bool, typer.Option("--print", help="print the way back as kubectl commands")] = False,
     filename: options.Filename = "meshup.yaml",
@@ -59,7 +63,7 @@ def command(
     from meshup.cli.connect import Aim, Interrupt, door, one_of, seconds, session
     from meshup.cli.screen import screen
     from meshup.cli.telling import watcher
-    from meshup.engine import execute
+    from meshup.engine import execute, own_way_back
     from meshup.engine.taking_back import run_plan, stage_plan
     from meshup.engine.undo import as_kubectl
     from meshup.views import plan as view
@@ -80,9 +84,16 @@ def command(
             fix="meshup rollback --run newest --yes",
             cluster="not contacted",
         )
+    if resume and (not service or to or dry_run or as_commands):
+        raise UsageError(
+            "--resume goes on with what is on record for one SERVICE, and takes no other wish",
+            code="MU1001",
+            fix="meshup rollback SERVICE --resume",
+            cluster="not contacted",
+        )
     wait_s, lasts = seconds(timeout, flag="--timeout"), seconds(until, flag="--until")
     look = screen(color=color, plain=plain)
-    if service:
+    if service and not resume:
         reason = checked_reason(reason, look)
     loaded = book(filename) if Path(filename).exists() else None
     cluster = door(
@@ -95,6 +106,11 @@ def command(
         wait_s=wait_s,
         journal=journal,
     )
+    named = f"{namespace}/{service}" if namespace and "/" not in service else service
+    if resume:
+        return ending.show(
+            own_way_back.resume_own(around, named, book=loaded), screen=look, output=output, further=further
+        )
     if stage:
         made = stage_plan(around, stage, context=cluster.context)
     elif run:
@@ -104,7 +120,7 @@ def command(
             around,
             loaded,
             look,
-            service=f"{namespace}/{service}" if namespace and "/" not in service else service,
+            service=named,
             to=to,
             reason=reason,
             lasts_s=lasts,

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from meshup.model.transport import Request, Transport, TransportFailure
 
 SIMULATOR_MARK = "+meshup-simulator"
+BESIDE_S = 0.5
+"""Real seconds between two looks at somebody whose time is virtual too, and may pass quickly."""
 TIME_HEADER = "x-meshup-time"
 
 
@@ -93,6 +95,10 @@ class SimulatorClock:
             self._real.sleep(min(seconds, 1.0))
             return
         self.hear(answer.headers)
+
+    def wait_beside(self, seconds: float) -> None:
+        """Let time pass as it does without us: somebody else, whom we watch, is at work and must not be overtaken."""
+        self._real.sleep(min(seconds, BESIDE_S))
 
     def _now(self) -> datetime:
         if self._seen is None:

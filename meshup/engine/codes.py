@@ -39,8 +39,11 @@ CODES: Mapping[str, str] = {
     "MU2204": "While applying, a planned field turned out to belong to another manager. It was left as it is.",
     "MU2205": "An object is not the one the plan means: somebody else made it, or it was deleted and made again. It was "
     "left as it is.",
+    "MU2206": "Another run, or another owner's rollback, wrote to the workload after this command had looked at it: of two "
+    "writers the later one loses and changes nothing. meshup pins shows who holds the service now; decide again.",
     "MU2304": "An earlier run was cut off in the middle of changes, so what it had begun may or may not have happened. "
-    "Only that run knows its way on and back: resume it, or roll it back.",
+    "Only that run knows its way on and back: resume it, or roll it back. For the rollback of one service: that run has not "
+    "let go of it, and the service is where it should be; resume the rollback once the run goes on or is taken back.",
     "MU2305": "There is no run on record that fits. A run begins with meshup apply.",
     "MU2321": "Stopped by SIGINT or SIGTERM after finishing and journalling the write under way. Resumable.",
     "MU2331": "There is no run that could wait for an approval. A saved plan can be approved before it runs.",

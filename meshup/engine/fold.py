@@ -15,6 +15,7 @@ from meshup.model.journal import (
     Judgement,
     Looked,
     Reached,
+    Skipped,
     Started,
     Stopped,
     TakenOver,
@@ -29,7 +30,8 @@ class RunState:
     places: place -> done, undone, undoing, held, in the order they were reached last. because: place -> why
     it got there. done: change id -> Done of the
     current attempt; an undone place starts anew. open: intents without an end. inverses: those of every change that
-    took effect, latest last, wherever its place stands. looked: (place, gate) -> first reading.
+    took effect, latest last, wherever its place stands. looked: (place, gate) -> first reading. left: (place, service) ->
+    why the run let go of it there.
     """
 
     run: str
@@ -47,6 +49,7 @@ class RunState:
     open: tuple[Intent, ...] = ()
     judgements: Sequence[Judgement] = ()
     looked: Mapping[tuple[str, str], Reading] = field(default_factory=dict)
+    left: Mapping[tuple[str, str], Skipped] = field(default_factory=dict)
     approvals: tuple[Approved, ...] = ()
     stopped: Stopped | None = None
     finished: Finished | None = None
@@ -79,6 +82,7 @@ class Folding:
         self._open: dict[str, Intent] = {}
         self._judgements: list[Judgement] = []
         self._looked: dict[tuple[str, str], Reading] = {}
+        self._left: dict[tuple[str, str], Skipped] = {}
         self._approvals: list[Approved] = []
         self._stopped: Stopped | None = None
         self._finished: Finished | None = None
@@ -100,6 +104,9 @@ class Folding:
                     self._made[entry.change] = entry.uid
             case Failed():
                 self._open.pop(entry.change, None)
+            case Skipped():
+                self._open.pop(entry.change, None)
+                self._left[entry.place, entry.service] = entry
             case Looked():
                 self._looked.setdefault((entry.place, entry.gate), entry.reading)
             case Judgement():
@@ -121,6 +128,7 @@ class Folding:
         if entry.how in ("undone", "disarmed"):
             self._done = {key: value for key, value in self._done.items() if place_of(key) != entry.place}
             self._looked = {key: value for key, value in self._looked.items() if key[0] != entry.place}
+            self._left = {key: value for key, value in self._left.items() if key[0] != entry.place}
 
     @property
     def state(self) -> RunState:
@@ -142,6 +150,7 @@ class Folding:
             open=tuple(self._open.values()),
             judgements=self._judgements,
             looked=self._looked,
+            left=self._left,
             approvals=tuple(self._approvals),
             stopped=self._stopped,
             finished=self._finished,

@@ -10,8 +10,8 @@ from datetime import UTC
 from meshup.engine.fold import Folding, RunState
 from meshup.engine.session import Session
 from meshup.journal.store import JournalStore
-from meshup.model.events import ChangeEnded, ChangeStarted, GateAnswered, PlaceEnded
-from meshup.model.journal import Done, Entry, Failed, Finished, Intent, Judgement, Looked, Reached, Stopped
+from meshup.model.events import ChangeEnded, ChangeStarted, GateAnswered, Noted, PlaceEnded
+from meshup.model.journal import Done, Entry, Failed, Finished, Intent, Judgement, Looked, Reached, Skipped, Stopped
 from meshup.model.plan import PlannedChange
 from meshup.model.verdict import Answer, Judged, Reading
 from meshup.model.wire import dump
@@ -122,6 +122,20 @@ class RunLog:
                 service=planned.service,
                 why=why,
             )
+        )
+
+    def skipped(self, place: str, changes: Sequence[PlannedChange], *, pin: str, why: str, service: str = "") -> None:
+        """Store at once that changes are left out, or let go of after they were made, because of a pin.
+
+        service: whose they are, also where the place has no change of it; "" = they belong to no service.
+        """
+        ids = [each.id for each in changes] or [""]
+        self.append(
+            *(Skipped(at=self.now(), place=place, change=each, pin=pin, why=why, service=service) for each in ids)
+        )
+        what = service or ", ".join(dict.fromkeys(str(each.change.on) for each in changes))
+        self.session.watcher.tell(
+            Noted(at=self.session.clock.now(), word="skip", text=f"{place}: {what} left alone: {why} (MeshPin {pin})")
         )
 
     def flush(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,20 +47,27 @@ POD_STATUS = frozenset(
 
 
 def observe(
-    cluster: Reader, clock: Clock, *, identity: Identity | None = None, groups: Iterable[str] = (), context: str = ""
+    cluster: Reader,
+    clock: Clock,
+    *,
+    identity: Identity | None = None,
+    groups: Iterable[str] = (),
+    context: str = "",
+    spaces: Sequence[str] = (),
 ) -> Snapshot:
     """Read the cluster and give one snapshot of it.
 
     identity: who asks when that was asked already. groups: API groups of the mesh at hand; their kinds are listed where
     the server serves them. A list that is not permitted leaves its kind out and is false in `allowed`; namespaces and
-    Deployments must be readable. Raises what the door raises.
+    Deployments must be readable. spaces: namespaces whose own lists do, for somebody who may not read all of them.
+    Raises what the door raises.
     """
     who = identity or cluster.whoami()
     version = cluster.version()
     served = cluster.kinds()
     wanted = list(ALWAYS) + _further(served, frozenset(groups))
     near = _near(groups)
-    several = cluster.gather([_listing(cluster, *each, near=near) for each in wanted])
+    several = cluster.gather([_listing(cluster, *each, near=near, spaces=spaces) for each in wanted])
     objects: dict[Ref, Object] = {}
     for found in several:
         objects.update(found or {})
@@ -117,7 +124,7 @@ def _near(groups: Iterable[str]) -> frozenset[str]:
 
 
 def _listing(
-    cluster: Reader, api_version: str, kind: str, *, near: frozenset[str]
+    cluster: Reader, api_version: str, kind: str, *, near: frozenset[str], spaces: Sequence[str]
 ) -> Callable[[], Mapping[Ref, Object] | None]:
     """Give a call that lists one kind: None when that is not permitted."""
     must = kind in ("Namespace", "Deployment")
@@ -128,11 +135,30 @@ def _listing(
         except NotFound:
             return {}
         except Forbidden:
-            if must:
+            found = _nearby(cluster, api_version, kind, spaces)
+            if found is None and must:
                 raise
-            return None
+            return found
 
     return call
+
+
+def _nearby(cluster: Reader, api_version: str, kind: str, spaces: Sequence[str]) -> Mapping[Ref, Object] | None:
+    """Give what is in some namespaces, or those namespaces themselves; None when none of that may be read."""
+    found: dict[Ref, Object] = {}
+    may = False
+    for namespace in spaces:
+        try:
+            if kind == "Namespace":
+                one = cluster.find(Ref(api_version=api_version, kind=kind, name=namespace))
+                several = [one] if one is not None else []
+            else:
+                several = list(cluster.list(api_version, kind, namespace=namespace, owners=True))
+        except (Forbidden, NotFound):
+            continue
+        may = True
+        found.update((ref_of(each), kept(each)) for each in several)
+    return found if may else None
 
 
 def kept(obj: Object, *, near: frozenset[str] = frozenset()) -> Object:

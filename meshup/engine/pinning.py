@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from datetime import UTC
-from typing import TYPE_CHECKING
 
+from meshup.cluster.ports import Reader
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
-from meshup.journal.ledger import advance, holding, pins, record
+from meshup.journal.ledger import advance, holding, is_open, pins, record
 from meshup.journal.pin import from_body
 from meshup.model.events import Noted
 from meshup.model.ledger import Pin
+from meshup.model.objects import Ref
 from meshup.model.plan import Plan
 from meshup.model.problem import MeshupError
 from meshup.model.runbook import Service
 
-if TYPE_CHECKING:
-    from meshup.cluster.ports import Reader
 
-
-def write_pin(session: Session, plan: Plan) -> None:
-    """Record a rollback before the act. Safe to repeat. Raises Refused (MU2316, MU2317)."""
+def write_pin(session: Session, plan: Plan) -> Pin | None:
+    """Record a rollback before the act; gives the record as it is now. Safe to repeat. Raises Refused (MU2316, MU2317)."""
     if plan.pin is None:
-        return
-    pause = Pause(session, beat=lambda: None, next_command="meshup rollback")
+        return None
+    pause = Pause(session, beat=lambda: None, next_command=plan.again)
     pin = record(session.cluster, from_body(plan.pin), pause=pause.sleep)
     session.watcher.tell(
         Noted(
@@ -33,40 +31,59 @@ def write_pin(session: Session, plan: Plan) -> None:
             text=f"MeshPin {pin.namespace}/{pin.name} written before the act (trust: {pin.trust})",
         )
     )
+    return pin
 
 
-def settle_pin(session: Session, plan: Plan, *, run: str, failed: str = "") -> None:
-    """Move a rollback's pin on: active when it took effect, failed when it was undone; older pins of the service end.
+def settle_pin(session: Session, pin: Pin, *, run: str, failed: str = "") -> None:
+    """Move a rollback's pin on: failed when it was undone, active when it took effect; older pins of the service end first.
 
     A pin that can't be moved on is said and does not change how the run ended: the record itself is there.
     """
-    if plan.pin is None:
-        return
-    pin = from_body(plan.pin)
     now = session.clock.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
         if failed:
             advance(session.cluster, pin, "Failed", run=run, message=failed, at=now)
             return
+        found = pins(session.cluster, namespace=pin.namespace)
+        if any(each.name == pin.name and is_open(each) for each in found):
+            for older in found:
+                before = older.workload_uid == pin.workload_uid and (older.since, older.name) < (pin.since, pin.name)
+                if before and is_open(older):
+                    advance(session.cluster, older, "Closed", by=session.identity.user, at=now, run=run)
         advance(session.cluster, pin, "Active", run=run)
-        for older in pins(session.cluster, namespace=pin.namespace):
-            same = older.workload_uid == pin.workload_uid and older.name != pin.name
-            if same and older.phase in ("Requested", "Active"):
-                advance(session.cluster, older, "Closed", by=session.identity.user, at=now, run=run)
     except MeshupError as error:
         session.watcher.tell(Noted(at=session.clock.now(), word="note", text=f"the pin was not moved on: {error.what}"))
 
 
-def held_by_pins(cluster: Reader, *, revision: str) -> Callable[[Service], str]:
-    """Give a question for a run: who holds this service somewhere else; "" = nobody. Reads the pins most recent."""
+def held(cluster: Reader, services: Iterable[Service], plan: Plan) -> Mapping[str, Pin]:
+    """Give service id -> the pin that holds it on another revision than the plan's. Reads the pins most recent, once.
 
-    def ask(service: Service) -> str:
-        pin = holding(pins(cluster, namespace=service.namespace), namespace=service.namespace, service=service.name)
-        return said(pin) if pin is not None and pin.to_revision != revision else ""
+    A service rollback is held by nobody: of two, the workload itself decides (engine/send.py).
+    """
+    wanted = list(services)
+    if plan.pin is not None or not wanted:
+        return {}
+    spaces = {each.namespace for each in wanted}
+    every = pins(cluster, namespace=next(iter(spaces)) if len(spaces) == 1 else "")
+    found: dict[str, Pin] = {}
+    for each in wanted:
+        pin = holding(every, namespace=each.namespace, service=each.name)
+        if pin is not None and pin.to_revision != plan.book.mesh.revision:
+            found[each.id] = pin
+    return found
 
-    return ask
+
+def objects_of(plan: Plan, services: Iterable[str]) -> frozenset[Ref]:
+    """Give what a plan writes for these services."""
+    names = frozenset(services)
+    return frozenset(each.change.on for each in plan.changes() if each.service in names)
 
 
-def said(pin: Pin) -> str:
+def name_of(pin: Pin) -> str:
+    """NAMESPACE/NAME."""
+    return f"{pin.namespace}/{pin.name}"
+
+
+def in_words(pin: Pin) -> str:
     """Say a pin in one line."""
     return f"{pin.user} pinned it to {pin.to_release or 'none'} until {pin.until:%Y-%m-%d}: {pin.reason}"

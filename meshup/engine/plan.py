@@ -17,7 +17,7 @@ from meshup.engine.undo import inverse
 from meshup.gates.gate import Gate
 from meshup.gates.sources import source
 from meshup.meshes.driver import Driver
-from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart
+from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart, moves_pods
 from meshup.model.fields import leaves, managers_of, value_at
 from meshup.model.objects import Object, Ref, dig
 from meshup.model.plan import Basis, Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
@@ -287,7 +287,7 @@ def cost(drafting: Drafting, snapshot: Snapshot, driver: Driver) -> Mapping[str,
     services = {each.id: each for each in drafting.book.services}
     for _, each in drafting.drafts():
         change = each.draft.change
-        if each.draft.service in services and _rolls(change):
+        if each.draft.service in services and moves_pods(change):
             moved.add(each.draft.service)
             if isinstance(change, Label) and not any(change.before.values()):
                 fresh.add(each.draft.service)
@@ -296,10 +296,6 @@ def cost(drafting: Drafting, snapshot: Snapshot, driver: Driver) -> Mapping[str,
     cpu, memory = driver.sidecar_requests(snapshot, drafting.book.mesh) if added else (0, 0)
     found = {"cpu_m": float(cpu * added), "memory_mib": float(memory * added), "restarts": float(restarts)}
     return {key: value for key, value in found.items() if value}
-
-
-def _rolls(change: Change) -> bool:
-    return isinstance(change, Restart) or (isinstance(change, Label) and change.restarts)
 
 
 def _pods(service: Service, snapshot: Snapshot) -> int:

@@ -49,10 +49,20 @@ def groups_of(driver: Driver) -> tuple[str, ...]:
     return tuple(getattr(driver, "groups", ()))
 
 
-def snapshot_for(session: Session, driver: Driver, *, context: str = "") -> Snapshot:
-    """Observe the cluster of a session for a driver, its kinds afresh: an earlier call may have installed some."""
+def snapshot_for(session: Session, driver: Driver, *, context: str = "", spaces: Sequence[str] = ()) -> Snapshot:
+    """Observe the cluster of a session for a driver, its kinds afresh: an earlier call may have installed some.
+
+    spaces: namespaces that are enough where the whole cluster may not be read.
+    """
     session.cluster.forget_kinds()
-    return observe(session.cluster, session.clock, identity=session.identity, groups=groups_of(driver), context=context)
+    return observe(
+        session.cluster,
+        session.clock,
+        identity=session.identity,
+        groups=groups_of(driver),
+        context=context,
+        spaces=spaces,
+    )
 
 
 def plan_from(

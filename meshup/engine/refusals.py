@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from meshup.engine.drift import moved, stale
 from meshup.engine.fold import RunState
+from meshup.engine.pinning import held, objects_of
 from meshup.engine.session import Session
 from meshup.model.plan import Basis, Plan
 from meshup.model.problem import MeshupError, Refused, UsageError
@@ -64,10 +65,19 @@ def interrupted_run(state: RunState) -> Refused:
     )
 
 
+def unheld(session: Session, plan: Plan, basis: tuple[Basis, ...]) -> tuple[Basis, ...]:
+    """Leave out what belongs to services that pins hold elsewhere: their owners moved it, and the plan leaves it alone."""
+    names = {each.service for each in plan.changes() if each.service}
+    holding = held(session.cluster, [each for each in plan.book.services if each.id in names], plan)
+    spared = objects_of(plan, holding) | {pin.workload for pin in holding.values()}
+    return tuple(each for each in basis if each.on not in spared)
+
+
 def refuse_stale(
     session: Session, plan: Plan, basis: tuple[Basis, ...], *, run: str, changed: bool, made: Collection[str] = ()
 ) -> None:
     """Raise Refused (MU2201) when planned objects are not as the plan saw them. made: UIDs of what the run wrote."""
+    basis = unheld(session, plan, basis)
     found = moved(session.cluster, basis, list(plan.changes()), run=run, made=made)
     if found:
         raise stale(found, planned=len(basis), taken_at=plan.taken_at, changed=changed)

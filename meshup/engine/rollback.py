@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, timedelta
-from typing import Any
 
+from meshup.engine.assembling import assembled, gate_of
 from meshup.engine.draft import completed
 from meshup.engine.drift import wanted_values
 from meshup.engine.history import newest_run
-from meshup.engine.plan import basis
-from meshup.engine.planfile import sealed
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.running import release_now, running
+from meshup.engine.send import RUN, overtaken
 from meshup.engine.session import Session
 from meshup.engine.settle import ROLLED
 from meshup.engine.undo import inverse
+from meshup.journal.ledger import is_open, pins
 from meshup.journal.pin import from_body, pin_name, to_body
 from meshup.meshes.driver import Driver, Enrolment
 from meshup.model.change import Apply, Change, Label, Restart
 from meshup.model.duration import span
 from meshup.model.fields import pointer
 from meshup.model.ledger import Pin
-from meshup.model.objects import TEMPLATE_PATH, Object, dig, ref_of
-from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
-from meshup.model.problem import Problem, Refused, UsageError, Where
+from meshup.model.objects import TEMPLATE_PATH, Object, annotated, dig, ref_of
+from meshup.model.plan import Plan, PlannedChange, PlannedStage, PlannedWave
+from meshup.model.problem import Refused, UsageError, Where
 from meshup.model.runbook import Runbook, Service
 from meshup.model.snapshot import Snapshot
 
@@ -63,14 +64,9 @@ def service_plan(
             cluster="not contacted",
         )
     driver = driver_of(session, meant)
-    snapshot = snapshot_for(session, driver, context=context)
+    snapshot = snapshot_for(session, driver, context=context, spaces=spaces_of(meant, chosen))
     revision = _revision(driver.installed(snapshot), snapshot, chosen, to)
-    workload = snapshot.get(chosen.workload)
-    if workload is None:
-        raise _refused(chosen, "MU3403", f"{chosen.workload} is not there", "meshup status shows what is")
-    enrolment = driver.enrolment(workload, snapshot, revision or None)
-    if enrolment.blocked:
-        raise _refused(chosen, "MU3403", enrolment.blocked, "mend what it names, then run the command again")
+    workload, enrolment = _enrolment(session, driver, snapshot, chosen, revision)
     now = running((chosen,), snapshot, driver)[0]
     release = "" if to == NONE else driver.installed(snapshot)[revision]
     pin = _pin(
@@ -84,28 +80,75 @@ def service_plan(
         until=until,
         nonce=nonce or secrets.token_hex(8),
     )
-    late = any(each != release for each, _ in now.releases)
-    changes = _move(chosen, enrolment, workload, to=to, late=late, mark=pin.name)
+    notes = () if revision else refusers(driver, chosen, snapshot, meant)
+    return _moving(session, meant, chosen, snapshot, pin, notes=notes)
+
+
+def plan_of_pin(session: Session, book: Runbook, pin: Pin, *, context: str = "") -> Plan:
+    """Plan anew what a recorded pin asks for, from the cluster as it is now. book: with that service in it.
+
+    Raises Refused: MU3402 when its revision went meanwhile, MU3403, MU2206 when another owner's pin moved it first.
+    """
+    chosen = find_service(book, f"{pin.namespace}/{pin.service}")
+    driver = driver_of(session, book)
+    snapshot = snapshot_for(session, driver, context=context, spaces=spaces_of(book, chosen))
+    if pin.to_revision:
+        _revision(driver.installed(snapshot), snapshot, chosen, pin.to_revision)
+    mark = annotated(snapshot.get(chosen.workload) or {}).get(RUN, "")
+    for each in pins(session.cluster, namespace=pin.namespace):
+        unknown = each.name != pin.name and each.to_revision != pin.from_revision
+        if each.name == mark and is_open(each) and unknown:
+            raise overtaken(chosen.workload, f"{each.user} (MeshPin {each.namespace}/{each.name})")
+    return _moving(session, book, chosen, snapshot, pin)
+
+
+def spaces_of(book: Runbook, service: Service) -> tuple[str, ...]:
+    """Name the namespaces that a service's owner must be able to read: their own, and the control plane's."""
+    return (service.namespace, book.mesh.namespace)
+
+
+def _enrolment(
+    session: Session, driver: Driver, snapshot: Snapshot, service: Service, revision: str
+) -> tuple[Object, Enrolment]:
+    # What was not listed may be there and not readable, which asking for it alone says.
+    workload = snapshot.get(service.workload) or session.cluster.find(service.workload)
+    if workload is None:
+        raise _refused(service, "MU3403", f"{service.workload} is not there", "meshup status shows what is")
+    enrolment = driver.enrolment(workload, snapshot, revision or None)
+    if enrolment.blocked:
+        raise _refused(service, "MU3403", enrolment.blocked, "mend what it names, then run the command again")
+    return workload, enrolment
+
+
+def _moving(
+    session: Session, book: Runbook, service: Service, snapshot: Snapshot, pin: Pin, *, notes: Sequence[str] = ()
+) -> Plan:
+    """Plan what a pin asks for. The plan's runbook holds this service alone: it is stored in the pin."""
+    driver = driver_of(session, book)
+    revision, to = pin.to_revision, pin.to_release or NONE
+    workload, enrolment = _enrolment(session, driver, snapshot, service, revision)
+    now = running((service,), snapshot, driver)[0]
+    late = any(each != pin.to_release for each, _ in now.releases)
+    changes = _move(service, enrolment, workload, late=late, mark=pin.name)
     moving = tuple(
-        _change("rollback/1", each, step="rollback", summary=f"{chosen.id} goes to {to}", service=chosen.id)
+        _change("rollback/1", each, step="rollback", summary=f"{service.id} goes to {to}", service=service.id)
         for each in changes
     )
     kinds = [kind for kind in AFTER if kind in session.gates] if moving else []
-    wanted = {"release": release or NONE, "revision": revision}
+    wanted = {"release": to, "revision": revision}
     gates = tuple(gate_of(session, kind, "rollback", params=wanted) for kind in kinds)
-    wave = PlannedWave(name="", changes=moving, gates=gates, services=(chosen.id,))
+    wave = PlannedWave(name="", changes=moving, gates=gates, services=(service.id,))
     stages = [PlannedStage(name="rollback", waves=(wave,))]
-    lifting = _lift(driver, chosen, snapshot, meant) if not revision else ()
+    lifting = _lift(driver, service, snapshot, book) if not revision else ()
     if lifting:
         stages.insert(0, PlannedStage(name="lift", waves=(PlannedWave(name="", changes=lifting, gates=()),)))
-    notes = () if revision else refusers(driver, chosen, snapshot, meant)
     return assembled(
-        meant,
+        replace(book, services=(service,), waves=(), stages=()),
         snapshot,
         stages,
         kind="rollback-service",
         revision=revision,
-        release=release,
+        release=pin.to_release,
         pin=to_body(pin),
         notes=notes,
     )
@@ -148,7 +191,8 @@ def choices(session: Session, book: Runbook | None = None) -> tuple[tuple[str, s
     """Give (release, revision) pairs that a service could go to now, "none" last."""
     meant = book or _book_of_newest(session)
     driver = driver_of(session, meant)
-    installed = driver.installed(snapshot_for(session, driver))
+    spaces = tuple(dict.fromkeys(each for service in meant.services for each in spaces_of(meant, service)))
+    installed = driver.installed(snapshot_for(session, driver, spaces=spaces))
     return (*sorted((release, revision) for revision, release in installed.items() if release), (NONE, ""))
 
 
@@ -212,9 +256,9 @@ def _lift(driver: Driver, service: Service, snapshot: Snapshot, book: Runbook) -
     )
 
 
-def _move(service: Service, enrolment: Enrolment, workload: Object, *, to: str, late: bool, mark: str) -> list[Change]:
+def _move(service: Service, enrolment: Enrolment, workload: Object, *, late: bool, mark: str) -> list[Change]:
     """Give the one write that moves a service's pods; none when template and pods are right already."""
-    uid = str(dig(workload, "metadata", "uid") or "")
+    uid, marks = str(dig(workload, "metadata", "uid") or ""), (annotated(workload).get(RUN, ""),)
     if not enrolment.right:
         return [
             Label(
@@ -226,11 +270,12 @@ def _move(service: Service, enrolment: Enrolment, workload: Object, *, to: str, 
                 annotations_before=enrolment.annotations_before,
                 uid=uid,
                 force=tuple(pointer((*enrolment.at, key)) for key, value in enrolment.before.items() if value),
+                marks=marks,
             )
         ]
     if late and service.workload.kind in ROLLED:
         path = (*TEMPLATE_PATH[service.workload.kind], "metadata", "annotations", "meshup.dev/restart")
-        return [Restart(on=service.workload, value=mark, before=dig(workload, *path), uid=uid)]
+        return [Restart(on=service.workload, value=mark, before=dig(workload, *path), uid=uid, marks=marks)]
     return []
 
 
@@ -247,23 +292,6 @@ def _change(id_: str, change: Change, *, step: str, summary: str, service: str) 
     )
 
 
-def gate_of(
-    session: Session, kind: str, place: str, *, services: tuple[str, ...] = (), params: Mapping[str, Any] | None = None
-) -> PlannedGate:
-    """Plan a gate with its own usual parameters and patience. params: those of these that the gate knows are set."""
-    gate = session.gates[kind]
-    usual = {name: value for name, (_, value, _) in gate.params.items() if value is not ...}
-    found = {**usual, **{name: value for name, value in (params or {}).items() if name in gate.params}}
-    return PlannedGate(
-        id=f"{place}/{kind}",
-        kind=kind,
-        title=gate.title,
-        params=found,
-        patience=gate.patience,
-        services=services,
-    )
-
-
 def _pin(
     session: Session,
     service: Service,
@@ -277,11 +305,11 @@ def _pin(
     nonce: str,
 ) -> Pin:
     """Make the record; one that was written for the same wish and never acted on is used again."""
+    known: list[Pin] = []
     for each in snapshot.pins:
-        try:
-            there = from_body(each)
-        except ValueError:
-            continue
+        with contextlib.suppress(ValueError):
+            known.append(from_body(each))
+    for there in known:
         same = (there.workload_uid, there.user, (there.to_release, there.to_revision)) == (
             workload_uid,
             session.identity.user,
@@ -290,6 +318,8 @@ def _pin(
         if same and there.phase == "Requested" and there.until > snapshot.taken_at:
             return there
     since = snapshot.taken_at.astimezone(UTC).replace(microsecond=0)
+    # Whoever decides in view of another pin is later than it, whatever the clocks say.
+    since = max([since, *(each.since + timedelta(seconds=1) for each in known if each.workload_uid == workload_uid)])
     name = pin_name(
         cluster_uid=snapshot.cluster_uid,
         service=service.id,
@@ -316,41 +346,3 @@ def _pin(
         until=since + until,
         on_behalf_of=session.on_behalf_of,
     )
-
-
-def assembled(
-    book: Runbook,
-    snapshot: Snapshot,
-    stages: Sequence[PlannedStage],
-    *,
-    kind: str,
-    revision: str = "",
-    release: str = "",
-    pin: Mapping[str, Any] | None = None,
-    blocked: Sequence[Problem] = (),
-    notes: Sequence[str] = (),
-    takes_back: str = "",
-) -> Plan:
-    """Make a sealed plan of stages that are at hand, with what its objects look like now as its basis."""
-    made = Plan(
-        id="",
-        kind=kind,
-        runbook=book.name,
-        runbook_digest=book.digest,
-        lock_digest=book.lock_digest,
-        cluster_uid=snapshot.cluster_uid,
-        context=snapshot.context,
-        user=snapshot.identity.user,
-        driver=book.mesh.driver,
-        release=release,
-        revision=revision,
-        taken_at=snapshot.taken_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        stages=tuple(stages),
-        basis=(),
-        book=book,
-        blocked=tuple(blocked),
-        notes=tuple(notes),
-        pin=pin,
-        takes_back=takes_back,
-    )
-    return sealed(replace(made, basis=basis(tuple(made.changes()), snapshot)))

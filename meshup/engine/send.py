@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from meshup.cluster.errors import AlreadyExists, Conflict, Invalid, MaybeDone
@@ -17,6 +17,8 @@ MANAGED = "meshup.dev/managed-by"
 RUN, STEP, EPOCH = "meshup.dev/run", "meshup.dev/step", "meshup.dev/epoch"
 RESTART = "meshup.dev/restart"
 MARKS = ("metadata", "annotations")
+TRIES = 10
+"""How often a write that was overtaken is sent again while what it changes is still as planned."""
 WITH_PODS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"})
 """Kinds that are gone only when what they made is gone: else the same name, made again, would meet its remains."""
 OURS = frozenset({MANAGER, "meshup-guard"})
@@ -45,22 +47,37 @@ class Sent:
     wrote: bool = True
 
 
-def send(cluster: Writer, change: Change, stamp: Stamp, *, made_uid: str = "", back: bool = False) -> Sent:
+def nothing() -> None:
+    """Forbid nothing."""
+
+
+def send(
+    cluster: Writer,
+    change: Change,
+    stamp: Stamp,
+    *,
+    made_uid: str = "",
+    back: bool = False,
+    may_write: Callable[[], None] = nothing,
+) -> Sent:
     """Perform one change. Safe to repeat after a kill.
 
+    may_write: called when what the write's precondition needs is read, just before it is sent; raises to forbid it.
     made_uid: UID of what an earlier change of this run made, for a Delete planned before it was there. back: the change
     is a way back: marks of the run are taken off again. Raises Refused (MU2204, MU2205, MU2206) when the object is not
     what the plan says, and the errors of cluster/errors.py.
     """
+    if not isinstance(change, Label | Restart):
+        may_write()
     match change:
         case Create():
             return _create(cluster, change, stamp)
         case Apply():
             return _apply(cluster, change, stamp, back=back)
         case Label():
-            return _label(cluster, change, stamp, back=back)
+            return _label(cluster, change, stamp, back=back, may_write=may_write)
         case Restart():
-            return _label(cluster, _as_label(change), stamp, back=back)
+            return _label(cluster, _as_label(change), stamp, back=back, may_write=may_write)
         case Evict():
             gone = not cluster.evict(change.on.namespace, change.on.name, uid=change.uid)
             return Sent(uid=change.uid, wrote=not gone)
@@ -159,12 +176,23 @@ def _apply_with_care(cluster: Writer, body: Object, force: tuple[str, ...], *, u
     try:
         return cluster.apply(body, uid=uid)
     except Conflict as conflict:
+        if not conflict.managers and "resourceVersion" in body["metadata"]:
+            raise Overtaken from conflict
         if not conflict.managers:
             raise foreign(_ref(body), "it was deleted and made again since the plan") from conflict
         taken = foreign_fields(conflict.managers, force)
         if taken:
             raise taken_by_others(_ref(body), taken) from conflict
-    return cluster.apply(body, uid=uid, force=True)
+    except MaybeDone as lost:
+        if "resourceVersion" not in body["metadata"]:
+            raise
+        raise Overtaken from lost
+    try:
+        return cluster.apply(body, uid=uid, force=True)
+    except (Conflict, MaybeDone) as late:
+        if "resourceVersion" not in body["metadata"] or (isinstance(late, Conflict) and late.managers):
+            raise
+        raise Overtaken from late
 
 
 def foreign_fields(managers: Iterable[tuple[str, str]], force: Iterable[str]) -> list[tuple[str, str]]:
@@ -197,8 +225,52 @@ def _dotted(text: str) -> str:
     return ".".join(steps(text)) if text.startswith("/") else text
 
 
-def _label(cluster: Writer, change: Label, stamp: Stamp, *, back: bool) -> Sent:
+def _label(cluster: Writer, change: Label, stamp: Stamp, *, back: bool, may_write: Callable[[], None]) -> Sent:
+    """Set labels. What moves pods also holds the resourceVersion that was read: of two writers the later one loses."""
     live = cluster.find(change.on)
+    seen = live
+    allowed = None if change.marks is None else {*change.marks, stamp.run, *([""] if back else [])}
+    mark = annotated(live).get(RUN, "") if live is not None else ""
+    if allowed is not None and mark not in allowed:
+        raise overtaken(change.on, mark or "somebody else")
+    may_write()
+    for tried in range(TRIES):
+        try:
+            sent = _label_once(cluster, change, stamp, live, back=back)
+            return replace(sent, wrote=True) if tried else sent
+        except Overtaken as late:
+            live = cluster.find(change.on)
+            _same_still(change, seen, live, stamp, late)
+    raise foreign(change.on, f"it was changed {TRIES} times while it was being written")
+
+
+class Overtaken(Exception):
+    """Somebody else wrote to the object after it was read, or the answer was lost; nothing is known yet."""
+
+
+def _same_still(change: Label, seen: Object | None, live: Object | None, stamp: Stamp, late: Overtaken) -> None:
+    """Go on only when the planned fields are as they were, and no other run or pin has written meanwhile."""
+    if live is None or seen is None or is_ours(live, stamp) or _holds(live, {change.at: change.set}):
+        return
+    run = annotated(live).get(RUN, "")
+    moved = [key for key in change.set if dig(live, *change.at, key) != dig(seen, *change.at, key)]
+    if run != annotated(seen).get(RUN, "") or moved:
+        raise overtaken(change.on, run or "somebody else") from late
+
+
+def overtaken(on: Ref, by: str) -> Refused:
+    """Make the error of a workload that another run, or another owner's rollback, moved first."""
+    return Refused(
+        f"{by} moved {on} first",
+        code="MU2206",
+        why="it was written after this command had looked at it; the later of two writers loses",
+        at=Where(object=str(on)),
+        fix="meshup pins shows who holds it; then the command again",
+        cluster="it was left as the other one wrote it",
+    )
+
+
+def _label_once(cluster: Writer, change: Label, stamp: Stamp, live: Object | None, *, back: bool) -> Sent:
     if live is None and back:
         # A run that was cut off may not have made it yet, or have removed it already: nothing is to be taken back.
         return Sent(wrote=False)
@@ -213,7 +285,10 @@ def _label(cluster: Writer, change: Label, stamp: Stamp, *, back: bool) -> Sent:
     wanted.setdefault(MARKS, {}).update(dict.fromkeys(stamp.marks(), None) if back else stamp.marks())
     body = _label_body(change.on, live, wanted)
     force = change.force or tuple(pointer((*MARKS, key)) for key in wanted[MARKS])
-    after = _apply_with_care(cluster, body, force, uid=str(dig(live, "metadata", "uid") or ""))
+    uid = str(dig(live, "metadata", "uid") or "")
+    if change.restarts:
+        body["metadata"]["resourceVersion"] = str(dig(live, "metadata", "resourceVersion"))
+    after = _apply_with_care(cluster, body, force, uid=uid)
     return _sent(_without_leftovers(cluster, change.on, after, wanted))
 
 
@@ -229,7 +304,14 @@ def label_body(change: Label | Restart, live: Object) -> tuple[dict[str, Any], t
 
 def _as_label(change: Restart) -> Label:
     path = (*TEMPLATE_PATH[change.on.kind], "metadata", "annotations")
-    return Label(on=change.on, at=path, set={RESTART: change.value}, before={RESTART: change.before}, uid=change.uid)
+    return Label(
+        on=change.on,
+        at=path,
+        set={RESTART: change.value},
+        before={RESTART: change.before},
+        uid=change.uid,
+        marks=change.marks,
+    )
 
 
 def _label_body(on: Ref, live: Object, wanted: Mapping[tuple[str, ...], Mapping[str, str | None]]) -> dict[str, Any]:

@@ -152,6 +152,9 @@ def _next(run: RunStanding | None, every: Sequence[Pin], now: datetime, *, alive
         return run.next or "meshup apply --resume"
     if run is not None and run.open:
         return "meshup apply --resume"
+    cut_off = next((each for each in every if each.phase == "Requested"), None)
+    if cut_off is not None:
+        return f"meshup rollback {cut_off.namespace}/{cut_off.service} --resume"
     if any(is_overdue(each, now) for each in every):
         return "meshup report"
     if run is None or (run.word == "finished" and run.kind != "apply"):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from meshup.engine.assembling import assembled, gate_of
 from meshup.engine.drift import read_all, wanted_values
 from meshup.engine.fold import RunState
 from meshup.engine.history import newest_run
 from meshup.engine.observe import observe
+from meshup.engine.pinning import held, in_words
 from meshup.engine.place import Place, places
-from meshup.engine.rollback import assembled, gate_of
 from meshup.engine.send import RUN, STEP
 from meshup.engine.session import Session
-from meshup.model.change import Change, Create, Delete, Evict, Label, Restart
+from meshup.model.change import Change, Create, Delete, Evict, Label, Restart, moves_pods
 from meshup.model.fields import managers_of, said, value_at
 from meshup.model.objects import Object, Ref, annotated, dig
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
@@ -48,15 +49,17 @@ def _plan_back(session: Session, run: str, *, stage: str, context: str) -> Plan:
     stages: list[PlannedStage] = []
     problems: list[Problem] = []
     notes: list[str] = []
+    pins = held(session.cluster, plan.book.services, plan)
+    notes += [f"{name} is left where it is: {in_words(pin)}" for name, pin in sorted(pins.items())]
     for place in reversed(chosen):
-        changes, bad, kept = _back_of(place, plan, state, live)
+        changes, bad, kept = _back_of(place, state, live, pins)
         problems += bad
         notes += kept
         if not changes:
             continue
         services = tuple(dict.fromkeys(each.service for each in changes if each.service))
         name = f"back-{place.name.replace('/', '-')}"
-        moved = tuple(each.service for each in changes if each.service and _rolls(each.change))
+        moved = tuple(each.service for each in changes if each.service and moves_pods(each.change))
         gates: tuple[PlannedGate, ...] = ()
         if moved and "workloads-ready" in session.gates:
             gates = (gate_of(session, "workloads-ready", name, services=tuple(dict.fromkeys(moved))),)
@@ -97,19 +100,20 @@ def _from(every: Sequence[Place], stage: str) -> list[Place]:
     return list(every[first:])
 
 
-def _rolls(change: Change) -> bool:
-    return isinstance(change, Restart) or (isinstance(change, Label) and change.restarts)
-
-
 def _back_of(
-    place: Place, plan: Plan, state: RunState, live: Mapping[Ref, Object]
+    place: Place, state: RunState, live: Mapping[Ref, Object], pins: Collection[str]
 ) -> tuple[list[PlannedChange], list[Problem], list[str]]:
-    """Give the way back of one place: what is in force of it, latest first, then what its opening left behind."""
+    """Give the way back of one place: what is in force of it, latest first, then what its opening left behind.
+
+    pins: services that their owners hold elsewhere: their pods are not moved, their policies are taken back all the same.
+    """
     problems: list[Problem] = []
     notes: list[str] = []
     back: list[PlannedChange] = []
     for each in reversed(place.wave.changes):
-        if not _took_effect(each, state, live.get(each.change.on)):
+        if not _took_effect(each, state, live.get(each.change.on)) or (
+            each.service in pins and moves_pods(each.change)
+        ):
             continue
         if each.inverse is None and isinstance(each.change, Evict):
             continue

@@ -38,9 +38,11 @@ def inverse(change: Change) -> Change | None:
                 annotations_before=change.annotations,
                 uid=change.uid,
                 force=change.force,
+                marks=change.marks,
             )
         case Restart():
-            return Restart(on=change.on, value=f"{change.value}-back", before=change.value, uid=change.uid)
+            value = f"{change.value}-back"
+            return Restart(on=change.on, value=value, before=change.value, uid=change.uid, marks=change.marks)
         case Evict():
             return None
         case Delete():

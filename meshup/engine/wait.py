@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
+from meshup.cluster.clock import SimulatorClock
 from meshup.cluster.errors import ApiError
 from meshup.engine.session import Session
 from meshup.gates.gate import Blind, Eyes, Gate, Terms
@@ -18,7 +19,6 @@ from meshup.model.problem import DeadlinePassed, MeshupError, Unreachable, Waiti
 from meshup.model.rollout import rollout
 from meshup.model.verdict import Answer, Judged, Patience, Reading, Verdict
 
-AGAIN = "meshup apply --resume"
 SLICE_S = 5.0
 LOOK_S = 5.0
 HEARTBEAT_S = 30.0
@@ -31,19 +31,29 @@ class Pause:
     """Sleep in slices, so that leases are beaten and an interrupt is seen. began: when the caller's patience began."""
 
     def __init__(self, session: Session, *, beat: Callable[[], None], next_command: str) -> None:
-        self._session, self._beat, self._next = session, beat, next_command
+        self._session, self._beat, self.next_command = session, beat, next_command
         self._began = session.clock.elapsed()
 
     def sleep(self, seconds: float) -> None:
         """Return after that many seconds. Raises Interrupted, and what `beat` raises."""
         left = seconds
         while left > 0:
-            self._session.check_interrupt(next_command=self._next)
+            self._session.check_interrupt(next_command=self.next_command)
             piece = min(left, SLICE_S)
             self._session.clock.sleep(piece)
             left -= piece
             self._beat()
-        self._session.check_interrupt(next_command=self._next)
+        self._session.check_interrupt(next_command=self.next_command)
+
+    def beside(self, seconds: float) -> None:
+        """Sleep, at most that long, while somebody else is watched: a shared virtual time is left to them."""
+        clock = self._session.clock
+        if not isinstance(clock, SimulatorClock):
+            self.sleep(seconds)
+            return
+        self._session.check_interrupt(next_command=self.next_command)
+        clock.wait_beside(seconds)
+        self._session.check_interrupt(next_command=self.next_command)
 
     @contextlib.contextmanager
     def hearing(self, refs: Collection[Ref]) -> Iterator[None]:
@@ -69,7 +79,7 @@ class Pause:
             return None
         until = clock.elapsed() + LOOK_S
         while clock.elapsed() < until:
-            self._session.check_interrupt(next_command=self._next)
+            self._session.check_interrupt(next_command=self.next_command)
             rested = frozenset(ref for ref, heard in ears.taken(refs).items() if _at_rest(heard))
             if rested:
                 return rested
@@ -147,7 +157,7 @@ def wait_for(
 ) -> Judged:
     """Ask a gate with its patience and give its last answer with the readings it was made from.
 
-    fresh: brings what may have changed outside the cluster's objects (approvals) up to date before each look.
+    fresh: brings approvals, and whom the gate is about, up to date before each look; when that changes it begins anew.
     began_before_s: how long it was waited for in an earlier process, so that a soak is judged from its start.
     A pass counts when it came in_a_row times. Fail and hopeless end it at once; at the limit the last answer stands,
     and one that would still have been counting up is unknown. Raises Waiting (MU3101) for a soak that goes on longer
@@ -162,7 +172,12 @@ def wait_for(
     readings: list[Reading] = [eyes.first] if eyes.first is not None else []
     passes, said, said_at = 0, "", -HEARTBEAT_S
     while True:
-        readings.append(look(gate, fresh(eyes), terms))
+        seen = fresh(eyes)
+        if seen.services != eyes.services and planned.kind not in MAY_BE_LEFT:
+            # Somebody took a service out: readings with it and without it can't be compared, so evidence begins anew.
+            eyes, readings, passes = replace(seen, first=None), [], 0
+            start = session.clock.elapsed()
+        readings.append(look(gate, seen, terms))
         readings = _trimmed(readings, patience, first=eyes.first)
         verdict = ask(gate, readings, terms)
         waited = session.clock.elapsed() - start
@@ -171,7 +186,7 @@ def wait_for(
             return _judged(planned, verdict, readings, waited)
         over = waited + 1e-6 >= patience.limit_s
         if planned.kind in ASKS_PEOPLE and verdict.answer is Answer.UNKNOWN and (over or not session.wait_s):
-            raise _left(planned, verdict.because, waited, place=eyes.place)
+            raise _left(planned, verdict.because, waited, place=eyes.place, again=pause.next_command)
         if over:
             return _judged(planned, _at_the_limit(verdict, passes, patience), readings, waited)
         text = verdict.because if not passes else f"{verdict.because} ({passes} of {patience.in_a_row} in a row)"
@@ -190,7 +205,7 @@ def wait_for(
             said, said_at = text, waited
         step = min(patience.every_s, max(patience.limit_s - waited, 0.1))
         if pause.caller_left() < step:
-            raise _left(planned, text, waited, place=eyes.place)
+            raise _left(planned, text, waited, place=eyes.place, again=pause.next_command)
         pause.sleep(step)
 
 
@@ -215,7 +230,7 @@ def _judged(planned: PlannedGate, verdict: Verdict, readings: Sequence[Reading],
     )
 
 
-def _left(planned: PlannedGate, because: str, waited: float, *, place: str) -> MeshupError:
+def _left(planned: PlannedGate, because: str, waited: float, *, place: str, again: str) -> MeshupError:
     text = f"{planned.kind}: {because}"
     limit = span(planned.patience.limit_s)
     if planned.kind in ASKS_PEOPLE:
@@ -223,13 +238,13 @@ def _left(planned: PlannedGate, because: str, waited: float, *, place: str) -> M
             text,
             code="MU3101",
             why=f"waited {span(waited)} of {limit}" if waited >= 1 else f"it may take {limit}; --timeout waits for it",
-            fix=f"a second person: meshup approve {place}      then: {AGAIN}",
+            fix=f"a second person: meshup approve {place}      then: {again}",
             cluster="the wave holds in place; the lock is free",
         )
     why = f"waited {span(waited)} of {limit}, and --timeout is over"
     if planned.kind in MAY_BE_LEFT:
-        return Waiting(text, code="MU3101", why=why, fix=AGAIN, cluster="the wave holds in place; the lock is free")
-    return DeadlinePassed(text, code="MU3102", why=why, fix=AGAIN, cluster="the wave holds in place; the lock is free")
+        return Waiting(text, code="MU3101", why=why, fix=again, cluster="the wave holds in place; the lock is free")
+    return DeadlinePassed(text, code="MU3102", why=why, fix=again, cluster="the wave holds in place; the lock is free")
 
 
 class Looking:

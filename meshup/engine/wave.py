@@ -10,6 +10,7 @@ from meshup.cluster.errors import ApiError, Away, Temporary, Unauthorized
 from meshup.cluster.ports import Writer
 from meshup.engine.drift import read_all, wanted_values
 from meshup.engine.guard import REVERTED
+from meshup.engine.handover import Handover
 from meshup.engine.log import RunLog
 from meshup.engine.session import Session
 from meshup.engine.undo import as_kubectl
@@ -17,13 +18,14 @@ from meshup.engine.wait import Pause, look, wait_for
 from meshup.engine.writing import Trouble, Writing
 from meshup.gates.gate import Eyes, Terms
 from meshup.journal.approvals import approvals
-from meshup.model.change import Delete
+from meshup.model.change import Delete, moves_pods
 from meshup.model.events import PlaceStarted
 from meshup.model.fields import said, value_at
 from meshup.model.journal import Judgement
 from meshup.model.objects import Ref, dig
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedWave
 from meshup.model.problem import DeadlinePassed, RollbackFailed, Waiting
+from meshup.model.runbook import Service
 from meshup.model.verdict import Answer, Judged, Verdict
 
 SOAK = "soak"
@@ -35,6 +37,10 @@ class Held:
 
     judgement: Judgement
     before: bool
+
+
+class NobodyLeft(Exception):
+    """Every service a gate is about was taken out by its owner."""
 
 
 class WaveRun:
@@ -54,6 +60,7 @@ class WaveRun:
     ) -> None:
         self._session, self._plan, self._wave, self._place, self._log = session, plan, wave, place, log
         self._pause, self._guard_beat = pause, guard_beat
+        self._handover = Handover(session, plan, wave=wave, place=place, log=log)
         self._writing = Writing(session, plan, wave=wave, place=place, log=log, cluster=cluster, pause=pause)
         self._services = {each.id: each for each in plan.book.services}
         self._back_only = bool(plan.takes_back)
@@ -216,9 +223,13 @@ class WaveRun:
 
     def _to_take_back(self) -> list[PlannedChange]:
         """Give the way back of every change that took effect, or may have, latest first."""
-        touched = self._touched()
+        touched, left = self._touched(), self._handover.left()
         back = [
-            self._back(each) for each in reversed(self._wave.changes) if each.id in touched and each.inverse is not None
+            self._back(each)
+            for each in reversed(self._wave.changes)
+            if each.id in touched
+            and each.inverse is not None
+            and not (each.service in left and moves_pods(each.change))
         ]
         return [each for each in back if not isinstance(each.change, Delete) or each.change.uid]
 
@@ -231,16 +242,22 @@ class WaveRun:
             planned, id=f"undo:{planned.id}", change=inverse or planned.change, inverse=planned.change, summary=summary
         )
 
+    def _about(self, gate: PlannedGate) -> tuple[Service, ...]:
+        """Give the services a gate is about now: those whose owners took them out meanwhile are not. Raises NobodyLeft."""
+        named = gate.services or self._wave.services
+        left = self._handover.left()
+        chosen = tuple(self._services[each] for each in named if each in self._services and each not in left)
+        if named and left and not chosen:
+            raise NobodyLeft
+        return chosen
+
     def _eyes(self, gate: PlannedGate, *, since: datetime | None = None) -> Eyes:
-        chosen = tuple(
-            self._services[each] for each in (gate.services or self._wave.services) if each in self._services
-        )
         return Eyes(
             cluster=self._session.cluster,
             driver=self._session.drivers[self._plan.driver],
             clock=self._session.clock,
             book=self._plan.book,
-            services=chosen,
+            services=self._about(gate),
             place=self._place,
             revision=self._plan.revision,
             plan_digest=self._plan.digest,
@@ -250,7 +267,7 @@ class WaveRun:
 
     def _fresh(self, gate: PlannedGate) -> Callable[[Eyes], Eyes]:
         if gate.kind != "approval":
-            return lambda eyes: eyes
+            return lambda eyes: replace(eyes, services=self._about(gate))
         return lambda eyes: replace(eyes, approvals=approvals(self._session.cluster, self._plan.digest))
 
     def _first_looks(self) -> None:
@@ -258,23 +275,21 @@ class WaveRun:
             if gate.waived or gate.kind == SOAK or (self._place, gate.id) in self._log.state.looked:
                 continue
             terms = Terms(params=gate.params, patience=gate.patience)
-            self._log.looked(self._place, gate.id, look(self._session.gates[gate.kind], self._eyes(gate), terms))
+            try:
+                eyes = self._eyes(gate)
+            except NobodyLeft:
+                return
+            self._log.looked(self._place, gate.id, look(self._session.gates[gate.kind], eyes, terms))
 
     def _gates(self, gates: Sequence[PlannedGate], *, before: bool) -> Held | None:
         answers: list[Answer] = []
         began = self._session.clock.now()
         for gate in gates:
-            if gate.kind == SOAK and not gate.waived:
-                self._start_soak(gate)
-            judged = wait_for(
-                self._session,
-                self._session.gates[gate.kind],
-                gate,
-                self._eyes(gate, since=began),
-                self._pause,
-                fresh=self._fresh(gate),
-                began_before_s=self._waited_before(gate),
-            )
+            try:
+                judged = self._ask(gate, since=began)
+            except NobodyLeft:
+                # Nothing of the wave is in force that it could be judged by, nor anything that it could harm.
+                return None
             entry = self._log.judged(self._place, judged)
             answers.append(judged.verdict.answer)
             if judged.verdict.answer > Answer.SKIPPED:
@@ -284,6 +299,24 @@ class WaveRun:
             judged = Judged(gate=f"{self._place}/gates", kind="gates", verdict=verdict, readings=(), waited_s=0.0)
             return Held(judgement=self._log.judged(self._place, judged), before=before)
         return None
+
+    def _ask(self, gate: PlannedGate, *, since: datetime) -> Judged:
+        """Ask a gate, and again without the services whose owners took them out while it was asked."""
+        if gate.kind == SOAK and not gate.waived:
+            self._start_soak(gate)
+        while True:
+            eyes = self._eyes(gate, since=since)
+            judged = wait_for(
+                self._session,
+                self._session.gates[gate.kind],
+                gate,
+                eyes,
+                self._pause,
+                fresh=self._fresh(gate),
+                began_before_s=self._waited_before(gate),
+            )
+            if judged.verdict.answer <= Answer.SKIPPED or self._about(gate) == eyes.services:
+                return judged
 
     def _start_soak(self, gate: PlannedGate) -> None:
         """Record when a soak began, which is after the wave's changes; a later process judges it from there."""
@@ -301,6 +334,8 @@ class WaveRun:
 
     def _not_back(self, back: Sequence[PlannedChange]) -> str:
         """Read back what was taken back; "" when every planned field has its old value again."""
+        left = self._handover.left()
+        back = [each for each in back if not (each.service in left and moves_pods(each.change))]
         live = read_all(self._session.cluster, [each.change.on for each in back])
         for each in back:
             now = live.get(each.change.on)
@@ -322,7 +357,7 @@ class WaveRun:
             code="MU3391",
             why=why,
             details=commands[:20],
-            fix="meshup apply --resume      tries the way back again"
+            fix=f"{self._plan.again}      tries the way back again"
             + ("; the lines above do the same with kubectl" if commands else ""),
             cluster=f"{self._place} is partly back; everything is in the journal",
         )

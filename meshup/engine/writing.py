@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from meshup.cluster.errors import ApiError, Away, Temporary, Unauthorized
 from meshup.cluster.ports import Writer
+from meshup.engine.handover import Handover, Taken, is_ours
 from meshup.engine.log import RunLog
-from meshup.engine.pinning import held_by_pins
-from meshup.engine.send import RUN, Stamp, send
+from meshup.engine.send import RUN, Stamp, nothing, send
 from meshup.engine.session import Session
 from meshup.engine.settle import Settled, gone, settled, to_settle
 from meshup.engine.wait import HEARTBEAT_S, Pause
@@ -25,7 +25,6 @@ from meshup.model.verdict import Answer, Judged, Verdict
 GROUP = 16
 CONNECTIONS_PER_POD = 10.0
 CAUSES_S = 5.0
-RESUME = "meshup apply --resume"
 
 
 class Trouble(Exception):
@@ -44,9 +43,10 @@ class Writing:
     ) -> None:
         self._session, self._plan, self._wave, self._place, self._log = session, plan, wave, place, log
         self._cluster, self._pause = cluster, pause
-        self._services = {each.id: each for each in plan.book.services}
+        self._handover = Handover(session, plan, wave=wave, place=place, log=log)
         self._said: dict[str, tuple[str, float]] = {}
         self._causes_at = float("-inf")
+        self._yielded_at = float("-inf")
 
     def in_order(self, changes: Sequence[PlannedChange], *, back: bool = False) -> None:
         """Send changes in order, in groups of one step, each step settled before the next. Raises Trouble."""
@@ -54,22 +54,24 @@ class Writing:
         left = [each for each in changes if each.id not in state.done]
         at = 0
         for group in groups(left):
-            self._session.check_interrupt(next_command=RESUME)
+            self._session.check_interrupt(next_command=self._plan.again)
             self._log.intents(self._place, group)
-            self._log.started(self._place, group)
-            for number, each in enumerate(group):
+            kept = group if back else self._handover.spared(group)
+            self._log.started(self._place, kept)
+            for number, each in enumerate(kept):
                 try:
                     self._send(each, back=back)
                 except (Trouble, Refused):
-                    self._log.not_begun(group[number + 1 :])
+                    self._log.not_begun(kept[number + 1 :])
                     raise
             at += len(group)
             definitions = group[-1].change.on.kind == "CustomResourceDefinition"
             if definitions or (at < len(left) and left[at].step != group[-1].step):
+                self._log.flush()
                 self._settle(to_settle([each.change for each in left[:at] if each.step == group[-1].step]))
         self._log.flush()
         self._settle(to_settle([each.change for each in changes]))
-        self._await_gone([each for each in changes if isinstance(each.change, Delete)])
+        self._await_gone_of(changes)
 
     def in_window(self, changes: Iterable[PlannedChange], *, back: bool = False) -> None:
         """Move services, at most in_flight at once; the next begins as soon as one has settled. Raises Trouble."""
@@ -77,6 +79,7 @@ class Writing:
         index, ahead, next_start = 0, 0, 0.0
         begun: dict[int, tuple[Ref, ...]] = {}
         started: dict[int, float] = {}
+        left: set[int] = set()
         most = self._plan.book.pacing.in_flight
         every_s = self._wave.settle.every_s
         clock = self._session.clock
@@ -84,14 +87,18 @@ class Writing:
             with self._pause.hearing(to_settle([each.change for unit in units for each in unit])):
                 while index < len(units) or begun:
                     while index < len(units) and len(begun) < most and clock.elapsed() >= next_start:
-                        self._session.check_interrupt(next_command=RESUME)
+                        self._session.check_interrupt(next_command=self._plan.again)
                         if index >= ahead:
                             ahead = self._write_ahead(units, index, free=most - len(begun))
-                        refs = self._begin(units[index], back=back)
+                        refs = () if index in left else self._begin(units[index], back=back)
                         if refs:
                             begun[index], started[index] = refs, clock.elapsed()
                         next_start = clock.elapsed() + self._pace(refs)
                         index += 1
+                    waiting = {number: units[number] for number in (*begun, *range(index, ahead))}
+                    for number in self._handover.claimed(waiting, back=back):
+                        left.add(number)
+                        begun.pop(number, None)
                     moving = [ref for refs in begun.values() for ref in refs]
                     rested: frozenset[Ref] | None = None
                     if begun and (len(begun) >= most or index >= len(units)):
@@ -100,13 +107,19 @@ class Writing:
                         self._pause.sleep(min(every_s, max(0.1, next_start - clock.elapsed())))
                     self._look_at(begun, started, units, rested)
         except (Trouble, Interrupted):
-            for unit in units[index:ahead]:
-                self._log.not_begun(unit)
+            for number in range(index, ahead):
+                if number not in left:
+                    self._log.not_begun(units[number])
             raise
         finally:
             with contextlib.suppress(MeshupError):
                 self._log.flush()
-        self._await_gone([each for unit in units for each in unit if isinstance(each.change, Delete)])
+        self._await_gone_of([each for unit in units for each in unit])
+
+    def _await_gone_of(self, changes: Sequence[PlannedChange]) -> None:
+        """Wait for what was deleted; what was left out is not waited for."""
+        done = self._log.state.done
+        self._await_gone([each for each in changes if isinstance(each.change, Delete) and each.id in done])
 
     def _write_ahead(self, units: Sequence[list[PlannedChange]], index: int, *, free: int) -> int:
         """Store the intents of the units that begin now and of the next one, in one append; give where they end."""
@@ -136,20 +149,24 @@ class Writing:
         left = [each for each in unit if each.id not in state.done]
         if left:
             self._log.started(self._place, left)
-            pinned = "" if back else self._pinned(left[0].service)
-            if pinned:
+            ours = is_ours(left, back=back)
+            try:
                 for each in left:
-                    self._log.failed(self._place, each, f"left alone: {pinned}")
+                    self._send(each, back=back, may_write=nothing if ours else lambda: self._handover.check(left))
+            except Taken:
                 return ()
-            for each in left:
-                self._send(each, back=back)
+            except Refused:
+                # Its owner may have been first, between the look at the pins and the write.
+                if ours or not self._handover.took(left):
+                    raise
+                return ()
         return to_settle([each.change for each in unit])
 
-    def _send(self, planned: PlannedChange, *, back: bool) -> None:
+    def _send(self, planned: PlannedChange, *, back: bool, may_write: Callable[[], None] = nothing) -> None:
         stamp = Stamp(run=self._log.state.run, change=planned.id, epoch=self._log.epoch)
         made = self.made(planned.change.on) if isinstance(planned.change, Delete) and not planned.change.uid else ""
         try:
-            sent = send(self._cluster, planned.change, stamp, made_uid=made, back=back)
+            sent = send(self._cluster, planned.change, stamp, made_uid=made, back=back, may_write=may_write)
         except (Temporary, Away, Unauthorized):
             raise
         except MeshupError as refused:
@@ -179,17 +196,11 @@ class Writing:
                     f"{change.on} is not as agreed yet: {', '.join(wrong)}",
                     code="MU3103",
                     why=f"{change.to} does this: {change.what}",
-                    fix=RESUME,
+                    fix=self._plan.again,
                     cluster="nothing of it was written by meshup; the lock is free",
                 )
             self._tell_wait(str(change.on), f"{change.to} to do: {change.what}", waited, limit)
             self._pause.sleep(min(30.0, max(1.0, limit - waited)))
-
-    def _pinned(self, service: str) -> str:
-        known = self._services.get(service)
-        if known is None or self._plan.kind != "apply":
-            return ""
-        return held_by_pins(self._cluster, revision=self._plan.revision)(known)
 
     def _pace(self, refs: tuple[Ref, ...]) -> float:
         """Give the seconds until the next service may begin, so that new connections stay below the runbook's rate.
@@ -221,9 +232,16 @@ class Writing:
         for index, refs in chosen.items():
             moving = [seen[ref] for ref in refs if not seen[ref].done]
             if moving:
-                self._still(moving, self._session.clock.elapsed() - started[index], units[index][0])
+                waited = self._session.clock.elapsed() - started[index]
+                if self._is_over(moving, waited) and self._handover.took(units[index]):
+                    del begun[index]
+                    continue
+                self._still(moving, waited, units[index][0])
             else:
                 del begun[index]
+
+    def _is_over(self, moving: Sequence[Settled], waited: float) -> bool:
+        return waited >= self._wave.settle.limit_s or any(each.hopeless for each in moving)
 
     def _settle(self, refs: tuple[Ref, ...]) -> None:
         began = self._session.clock.elapsed()
@@ -247,7 +265,7 @@ class Writing:
         """Say what is waited for; raise Trouble when waiting is hopeless or its limit is reached."""
         limit = self._wave.settle.limit_s
         worst = next((each for each in moving if each.hopeless), moving[0])
-        if worst.hopeless or waited >= limit:
+        if self._is_over(moving, waited):
             text = worst.because if worst.hopeless else f"{worst.because}; its limit of {limit:.0f} s is reached"
             raise Trouble(self.judgement(planned, worst.object, text, waited_s=waited))
         self._tell_wait(worst.object, worst.because, waited, limit)

@@ -9,6 +9,7 @@ from meshup.cluster.errors import NotFound
 from meshup.gates.finding import name_of, number
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.judging import careful
+from meshup.journal.ledger import is_open, pins
 from meshup.model.objects import dig
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
@@ -67,7 +68,7 @@ class RevisionsUnused:
 
     kind: ClassVar[str] = "revisions-unused"
     title: ClassVar[str] = "no pod runs a proxy of a revision that goes"
-    reads: ClassVar[str] = "the proxy of every pod in the cluster"
+    reads: ClassVar[str] = "the proxy of every pod in the cluster, and the pins"
     params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {
         "keep": (list, [], "revisions that stay besides the runbook's")
     }
@@ -86,7 +87,12 @@ class RevisionsUnused:
             if proxy is not None:
                 counted.setdefault(proxy.revision, []).append(name_of(pod))
         kept = [eyes.book.mesh.revision, *eyes.book.mesh.keep_revisions, *(terms.params.get("keep") or ())]
-        return {"revisions": {name: several[:5] for name, several in counted.items()}, "kept": kept, "pods": total}
+        return {
+            "revisions": {name: several[:5] for name, several in counted.items()},
+            "kept": kept,
+            "pods": total,
+            "pins": {each.to_revision: f"{each.namespace}/{each.name}" for each in pins(eyes.cluster) if is_open(each)},
+        }
 
     @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
@@ -109,4 +115,9 @@ class RevisionsUnused:
                 object=f"Pod {pods[0]}",
                 names=tuple(pods),
             )
+        held = {name: pin for name, pin in (data.get("pins") or {}).items() if name and name not in kept}
+        if held:
+            name, pin = next(iter(held.items()))
+            because = f"revision {name} is held by MeshPin {pin}"
+            return Verdict(answer=Answer.FAIL, because=because, object=f"MeshPin {pin}", names=(str(pin),))
         return Verdict(answer=Answer.PASS, because=f"{data['pods']} pods, none on a revision that goes")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 CODES: Mapping[str, str] = {
     "MU2301": "Another run holds the lock and is alive: its lease is being renewed. Two runs never interleave. Wait "
-    "for it, or stop it with Ctrl-C where it runs; a run whose lease stands still for 60 s is taken over "
-    "by the next one.",
+    "for it (meshup status --wait), or stop it with Ctrl-C where it runs; a run whose lease stands still for 60 s is taken "
+    "over by the next one, and one that died on this host at once. The rollback of one service needs no lock.",
     "MU2302": "The lock was lost while running: somebody took the lease over, edited or deleted it. Nothing was "
     "written after that was noticed. meshup status shows who goes on.",
     "MU2303": "The journal has entries that this process did not write: another one goes on with the same run. This "

@@ -75,6 +75,7 @@ class Lock:
         self._sent = 0.0
         self._guard = threading.RLock()
         self._beats: Beats | None = None
+        self._seen: tuple[str, float] | None = None
         self.epoch = 0
         self.took_over = False
 
@@ -85,29 +86,49 @@ class Lock:
         waits a little and may raise. Raises Refused (MU2301) when a living process holds it.
         """
         ensure_home(self._cluster)
-        began = 0.0
-        unchanged: str | None = None
         while True:
             found = self._cluster.find(LEASE)
-            holder = _holder(found)
-            if found is None or not holder or holder == self._holder.name or _dead(found):
+            if found is None or self._is_free(found):
+                holder = _holder(found)
                 if self._take(found, newest_epoch()):
                     self.took_over = bool(holder) and holder != self._holder.name
                     return self.epoch
                 continue
-            version = str(dig(found, "metadata", "resourceVersion"))
-            if unchanged is None:
-                # Counted from the answer of the first look, not from its start: the holder may have renewed in between.
-                unchanged, began = version, self._clock.elapsed()
-            elif unchanged != version:
-                raise self._held(found)
-            waited = self._clock.elapsed() - began
+            waited = self._watched(found)
             if waited >= self._terms.takeover_s:
                 if self._take(found, newest_epoch()):
                     self.took_over = True
                     return self.epoch
                 continue
-            pause(f"lock held by {clean(holder)}, not renewed so far", waited, self._terms.takeover_s)
+            pause(_unrenewed(found), waited, self._terms.takeover_s)
+
+    def refuse_if_alive(self, *, pause: Callable[[str, float, float], None]) -> None:
+        """Raise Refused (MU2301) when a living process holds the lock; writes nothing.
+
+        Gives up after two beats without a renewal. What was seen counts for `acquire`, which may take it over then.
+        """
+        while True:
+            found = self._cluster.find(LEASE)
+            if found is None or self._is_free(found):
+                return
+            waited = self._watched(found)
+            if waited > 2 * self._terms.renew_s:
+                return
+            pause(_unrenewed(found), waited, self._terms.takeover_s)
+
+    def _is_free(self, found: Object) -> bool:
+        holder = _holder(found)
+        return not holder or holder == self._holder.name or _dead(found)
+
+    def _watched(self, found: Object) -> float:
+        """Give for how long this process has seen a lease unchanged. Raises Refused (MU2301) when it was renewed."""
+        version = str(dig(found, "metadata", "resourceVersion"))
+        if self._seen is None:
+            # Counted from the answer of the first look, not from its start: the holder may have renewed in between.
+            self._seen = version, self._clock.elapsed()
+        elif self._seen[0] != version:
+            raise self._held(found)
+        return self._clock.elapsed() - self._seen[1]
 
     def beat(self) -> None:
         """Renew when it is time. Raises Refused (MU2302) when somebody else has the lock now."""
@@ -192,8 +213,9 @@ class Lock:
         return Refused(
             f"another run holds the lock: {clean(_holder(found))}",
             code="MU2301",
-            why=f"its lease {LEASE.namespace}/{LEASE.name} is being renewed, so that run is alive",
-            fix="meshup status --watch",
+            why=f"it has held it since {clean(dig(found, 'spec', 'acquireTime') or 'an unknown time')}, and renews its lease "
+            f"{LEASE.namespace}/{LEASE.name}, so that run is alive",
+            fix="meshup status --wait returns when it has ended; then the command again (or Ctrl-C where it runs)",
             cluster="nothing changed by this call",
         )
 
@@ -220,6 +242,10 @@ def _with(body: Object, *, holder: str, clock: Clock, terms: Terms) -> dict[str,
         "leaseTransitions": int(old.get("leaseTransitions") or 0) + (1 if changed and holder else 0),
     }
     return {**body, "spec": spec}
+
+
+def _unrenewed(found: Object) -> str:
+    return f"lock held by {clean(_holder(found))}, not renewed so far"
 
 
 def _micro(moment: datetime) -> str:

@@ -78,7 +78,9 @@ def advance(
             raise _taken(pin, f"it is {found.phase} and can't become {phase}")
         version = str(dig(there, "metadata", "resourceVersion"))
         try:
-            written = {key: value for key, value in status.items() if value}
+            written: dict[str, str | None] = {key: value for key, value in status.items() if value}
+            if dig(there, "status", "plan"):
+                written["plan"] = None
             return from_body(cluster.update_status(ref, written, resource_version=version))
         except (Conflict, MaybeDone):
             continue
@@ -99,9 +101,14 @@ def odd(cluster: Reader, *, namespace: str = "") -> tuple[str, ...]:
 
 def holding(found: Iterable[Pin], *, namespace: str, workload_uid: str = "", service: str = "") -> Pin | None:
     """Give the newest pin that holds a workload (by UID, else by the service's name); expired ones still hold."""
-    open_ = [each for each in found if each.namespace == namespace and each.phase in ("Requested", "Active")]
+    open_ = [each for each in found if each.namespace == namespace and is_open(each)]
     meant = [each for each in open_ if (workload_uid and each.workload_uid == workload_uid) or each.service == service]
     return max(meant, key=lambda each: (each.since, each.name), default=None)
+
+
+def is_open(pin: Pin) -> bool:
+    """Tell whether a pin still holds."""
+    return pin.phase in ("Requested", "Active")
 
 
 def is_overdue(pin: Pin, now: datetime) -> bool:

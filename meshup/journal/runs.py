@@ -40,5 +40,9 @@ def heads(cluster: Reader) -> tuple[RunHead, ...]:
 
 def open_store(cluster: Writer, run: str, *, epoch: int, folder: Path | None) -> JournalStore:
     """Open a run's journal in the cluster and, when a folder is given, in a file too."""
-    inside = ClusterStore(cluster, run, epoch=epoch)
-    return inside if folder is None else BothStores(inside, FileStore(folder, run))
+    return beside(ClusterStore(cluster, run, epoch=epoch), folder)
+
+
+def beside(inside: JournalStore, folder: Path | None) -> JournalStore:
+    """Give a journal that keeps its lines in a file too when a folder is given."""
+    return inside if folder is None else BothStores(inside, FileStore(folder, inside.run))

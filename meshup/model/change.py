@@ -39,7 +39,8 @@ class Label:
 
     at: path of the map, e.g. ("spec", "template", "metadata", "labels"); such a path restarts the workload's pods.
     set: key -> value wanted, None = absent. before: the same keys as they were, None = absent. annotations and
-    annotations_before: the same for the annotations beside the labels, so that one write is one restart.
+    annotations_before: the same for the annotations beside the labels, so that one write is one restart. marks: runs
+    (or pins) whose mark the object may carry when it is written, "" = none; None = whoever wrote last.
     """
 
     on: Ref
@@ -50,6 +51,7 @@ class Label:
     annotations_before: Mapping[str, str | None] = field(default_factory=dict)
     uid: str = ""
     force: tuple[str, ...] = ()
+    marks: tuple[str, ...] | None = None
 
     @property
     def restarts(self) -> bool:
@@ -59,12 +61,16 @@ class Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restart:
-    """A rolling restart by the template annotation `meshup.dev/restart` = value (run id and step: deterministic)."""
+    """A rolling restart by the template annotation `meshup.dev/restart` = value (run id and step: deterministic).
+
+    marks: as in Label.
+    """
 
     on: Ref
     value: str
     before: str | None = None
     uid: str = ""
+    marks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,3 +107,8 @@ class Handoff:
 
 
 Change: TypeAlias = Create | Apply | Label | Restart | Evict | Delete | Handoff
+
+
+def moves_pods(change: Change) -> bool:
+    """Tell whether a change rolls the pods of a workload."""
+    return isinstance(change, Restart) or (isinstance(change, Label) and change.restarts)

@@ -63,6 +63,18 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A change was left out, or its service let go of, because of a pin. pin: NAMESPACE/NAME. why: in words."""
+
+    at: str
+    place: str
+    change: str
+    pin: str
+    why: str
+    service: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
     """A gate's reading before the changes of its place; deltas start there, also after a resume."""
 
@@ -133,5 +145,16 @@ class Finished:
 
 
 Entry: TypeAlias = (
-    Started | Intent | Done | Failed | Looked | Judgement | Reached | Approved | TakenOver | Stopped | Finished
+    Started
+    | Intent
+    | Done
+    | Failed
+    | Skipped
+    | Looked
+    | Judgement
+    | Reached
+    | Approved
+    | TakenOver
+    | Stopped
+    | Finished
 )

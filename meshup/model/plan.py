@@ -145,6 +145,14 @@ class Plan:
                 yield from (*wave.opening, *wave.changes, *wave.closing)
 
     @property
+    def again(self) -> str:
+        """Give the command that goes on with its run."""
+        if self.pin is None:
+            return "meshup apply --resume"
+        namespace, service = self.pin["metadata"]["namespace"], self.pin["spec"]["service"]
+        return f"meshup rollback {namespace}/{service} --resume"
+
+    @property
     def changed(self) -> bool:
         """Tell whether performing it would write anything to what the runbook is about."""
         return next(self.changes(), None) is not None

@@ -221,7 +221,10 @@ def test_through_goes_so_far_and_a_resume_no_further_until_it_is_asked():
     assert apply(around, plan, through="first").exit == 0
     assert world.state()["policy-web"] is None
     before = world.server.mutations
-    assert resume(around).exit == 0
+    outcome = resume(around)
+    assert outcome.exit == 0
+    assert outcome.next[0].startswith("meshup apply --resume --through strict")
+    assert "through first already" in outcome.kept
     assert world.server.mutations == before
     assert apply(around, plan).exit == 0
     assert world.state()["policy-web"] is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 from meshup import engine
 from meshup.engine.codes import CODES
 
-ELSEWHERE = {"MU1009"}  # of the command line, which accepts one-way doors too
+ELSEWHERE = {"MU1009", "MU2317", "MU7101"}  # of the command line, of the journal and of the door
 
 
 def test_used_and_explained_codes_are_the_same():

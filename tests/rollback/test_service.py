@@ -11,7 +11,8 @@ from rolling import Rolling
 from seen import snapshot
 from toymesh import HOME, REV, ToyDriver, book, deployment, kinds, policy
 
-from meshup.engine.execute import apply, resume
+from meshup.engine.execute import apply
+from meshup.engine.own_way_back import resume_own
 from meshup.engine.planning import make_plan
 from meshup.engine.rollback import choices, refusers, service_plan
 from meshup.engine.standing import report, status
@@ -125,8 +126,9 @@ def test_a_rollback_that_fails_is_undone_and_its_record_says_so():
     assert outcome.exit == 9
     assert "cart" in outcome.why
     world.stuck.clear()
-    assert resume(around).exit == 4
+    assert resume_own(around, "shop/cart").exit == 4
     assert world.templates()["cart"][REV] == "2-0"
+    assert [each.phase for each in pins(around.cluster)] == ["Failed"]
 
 
 def test_a_second_rollback_ends_the_first_pin():

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -100,6 +101,16 @@ class Cluster:
         ask(self.url, {"sweep": "rule", "number": number, "when": when, "pid": process.pid})
         return self.wait(process, arguments)
 
+    def frozen(self, number: int, when: str, *arguments: str) -> subprocess.Popen[str]:
+        """Begin a call and freeze it at its mutating request of that number; SIGCONT lets it go on."""
+        process = self.begin(*arguments)
+        ask(self.url, {"sweep": "rule", "number": number, "when": when, "pid": process.pid, "freeze": True})
+        for _ in range(600):
+            if process.poll() is not None or ask(self.url, {"sweep": "seen"})["fired"]:
+                break
+            time.sleep(0.05)
+        return process
+
     def writes(self) -> list[str]:
         """Give what was written since the fork, or since a rule was set."""
         return list(ask(self.url, {"sweep": "seen"})["seen"])
@@ -113,6 +124,13 @@ class Cluster:
         body = json.dumps({"advance_s": seconds}).encode()
         request = urllib.request.Request(f"{self.url}/simulator/clock", data=body, method="POST")
         with urllib.request.urlopen(request, timeout=120):
+            pass
+
+    def post(self, path: str, body: Mapping[str, Any]) -> None:
+        """Make an object as the administrator."""
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers, method="POST")
+        with urllib.request.urlopen(request, timeout=60):
             pass
 
     def objects(self) -> list[Mapping[str, Any]]:
@@ -191,6 +209,19 @@ def taken_back(state: Mapping[str, Any]) -> dict[str, Any]:
         elif name in TAKEN:
             meta = {**meta, "owners": []}
         found[name] = {**each, "metadata": meta}
+    return found
+
+
+def with_pins(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a state with pins named by their service and number, without their times: their names hold a nonce."""
+    found: dict[str, Any] = {}
+    for name, each in state.items():
+        if not name.startswith("MeshPin "):
+            found[name] = each
+            continue
+        spec = {key: value for key, value in each["spec"].items() if key not in ("since", "until")}
+        number = sum(1 for other in found if other.startswith(f"MeshPin {spec['service']} "))
+        found[f"MeshPin {spec['service']} {number}"] = {**each, "spec": spec}
     return found
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from clusters import EXCEPTIONS, Cluster, Ran, Segment, differences, taken_back
+from clusters import EXCEPTIONS, Cluster, Ran, Segment, differences, taken_back, with_pins
 
 pytestmark = [pytest.mark.sweep, pytest.mark.xdist_group("kills")]
 
 SIDE_BY_SIDE = 2
 EVERY = int(os.environ.get("MESHUP_SWEEP_EVERY", "1"))
 """Take every so many points; 1 = all. For a quick look while working, never for a verdict."""
-NOT_BEGUN = ("MU2305", "this plan is already performed")
+NOT_BEGUN = ("MU2305", "nothing was written: run ")
 """What a resume says when the call was killed before anything of it was recorded; the newest run is then another."""
 BOTH = ("before", "after")
 ENDED = "ended before that write"
@@ -135,6 +135,28 @@ def test_every_write_of_a_rollback(first: Cluster, segments: list[Segment], cove
         wrong = [each for each in found if each not in ("", ENDED)]
         for each in EXCEPTIONS:
             covered(f"  exception: {each}")
+        assert wrong == [], "\n\n".join(wrong[:5])
+    finally:
+        after.end()
+
+
+def test_every_write_of_an_owners_rollback(segments: list[Segment], covered: Callable[[str], None]) -> None:
+    """The record is never lost or doubled, and its rollback goes on with the pin alone."""
+    onboarded = [each for each in segments if each.through.startswith("onboard")][-1].after
+    after = onboarded.fork("owner")
+    arguments = ("rollback", "cart", "--to", "1.29.4", "--reason", "timeouts", "--until", "7d")
+    done = after.run(*arguments)
+    assert done.code == 0, str(done)
+    segment = Segment("rollback cart", arguments, onboarded, after, tuple(after.writes()), done.code)
+    try:
+        wanted = with_pins(after.state())
+        assert sum(1 for each in wanted if each.startswith("MeshPin ")) == 1
+        assert not [each for each in segment.writes if "/leases/" in each]
+        points = points_of(segment)
+        resume = ("rollback", "shop/cart", "--resume")
+        found = swept(points, lambda point: killed_and_resumed(point, resume, wanted, shape=with_pins))
+        covered(told("rollback SERVICE", points, found))
+        wrong = [each for each in found if each not in ("", ENDED)]
         assert wrong == [], "\n\n".join(wrong[:5])
     finally:
         after.end()

@@ -28,12 +28,14 @@ Faults = Callable[[Any], Any]
 class Rule:
     """Kill a process at a mutating request. number: from 1, counted from when the rule was set; 0 = no rule.
 
-    when: "before" the request has any effect, or "after" it took effect, its answer lost.
+    when: "before" the request has any effect, or "after" it took effect, its answer lost. freeze: the process is stopped
+    instead of killed, and gets its answer when it goes on.
     """
 
     number: int = 0
     when: str = "before"
     pid: int = 0
+    freeze: bool = False
     fired: bool = False
 
 
@@ -61,10 +63,10 @@ class Wire:
         match body:
             case {"sweep": "fork"}:
                 return self._fork()
-            case {"sweep": "rule", "number": number, "when": when, "pid": pid}:
+            case {"sweep": "rule", "number": number, "when": when, "pid": pid, **more}:
                 with self.server.clock.lock:
                     self.seen = []
-                    self.rule = Rule(number=number, when=when, pid=pid)
+                    self.rule = Rule(number=number, when=when, pid=pid, freeze=bool(more.get("freeze")))
                 return {}
             case {"sweep": "seen"}:
                 with self.server.clock.lock:
@@ -100,7 +102,9 @@ class Wire:
         if len(self.seen) == rule.number and rule.when == when and not rule.fired:
             rule.fired = True
             with contextlib.suppress(ProcessLookupError):
-                os.kill(rule.pid, signal.SIGKILL)
+                os.kill(rule.pid, signal.SIGSTOP if rule.freeze else signal.SIGKILL)
+            if rule.freeze:
+                return
             raise TransportFailure("reset", "the client was killed", maybe_done=when == "after")
 
     def _fork(self) -> Mapping[str, Any]:

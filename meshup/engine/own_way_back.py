@@ -1,0 +1,182 @@
+"""An owner takes their service back: recorded first, handed over by any run, performed with no right beyond their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from meshup.engine.handover import await_yield
+from meshup.engine.history import newest_run
+from meshup.engine.holding import Run
+from meshup.engine.log import RunLog
+from meshup.engine.performing import perform
+from meshup.engine.pinning import name_of, settle_pin, write_pin
+from meshup.engine.place import places
+from meshup.engine.planfile import parse, text_of
+from meshup.engine.refusals import check_cluster
+from meshup.engine.rollback import find_service, plan_of_pin
+from meshup.engine.session import Session
+from meshup.journal.home import HOME
+from meshup.journal.in_pin import PinStore
+from meshup.journal.ledger import holding, pins
+from meshup.journal.runs import beside
+from meshup.model.change import Delete
+from meshup.model.events import Outcome
+from meshup.model.journal import Started, TakenOver
+from meshup.model.ledger import Pin
+from meshup.model.plan import Plan
+from meshup.model.problem import Exit, MeshupError, Refused, Unreachable
+from meshup.model.runbook import Runbook
+
+NEXT = ("meshup pins",)
+LOST = frozenset({"MU2201", "MU2204", "MU2205", "MU2206", "MU2317", "MU3402", "MU3403"})
+"""Ends of a rollback that will not be gone on with: the workload, or the revision, is not what it was decided on."""
+
+
+def take_back(session: Session, plan: Plan) -> Outcome:
+    """Perform a service's way back; a call that was cut off goes on where it was. Raises what happens before the record."""
+    _check_rights(session, plan)
+    pin = write_pin(session, plan)
+    assert pin is not None
+    return _perform(session, plan, pin)
+
+
+def resume_own(session: Session, service: str, *, book: Runbook | None = None) -> Outcome:
+    """Go on with the recorded rollback of a service. service: as in `service_plan`. Raises Refused (MU2305)."""
+    namespace, _, name = service.rpartition("/")
+    if not namespace:
+        meant = book or _newest_book(session)
+        namespace, name = find_service(meant, service).id.split("/")
+    pin = holding(pins(session.cluster, namespace=namespace), namespace=namespace, service=name)
+    if pin is None or (pin.phase == "Active" and not pin.run):
+        raise Refused(
+            f"no rollback of {namespace}/{name} is on record",
+            code="MU2305",
+            fix=f"meshup rollback {namespace}/{name} --to RELEASE --reason TEXT --until 7d",
+            cluster="nothing was changed",
+        )
+    if pin.phase == "Active":
+        kept = f"nothing was written: MeshPin {name_of(pin)} is in force already"
+        return Outcome(exit=0, run=pin.name, plan="", kind="rollback-service", kept=kept, next=NEXT)
+    stored = PinStore(session.cluster, pin).plan()
+    if stored:
+        return _perform(session, parse(stored, where=f"MeshPin {name_of(pin)}"), pin)
+    return _perform(session, plan_of_pin(session, book or _newest_book(session), pin), pin)
+
+
+def _newest_book(session: Session) -> Runbook:
+    found = newest_run(session)
+    if found is None:
+        raise Refused(
+            "there is no run on record, and no runbook was given",
+            code="MU2305",
+            fix="name the runbook with -f",
+            cluster="nothing was changed",
+        )
+    return found[1]().book
+
+
+def _perform(session: Session, plan: Plan, pin: Pin) -> Outcome:
+    inside = PinStore(session.cluster, pin)
+    entries = inside.entries()
+    stored = inside.plan() if entries else ""
+    if stored:
+        plan = parse(stored, where=f"MeshPin {name_of(pin)}")
+    check_cluster(session, plan)
+    run = Run(session, plan, locked=False)
+    store = beside(inside, session.journal_folder)
+    log = RunLog(session, store, entries, epoch=run.take_lock())
+    undone = _undone(log) if entries else ""
+    if undone:
+        settle_pin(session, pin, run=pin.name, failed=undone)
+        return _outcome(plan, pin, "the service is back as it was, verified", code="MU3112", why=undone)
+    try:
+        busy = await_yield(session, pin, pause=run.pause)
+        if entries:
+            log.append(TakenOver(at=log.now(), epoch=log.epoch, user=session.identity.user, host=session.holder.host))
+        else:
+            # What a run did to the service until it yielded is seen now; the plan that was shown is of before.
+            plan = plan_of_pin(session, plan.book, pin, context=plan.context)
+            run = Run(session, plan, locked=False)
+            if not plan.changed and busy:
+                raise _busy(pin, busy)
+            if not plan.changed:
+                settle_pin(session, pin, run=pin.name)
+                return _outcome(plan, pin, "only the MeshPin was written; the service is where it should be")
+            inside.begin(text_of(plan))
+            log.append(_started(session, plan, pin, log))
+    except MeshupError as stopped:
+        if stopped.code in LOST:
+            settle_pin(session, pin, run=pin.name, failed=f"{stopped.what}: {stopped.why}")
+        raise
+    outcome = perform(run, log, places(plan), through="", how="resumed" if entries else "started")
+    if outcome.exit == Exit.DONE:
+        settle_pin(session, pin, run=pin.name)
+    elif outcome.exit == Exit.UNDONE or (outcome.code in LOST and not log.state.done):
+        settle_pin(session, pin, run=pin.name, failed=outcome.why)
+    return outcome
+
+
+def _busy(pin: Pin, run: str) -> Refused:
+    """Make the error of a service that is where it should be, while a run may still be about to move it."""
+    return Refused(
+        f"run {run} has begun to change {pin.namespace}/{pin.service} and has not let go of it",
+        code="MU2304",
+        why="the service is where the pin wants it now, and that run may still move it",
+        fix=f"meshup rollback {pin.namespace}/{pin.service} --resume, when the run has ended or goes on",
+        cluster=f"only MeshPin {name_of(pin)} was written: the run leaves the service alone once it sees it",
+    )
+
+
+def _undone(log: RunLog) -> str:
+    return next((log.state.because[place] for place, how in log.state.places.items() if how == "undone"), "")
+
+
+def _outcome(plan: Plan, pin: Pin, kept: str, *, code: str = "", why: str = "") -> Outcome:
+    ends = int(Exit.UNDONE if code else Exit.DONE)
+    return Outcome(exit=ends, run=pin.name, plan=plan.id, kind=plan.kind, kept=kept, code=code, why=why, next=NEXT)
+
+
+def _started(session: Session, plan: Plan, pin: Pin, log: RunLog) -> Started:
+    return Started(
+        at=log.now(),
+        run=pin.name,
+        plan=plan.digest,
+        plan_kind=plan.kind,
+        user=session.identity.user,
+        epoch=log.epoch,
+        cluster_uid=plan.cluster_uid,
+        host=session.holder.host,
+        on_behalf_of=session.on_behalf_of,
+    )
+
+
+def _check_rights(session: Session, plan: Plan) -> None:
+    """Ask for every right before anything is recorded. Raises Unreachable (MU7101) with all that are missing."""
+    assert plan.pin is not None
+    own = str(plan.pin["metadata"]["namespace"])
+    wanted = [("list", "configmaps", HOME), ("create", "meshup.dev/meshpins", own)]
+    wanted.append(("patch", "meshup.dev/meshpins/status", own))
+    served = session.cluster.kinds()
+    for each in plan.changes():
+        on = each.change.on
+        kind = served.get((on.api_version, on.kind))
+        if kind is not None:
+            group = on.api_version.rpartition("/")[0]
+            verb = "delete" if isinstance(each.change, Delete) else "patch"
+            wanted.append((verb, f"{group}/{kind.plural}" if group else kind.plural, on.namespace))
+    asked = list(dict.fromkeys(wanted))
+    answers = session.cluster.gather([_asking(session, *each) for each in asked])
+    missing = [each for each, may in zip(asked, answers, strict=True) if not may]
+    if missing:
+        raise Unreachable(
+            f"{session.identity.user} may not do what this rollback needs",
+            code="MU7101",
+            details=tuple(f"{verb} {what} in {namespace}" for verb, what, namespace in missing),
+            why="templates/rbac/owner.yaml holds the rights of an owner",
+            fix="somebody who may grant rights grants these; then the command again",
+            cluster="nothing was changed, and nothing was recorded",
+        )
+
+
+def _asking(session: Session, verb: str, what: str, namespace: str) -> Callable[[], bool]:
+    return lambda: session.cluster.can_i(verb, what, namespace=namespace)

@@ -1,0 +1,167 @@
+"""Perform a plan stage by stage with the lock or the pin in hand; stop at the first gate that does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from meshup.engine.ending import after, ended, of_error, result, stays
+from meshup.engine.holding import Run
+from meshup.engine.log import RunLog
+from meshup.engine.place import Place
+from meshup.engine.refusals import refuse_stale
+from meshup.engine.summary import Summary
+from meshup.engine.wave import Held, WaveRun
+from meshup.model.events import Outcome, RunStarted
+from meshup.model.plan import Plan
+from meshup.model.problem import Exit, MeshupError
+from meshup.model.verdict import Answer
+
+CUT_OFF = "it was cut off while its guard was armed"
+"""Why a wave is taken back that no gate judged; once it is back, it is done anew."""
+
+
+def mended(plan: Plan) -> tuple[str, ...]:
+    """Say how to go on where a gate failed."""
+    return f"mend the cause, then: {plan.again}", "or change the runbook, then: meshup plan"
+
+
+def perform(run: Run, log: RunLog, wanted: Sequence[Place], *, through: str, how: str) -> Outcome:
+    """Perform the wanted places that are not done; every ending is journalled, and the lock is given back."""
+    session, plan = run.session, run.plan
+    session.watcher.tell(
+        RunStarted(
+            at=session.clock.now(),
+            run=log.state.run,
+            plan=plan.id,
+            how=how,
+            user=session.identity.user,
+            epoch=log.epoch,
+            changes=sum(len(each.changes()) for each in wanted),
+        )
+    )
+    compared: set[str] = set()
+    summary = Summary(run, log)
+    summary.begin()
+    outcome = None
+    try:
+        for place in wanted:
+            if log.state.places.get(place.name) == "done":
+                continue
+            summary.at(place.name)
+            held = _one_place(run, log, place, compare=place.stage.name not in compared)
+            compared.add(place.stage.name)
+            if held is not None:
+                outcome = ended(run, log, held, place.name)
+                return outcome
+        log.finished(through=through)
+        done = Outcome(exit=0, run="", plan="", kind="", kept=stays(plan), next=(after(plan, log.state),))
+        outcome = result(run, log, done)
+        return outcome
+    except MeshupError as stopped:
+        outcome = ended(run, log, of_error(stopped), _current(log, wanted))
+        return outcome
+    finally:
+        if outcome is not None:
+            summary.end(outcome)
+        run.let_go()
+
+
+def _current(log: RunLog, wanted: Sequence[Place]) -> str:
+    return next((each.name for each in wanted if log.state.places.get(each.name) != "done"), "")
+
+
+def _one_place(run: Run, log: RunLog, place: Place, *, compare: bool) -> Outcome | None:
+    """Perform one wave; None when it is done, else how the run ends. compare: with what the plan saw, first."""
+    session, plan = run.session, run.plan
+    wave = WaveRun(
+        session,
+        plan,
+        wave=place.wave,
+        place=place.name,
+        log=log,
+        cluster=run.writer,
+        pause=run.pause,
+        guard_beat=run.guard.aim,
+    )
+    if log.state.places.get(place.name) == "undoing":
+        why = log.state.because[place.name]
+        wave.undo(why)
+        if why != CUT_OFF:
+            return _undone(plan, place, why=why, details=())
+    elif wave.is_cut_off():
+        wave.undo(CUT_OFF)
+    if compare or log.state.open:
+        on = {each.change.on for one in place.stage.waves for each in (*one.opening, *one.changes, *one.closing)}
+        basis = tuple(each for each in plan.basis if each.on in on)
+        refuse_stale(session, plan, basis, run=log.state.run, changed=True, made=frozenset(log.state.made.values()))
+    held = wave.perform()
+    return None if held is None else _held(run, log, place, wave, held)
+
+
+def _undone(plan: Plan, place: Place, *, why: str, details: tuple[str, ...]) -> Outcome:
+    return Outcome(
+        exit=int(Exit.UNDONE),
+        run="",
+        plan=plan.id,
+        kind=plan.kind,
+        code="MU3112",
+        why=why,
+        details=details,
+        kept=f"{place.name} is back as it was, verified; what came before it stays",
+        next=mended(plan),
+    )
+
+
+def _held(run: Run, log: RunLog, place: Place, wave: WaveRun, held: Held) -> Outcome:
+    verdict = held.judgement.judged.verdict
+    why = f"{held.judgement.judged.kind}: {verdict.because}"
+    details = tuple(verdict.names)
+    plan = run.plan
+    if held.before or not (place.wave.changes or plan.takes_back):
+        wave.disarm()
+        log.reached(place.name, "held", why)
+        kept = f"{place.name} did not begin; what came before it stays"
+        return Outcome(
+            exit=int(Exit.GATE_HELD),
+            run="",
+            plan=plan.id,
+            kind=plan.kind,
+            code="MU3111",
+            why=why,
+            details=details,
+            kept=kept,
+            next=mended(plan) if verdict.answer is Answer.FAIL else (plan.again, "meshup status"),
+        )
+    failed = verdict.answer is Answer.FAIL
+    if failed and plan.takes_back:
+        log.reached(place.name, "held", why)
+        raise wave.not_back(why)
+    if failed and (place.stage.on_fail == "undo" or place.wave.guard is not None):
+        wave.undo(why)
+        return _undone(plan, place, why=why, details=details)
+    if place.wave.guard is not None:
+        wave.undo(why)
+        return Outcome(
+            exit=int(Exit.GATE_HELD),
+            run="",
+            plan=plan.id,
+            kind=plan.kind,
+            code="MU3113",
+            why=why,
+            details=details,
+            kept=f"{place.name} was taken back, because strict mode is not left on without evidence",
+            next=(plan.again, "meshup status"),
+        )
+    log.reached(place.name, "held", why)
+    kept = f"{place.name} holds in place; nothing was taken back"
+    return Outcome(
+        exit=int(Exit.GATE_HELD),
+        run="",
+        plan=plan.id,
+        kind=plan.kind,
+        code="MU3113" if not failed else "MU3114",
+        why=why,
+        details=details,
+        kept=kept,
+        next=(plan.again, f"meshup rollback --stage {place.stage.name}"),
+    )
