@@ -99,7 +99,10 @@ def bind(admin: Any) -> None:
                 admin("create", "rolebinding", f"{who}-{role}", f"--role=meshup-{role}", group, home)
     owners = f"--group={GROUPS['owner']}"
     admin("create", "rolebinding", "owners", "--clusterrole=meshup-owner", owners, "--namespace=shop")
-    admin("create", "rolebinding", "owners", "--role=meshup-owner", owners, "--namespace=meshup-system")
+    admin("create", "rolebinding", "owners", "--clusterrole=meshup-records", owners, "--namespace=meshup-system")
+    planes = ("--clusterrole=meshup-control-planes", owners, "--namespace=istio-system")
+    admin("create", "rolebinding", "owners", *planes)
+    admin("create", "clusterrolebinding", "owners", "--clusterrole=meshup-owner-reads", owners)
 
 
 @pytest.fixture
