@@ -14,6 +14,7 @@ from meshup.cli.playing import session_of
 from meshup.cli.simulating import programs
 from meshup.engine.approving import approve
 from meshup.engine.execute import apply, resume
+from meshup.engine.planfile import sealed
 from meshup.engine.planning import plan_from, snapshot_for
 from meshup.engine.propose import propose
 from meshup.engine.rehearse import rehearse
@@ -122,11 +123,19 @@ def chapters() -> dict[str, Any]:
 
     until = timedelta(days=7)
     back = told["rollback-plan"] = service_plan(
-        shop.session, "cart", to="1.29.4", reason="timeouts to ledger", until=until, book=book, context="corner"
+        shop.session,
+        "cart",
+        to="1.29.4",
+        reason="timeouts to ledger",
+        until=until,
+        book=book,
+        context="corner",
+        nonce="story",
     )
     told["rollback"], told["events-rollback"] = shop.ran(lambda: apply(shop.session, back))
-    told["after-rollback"], _ = shop.ran(lambda: resume(shop.session))
-    told["exit-6"] = stopped(lambda: apply(shop.session, plan))
+    # The same changes reviewed as another plan: what the first one made moved since that was taken.
+    reviewed = sealed(replace(plan, notes=("reviewed before the run", *plan.notes)))
+    told["exit-6"] = stopped(lambda: apply(shop.session, reviewed))
     now = shop.session.clock.now()
     told["pins"] = pins(shop.session.cluster), now
     told["pins-late"] = pins(shop.session.cluster), now + timedelta(days=8)
@@ -134,6 +143,7 @@ def chapters() -> dict[str, Any]:
     told["run-back"] = run_plan(shop.session, context="corner")
     told["ran-back"], _ = shop.ran(lambda: apply(shop.session, told["run-back"]))
     told["status-back"] = status(shop.session, book=book, context="corner")
+    told["after-rollback"], _ = shop.ran(lambda: resume(shop.session))
 
     told |= _approval() | _endings()
     played = corner(FAULT)
