@@ -13,6 +13,7 @@ from meshup.gates.scrape import Reset, bucket_deltas, deltas, window
 from meshup.gates.sources import observed
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
+OWN = "itself"
 QUIET = frozenset({"hold", "pool"})
 NOTHING_SEEN = "no service was seen; nothing seen is not a pass"
 STALE_S = 600.0
@@ -28,7 +29,7 @@ def _views(
 ) -> list[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
     """Give (who sees it, first counters, last counters): the service itself, then each caller."""
     now, before = last["services"][service], (first.get("services") or {}).get(service) or {}
-    views = [("itself", before.get("own") or {}, now.get("own") or {})]
+    views = [(OWN, before.get("own") or {}, now.get("own") or {})]
     callers = now.get("callers") or {}
     views += [
         (f"caller {name}", (before.get("callers") or {}).get(name) or {}, seen)
@@ -93,8 +94,12 @@ def _judged(
     least: int,
     what: str,
     one: Callable[[Mapping[str, Any], Mapping[str, Any], float], tuple[float, Answer, str]],
+    own_life: bool = False,
 ) -> Verdict:
-    """Run one judgement over every view of every service; the worst decides. one: gives (samples, answer, text)."""
+    """Run one judgement over every view of every service; the worst decides. one: gives (samples, answer, text).
+
+    own_life: a service's own view counts since its pods began, not since the first reading.
+    """
     pair = _pair(readings, terms)
     if isinstance(pair, str):
         return _unknown(pair)
@@ -111,7 +116,10 @@ def _judged(
         seen = 0.0
         for who, before, now in _views(first, last, service):
             try:
-                count, answer, text = one(before, now, seconds)
+                whole = own_life and who == OWN
+                if whole:
+                    deltas(before, now)  # raises for a proxy that restarted: it has forgotten
+                count, answer, text = one({} if whole else before, now, seconds)
             except Reset as reset:
                 return _unknown(
                     f"{service}: {reset}: a proxy restarted, so this window can't be judged", names=(service,)
@@ -164,7 +172,7 @@ def _together(
     nows: dict[bool, dict[str, Any]] = {True: {}, False: {}}
     for service in services:
         for who, before, now in _views(first, last, service):
-            own = who == "itself"
+            own = who == OWN
             befores[own].update({f"{service} {who} {uid}": edge for uid, edge in before.items()})
             nows[own].update({f"{service} {who} {uid}": edge for uid, edge in now.items()})
     found = [one(befores[own], nows[own], seconds) for own in (True, False)]
@@ -280,7 +288,9 @@ class NewConnections:
 
     kind: ClassVar[str] = "new-connections"
     title: ClassVar[str] = "callers can open new connections"
-    reads: ClassVar[str] = "upstream_cx_total and upstream_cx_connect_fail at the callers and the gateway"
+    reads: ClassVar[str] = (
+        "upstream_cx_total and upstream_cx_connect_fail at the callers and the gateway, and since its pods began at itself"
+    )
     params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {
         "max-failure-ratio": (float, 0.01, "largest share of new connections that may fail, 0 to 1"),
     }
@@ -293,7 +303,11 @@ class NewConnections:
 
     @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
-        """Decide from connections between two readings."""
+        """Decide from connections between two readings, and at the service itself from those since its pods began.
+
+        Clients keep their connections, so a service that was not restarted may go for hours without a new one; those
+        that were made to its present pods tell as well that they can be made.
+        """
         most = terms.params.get("max-failure-ratio", 0.01)
 
         def one(before: Mapping[str, Any], now: Mapping[str, Any], seconds: float) -> tuple[float, Answer, str]:
@@ -306,4 +320,4 @@ class NewConnections:
             text = f"{found['connect_failures']:.0f} of {total:.0f} new connections failed ({ratio:.2%}, at most {most:.2%})"
             return total, Answer.PASS if ratio <= most else Answer.FAIL, text
 
-        return _judged(readings, terms, least=_needed(terms, 5), what="new connections", one=one)
+        return _judged(readings, terms, least=_needed(terms, 5), what="new connections", one=one, own_life=True)
