@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from enrolling import write_runbook
 
 from e2e import lab
 from e2e.providers import Provider, Reached
@@ -18,15 +19,17 @@ ACCOUNT = "system:serviceaccount:ops:watcher"
 
 
 @pytest.fixture(scope="module")
-def inside(provider: Provider) -> Iterator[Reached]:
+def inside(provider: Provider, evidence: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reached]:
     """A full lab with a service account that holds the viewer role."""
     if provider.name != "lab":
         pytest.skip("meshup's image is made by the lab: PROVIDER=lab")
-    with provider.cluster() as reached:
+    with provider.cluster() as reached, evidence(reached, "in-cluster"):
         home = reached.lab
         lab.kubectl(home, "create", "namespace", "ops")
         lab.kubectl(home, "create", "serviceaccount", "watcher", "--namespace=ops")
         lab.kubectl(home, "apply", f"--filename={ROLES}", f"--filename={ROLES.parent / 'crds'}")
+        path = write_runbook(tmp_path_factory.mktemp("runbook"), ("cart",))
+        lab.kubectl(home, "create", "configmap", "runbook", f"--from-file={path}", "--namespace=ops")
         who = "--serviceaccount=ops:watcher"
         lab.kubectl(home, "create", "clusterrolebinding", "watcher", "--clusterrole=meshup-viewer", who)
         records = ("create", "rolebinding", "watcher", "--role=meshup-viewer", "--namespace=meshup-system")
@@ -47,15 +50,13 @@ def ran(reached: Reached, name: str, *arguments: str, account: str = "watcher") 
         "name": "meshup",
         "image": lab.MESHUP_IMAGE,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["meshup", *arguments],
+        "command": ["meshup", *arguments, "--filename", "/runbook/meshup.yaml"],
         "securityContext": security,
+        "volumeMounts": [{"name": "runbook", "mountPath": "/runbook", "readOnly": True}],
     }
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": "ops"},
-        "spec": {"serviceAccountName": account, "restartPolicy": "Never", "containers": [container]},
-    }
+    volumes = [{"name": "runbook", "configMap": {"name": "runbook"}}]
+    spec = {"serviceAccountName": account, "restartPolicy": "Never", "containers": [container], "volumes": volumes}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "ops"}, "spec": spec}
     here = ("--namespace=ops",)
     lab.kubectl(reached.lab, "create", "--filename=-", stdin=json.dumps(pod))
     ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated}"
