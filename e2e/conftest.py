@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,6 @@ from tests.conformance.comparing import closing_lines
 
 EVIDENCE = Path(os.environ.get("MESHUP_E2E_EVIDENCE") or Path(__file__).resolve().parents[1] / ".e2e")
 """Where logs, events and the audit log go when a test fails."""
-FAILED = pytest.StashKey[bool]()
 ERROR = re.compile(r"^error\[(MU\d{4})\] ", re.MULTILINE)
 
 
@@ -164,15 +165,6 @@ def shop(simulator: Callable[..., Person]) -> Person:
     return simulator("--scenario", "shop")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
-    """Remember that a test failed, so that its cluster's evidence is kept before the cluster goes."""
-    report = yield
-    if report.failed:
-        item.session.stash[FAILED] = True
-    return report
-
-
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say how many conformance cases each server was asked, and how many fields differed."""
     for line in closing_lines(terminalreporter.stats):
@@ -186,9 +178,27 @@ def provider() -> Provider:
 
 
 @pytest.fixture(scope="session")
-def api_server(provider: Provider, request: pytest.FixtureRequest) -> Iterator[Reached]:
+def evidence(
+    provider: Provider, request: pytest.FixtureRequest
+) -> Callable[[Reached, str], AbstractContextManager[None]]:
+    """Give what a fixture lends its cluster through: when a test failed meanwhile, the cluster's evidence is kept."""
+
+    @contextlib.contextmanager
+    def keep(reached: Reached, name: str) -> Iterator[None]:
+        before = request.session.testsfailed
+        whole = False
+        try:
+            yield
+            whole = True
+        finally:
+            if not whole or request.session.testsfailed > before:
+                provider.collect(reached, EVIDENCE / name)
+
+    return keep
+
+
+@pytest.fixture(scope="session")
+def api_server(provider: Provider, evidence: Any) -> Iterator[Reached]:
     """A real API server with its controllers; nothing runs on it."""
-    with provider.api_server() as reached:
+    with provider.api_server() as reached, evidence(reached, "api-server"):
         yield reached
-        if request.session.stash.get(FAILED, False):
-            provider.collect(reached, EVIDENCE / "api-server")

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from conftest import Person
+from enrolling import NAMESPACE, deployment, write_runbook
 
-from e2e.bench.served import NAMESPACE, deployment, runbook
 from e2e.lab import audit
 from e2e.providers import Provider, Reached
 from meshup.cluster.https import HttpsTransport
@@ -47,11 +48,11 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def fleet(provider: Provider) -> Iterator[Fleet]:
+def fleet(provider: Provider, evidence: Any) -> Iterator[Fleet]:
     """All pods ready, on nodes that kwok pretends."""
     if provider.name != "lab":
         pytest.skip("requests are counted in the lab's audit log: PROVIDER=lab")
-    with provider.api_server(fake_nodes=3) as reached:
+    with provider.api_server(fake_nodes=3) as reached, evidence(reached, "fleet"):
         found = Fleet(reached, HttpsTransport(access(Choice(kubeconfig=str(reached.kubeconfig)))))
         found.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
@@ -69,7 +70,7 @@ def fleet(provider: Provider) -> Iterator[Fleet]:
 def planner(person: Person, provider: Provider, fleet: Fleet) -> Person:
     """Somebody who may do all, whose requests are told apart by the name."""
     person.kubeconfig = provider.user(fleet.reached, "planner", ("system:masters",))
-    (person.home / "meshup.yaml").write_text(runbook(list(NAMES)))
+    write_runbook(person.home, NAMES)
     return person
 
 

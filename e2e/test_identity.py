@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from conftest import Person
+from enrolling import deployment, write_runbook
 
 from e2e import lab
-from e2e.bench.served import deployment, runbook
 from e2e.lab import audit, pki
 from e2e.providers import Provider, Reached
 
@@ -43,11 +43,11 @@ print(json.dumps({{"apiVersion": "{api}", "kind": "ExecCredential", "status": st
 
 
 @pytest.fixture(scope="module")
-def server(provider: Provider) -> Iterator[Reached]:
+def server(provider: Provider, evidence: Any) -> Iterator[Reached]:
     """A real server with two service accounts of the same rights, and a Deployment to enrol."""
     if provider.name != "lab":
         pytest.skip("credentials of every kind are made by the lab: PROVIDER=lab")
-    with provider.api_server(fake_nodes=1) as reached:
+    with provider.api_server(fake_nodes=1) as reached, evidence(reached, "identity"):
         home = reached.lab
         for name in ("ops", "shop"):
             lab.kubectl(home, "create", "namespace", name)
@@ -72,11 +72,7 @@ def reader(person: Person) -> Callable[[Path], Person]:
 
     def of(kubeconfig: Path) -> Person:
         person.kubeconfig = kubeconfig
-        text = runbook(["cart"]).replace("{from: stand-in}", "{from: directory, path: vendored}")
-        (person.home / "meshup.yaml").write_text(text)
-        (person.home / "vendored").mkdir(exist_ok=True)
-        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mesh", "namespace": "istio-system"}}
-        (person.home / "vendored" / "map.json").write_text(json.dumps(made))
+        write_runbook(person.home, ("cart",))
         return person
 
     return of

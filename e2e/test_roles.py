@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Person
+from enrolling import deployment, write_runbook
 from forbidden import FORBIDDEN, Act
 
 from e2e import lab
-from e2e.bench.served import deployment, runbook
 from e2e.lab import audit
 from e2e.providers import Provider, Reached
 from meshup.cluster.https import HttpsTransport
@@ -59,11 +59,11 @@ class Staffed:
 
 
 @pytest.fixture(scope="module")
-def staffed(provider: Provider) -> Iterator[Staffed]:
+def staffed(provider: Provider, evidence: Any) -> Iterator[Staffed]:
     """Roles applied and bound as their files say; two services of shop, one of bank, all pods ready."""
     if provider.name != "lab":
         pytest.skip("what a role does is read from the lab's audit log: PROVIDER=lab")
-    with provider.api_server(fake_nodes=1) as reached:
+    with provider.api_server(fake_nodes=1) as reached, evidence(reached, "roles"):
         home = reached.lab
 
         def admin(*words: str, stdin: str | None = None) -> str:
@@ -72,8 +72,9 @@ def staffed(provider: Provider) -> Iterator[Staffed]:
         admin("apply", f"--filename={ROLES}", f"--filename={CRDS}")
         for name in ("shop", "bank", "istio-system"):
             admin("create", "namespace", name)
-        several = [deployment(name, enrolled=True) for name in NAMES] + [deployment("till", enrolled=True)]
-        several[-1]["metadata"]["namespace"] = "bank"
+        several = [deployment(name, enrolled=True) for name in NAMES] + [
+            deployment("till", enrolled=True, namespace="bank")
+        ]
         admin("apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": several}))
         bind(admin)
         people = {role: provider.user(reached, role, (group,)) for role, group in GROUPS.items()}
@@ -111,14 +112,7 @@ def someone(person: Person, staffed: Staffed) -> Any:
 
     def of(role: str, *, revision: str = "1-30-3") -> Person:
         person.kubeconfig = staffed.kubeconfigs[role]
-        text = runbook(list(NAMES)).replace("{from: stand-in}", "{from: directory, path: vendored}")
-        (person.home / "meshup.yaml").write_text(text.replace("revision: 1-30-3", f"revision: {revision}"))
-        (person.home / "vendored").mkdir(exist_ok=True)
-        (person.home / "vendored" / "map.yaml").write_text(
-            yaml.safe_dump(
-                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mesh", "namespace": "istio-system"}}
-            )
-        )
+        write_runbook(person.home, NAMES, revision=revision)
         return person
 
     return of
