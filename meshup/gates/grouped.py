@@ -59,6 +59,7 @@ def pages(eyes: Eyes, pods: Sequence[Object]) -> dict[str, ProxyCounters]:
             inbound_connections=whole("inbound_connections", uid),
             inbound_tls=whole("inbound_tls", uid),
             active_plaintext=None if active is None or tls is None else active - tls,
+            active_tls=tls,
             refused_plaintext=whole("refused_plaintext", uid),
             handshakes=whole("handshakes", uid),
             sampled=taken[uid],

@@ -64,6 +64,7 @@ class PlaintextCallers:
                     "connections": page.inbound_connections,
                     "tls": page.inbound_tls,
                     "active_plaintext": page.active_plaintext,
+                    "active_tls": page.active_tls,
                     "refused": page.refused_plaintext,
                     **({} if page.sampled is None else {"sampled": page.sampled}),
                 }
@@ -116,6 +117,8 @@ class PlaintextCallers:
                     return self._found(readings, f"{active} plaintext connections are open")
                 return Verdict(answer=Answer.UNKNOWN, because=pair)
             plain, total = _between([each for each in readings if not each.blind])
+            # Clients keep their connections: those that were open when the window began were seen too.
+            total += sum(_count(row.get("active_tls") or 0) for row in pair[0].data["proxies"].values())
         except (ValueError, TypeError, AttributeError) as error:
             return Verdict(answer=Answer.UNKNOWN, because=f"counters are not complete: {error}")
         seconds = covered(pair[0], last, "proxies")

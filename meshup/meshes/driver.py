@@ -85,6 +85,7 @@ class ProxyCounters:
     inbound_connections: int | None = None
     inbound_tls: int | None = None
     active_plaintext: int | None = None
+    active_tls: int | None = None
     refused_plaintext: int | None = None
     handshakes: int | None = None
     started: str = ""

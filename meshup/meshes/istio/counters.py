@@ -72,6 +72,7 @@ def read(text: str) -> ProxyCounters:
         inbound_connections=_total(inbound, "cx_total"),
         inbound_tls=_total(inbound, "cx_ssl_total"),
         active_plaintext=_active(inbound),
+        active_tls=_total(inbound, "cx_ssl_active"),
         refused_plaintext=_whole(listener.get("no_filter_chain_match")),
         handshakes=_whole(listener.get("ssl_handshake")),
     )
