@@ -90,7 +90,7 @@ LEAST = 0.9
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     place = tmp_path_factory.mktemp("broken")
-    for name in ("meshup", "tests/conformance", "tests/simulator", "tests/cases/conformance"):
+    for name in ("meshup", "tests/conformance", "tests/simulator", "tests/cases/conformance", "tests/cases/prometheus"):
         shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", place)
     (place / "tests/conformance/test_seeded_faults.py").unlink()
