@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(if 
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test sweep e2e lab lint bench
+.PHONY: demo test sweep e2e rollout lab lint bench
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no python3 found; install Python 3.11 or newer" >&2; exit 1; }
@@ -32,6 +32,10 @@ sweep: $(READY)
 PROVIDER ?= lab
 e2e: $(READY) $(if $(filter lab,$(PROVIDER)),lab)
 	@MESHUP_E2E_PROVIDER=$(PROVIDER) $(BIN)/python -m pytest -q -m e2e e2e
+
+# The whole main job on a real cluster, under callers that never stop: about a quarter of an hour.
+rollout: $(READY) lab
+	@$(BIN)/python -m pytest -q -s -m rollout e2e/rollout
 
 lab: $(READY)
 	@$(BIN)/python -m e2e.lab build
