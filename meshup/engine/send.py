@@ -338,26 +338,28 @@ def _holds(live: Object, wanted: Mapping[tuple[str, ...], Mapping[str, str | Non
 def _without_leftovers(
     cluster: Writer, on: Ref, after: Object, wanted: Mapping[tuple[str, ...], Mapping[str, str | None]]
 ) -> Object:
-    """Remove keys that should be absent but another manager still holds; the plan lists them."""
-    patch: dict[str, Any] = {}
-    for path, values in wanted.items():
-        still = {key: None for key, value in values.items() if value is None and dig(after, *path, key) is not None}
-        if still:
-            _put(patch, path, still)
-    if not patch:
-        return after
-    _put(patch, ("metadata", "resourceVersion"), dig(after, "metadata", "resourceVersion"))
-    try:
-        return cluster.merge_patch(on, patch)
-    except MaybeDone:
-        again = cluster.get(on)
-        return (
-            again
-            if _holds(
-                again, {path: {k: None for k, v in values.items() if v is None} for path, values in wanted.items()}
-            )
-            else cluster.merge_patch(on, patch)
-        )
+    """Remove keys that should be absent but another manager still holds; the plan lists them.
+
+    A write in between, such as a controller's of its status, is no reason to stop while what was applied still stands.
+    """
+    applied = {path: {key: value for key, value in keys.items() if value is not None} for path, keys in wanted.items()}
+    for _ in range(TRIES):
+        patch: dict[str, Any] = {}
+        for path, values in wanted.items():
+            still = {key: None for key, value in values.items() if value is None and dig(after, *path, key) is not None}
+            if still:
+                _put(patch, path, still)
+        if not patch:
+            return after
+        _put(patch, ("metadata", "resourceVersion"), dig(after, "metadata", "resourceVersion"))
+        try:
+            return cluster.merge_patch(on, patch)
+        except (Conflict, MaybeDone) as late:
+            now = cluster.get(on)
+            if dig(now, "metadata", "uid") != dig(after, "metadata", "uid") or not _holds(now, applied):
+                raise overtaken(on, annotated(now).get(RUN, "") or "somebody else") from late
+            after = now
+    raise foreign(on, f"it was changed {TRIES} times while it was being written")
 
 
 def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
