@@ -167,7 +167,7 @@ def test_an_owner_takes_a_service_back_and_is_refused_nothing(someone: Any, staf
 def test_a_viewer_is_told_every_right_that_is_missing_before_anything_is_written(
     someone: Any, staffed: Staffed
 ) -> None:
-    viewer, since = someone("viewer", revision="1-31"), staffed.mark
+    viewer, since = someone("viewer", revision="1-32"), staffed.mark
     planned = viewer.meshup("plan", "-o", "json").document()
     assert planned["summary"]["change"] >= 1
     viewer.meshup("status")
