@@ -185,7 +185,7 @@ def test_a_viewer_is_told_every_right_that_is_missing_before_anything_is_written
 
 
 def test_an_operator_performs_a_run_and_is_refused_nothing(someone: Any, staffed: Staffed) -> None:
-    operator, since = someone("operator", revision="1-31"), staffed.mark
+    operator, since = someone("operator", revision="1-33"), staffed.mark
     operator.meshup("apply", "--yes")
     assert staffed.refusals("operator", since) == []
     assert any("/deployments/web" in each for each in staffed.writes("operator", since))
