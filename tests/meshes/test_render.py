@@ -179,6 +179,22 @@ def test_access_logs_are_on_unless_the_runbook_says_otherwise(tmp_path):
     assert values_of(stated) == stated.values
 
 
+def test_manifests_are_the_same_as_json_and_as_yaml(tmp_path):
+    both = {"json": tmp_path / "json", "yaml": tmp_path / "yaml"}
+    documents = list(yaml.safe_load_all(OBJECTS))
+    for kind, folder in both.items():
+        folder.mkdir()
+        for number, each in enumerate(documents):
+            text = json.dumps(each) if kind == "json" else yaml.safe_dump(each)
+            (folder / f"{number}.{kind}").write_text(text)
+    first, second = (DRIVER.render(mesh("directory", each)) for each in both.values())
+    assert (first.objects, first.digest) == (second.objects, second.digest)
+    (both["json"] / "more.json").write_text('{"apiVersion": "v1", "kind": "ConfigMap", ')
+    with pytest.raises(UsageError) as broken:
+        DRIVER.render(mesh("directory", both["json"]))
+    assert (broken.value.code, "more.json" in broken.value.what) == ("MU4105", True)
+
+
 def test_helm_renders_its_charts_with_the_revision(tmp_path, monkeypatch):
     charts = tmp_path / "charts"
     for name in ("base", "istiod"):
