@@ -12,7 +12,7 @@ from meshup.model.objects import ref_of
 
 def main() -> None:
     """Read, keep, print."""
-    gc.set_threshold(100_000, 50, 100)  # as the command line does
+    gc.set_threshold(1_000_000, 50, 100)  # as the command line does
     cluster = door(Aim())
     pods = {ref_of(each): kept(each) for each in cluster.list("v1", "Pod", owners=True)}
     sys.stdout.write("".join(f"pod/{ref.name}\n" for ref in pods))

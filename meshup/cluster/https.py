@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -73,7 +74,7 @@ class HttpsTransport:
         headers = self._headers(request, credential)
         url = self._access.server.rstrip("/") + request.path
         if request.query:
-            url += "?" + "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in request.query)
+            url += "?" + "&".join(f"{_escaped(key)}={_escaped(value)}" for key, value in request.query)
         try:
             raw = pool.urlopen(
                 request.method,
@@ -128,6 +129,12 @@ class HttpsTransport:
             return self._pool
 
 
+@lru_cache(maxsize=256)
+def _escaped(text: str) -> str:
+    """Escape a part of a query; the same few are asked with again and again."""
+    return quote(text, safe="")
+
+
 def _pool(access: Access, credential: Credential) -> Any:
     options: dict[str, Any] = {"maxsize": POOL, "block": False, "num_pools": 4}
     if access.server.startswith("https:"):
@@ -159,12 +166,12 @@ def _pool(access: Access, credential: Credential) -> Any:
 
 
 def _context(access: Access, credential: Credential) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    # With one named, the machine's own authorities are not even read: they are many, and that takes a while.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if access.ca else ssl.create_default_context()
     # Clusters' own authorities often lack the key identifiers that Python 3.13 asks for by default.
     context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
     try:
         if access.ca:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.load_verify_locations(cadata=access.ca.decode("ascii"))
     except (ssl.SSLError, ValueError) as failed:
         raise Unreachable(

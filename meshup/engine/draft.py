@@ -10,7 +10,7 @@ from typing import Any
 
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete
-from meshup.model.objects import Object, Ref, dig, labels, matches
+from meshup.model.objects import Object, Ref, dig, is_map, labels, matches
 from meshup.model.problem import Problem
 from meshup.model.runbook import Ingress, OptIn, Runbook, Service, Stage, StepSpec, Wave
 from meshup.model.snapshot import Snapshot
@@ -204,9 +204,9 @@ def _masked(wanted: Object, there: Object) -> dict[str, Any]:
         now = there.get(key)
         if now is None:
             continue
-        if not (isinstance(value, Mapping) and value):
+        if not (is_map(value) and value):
             found[key] = now
-        elif isinstance(now, Mapping) and (inner := _masked(value, now)):
+        elif is_map(now) and (inner := _masked(value, now)):
             found[key] = inner
     return found
 

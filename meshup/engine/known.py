@@ -10,8 +10,8 @@ from meshup.cluster.ports import MANAGER
 from meshup.engine.draft import Drafting
 from meshup.journal.home import HOME
 from meshup.model.change import Apply, Change, Create, Label, Restart
-from meshup.model.fields import leaves, steps
-from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig
+from meshup.model.fields import below
+from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig, is_map
 from meshup.model.snapshot import Snapshot
 
 KEYED = frozenset(
@@ -43,10 +43,13 @@ def same(change: Change, there: Object) -> bool:
 
 
 def _covers(wanted: Any, there: Any, name: str) -> bool:
-    if isinstance(wanted, Mapping):
-        if not isinstance(there, Mapping):
+    if is_map(wanted):
+        if not is_map(there):
             return not wanted and there is None
-        return all(_covers(value, there.get(key), key) for key, value in wanted.items())
+        for key, value in wanted.items():  # noqa: SIM110 - a generator per level costs as much as the comparing
+            if not _covers(value, there.get(key), key):
+                return False
+        return True
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
         if not isinstance(there, Sequence) or isinstance(there, str) or len(wanted) != len(there):
             return False
@@ -58,31 +61,31 @@ def _covers(wanted: Any, there: Any, name: str) -> bool:
 
 def _dropped(body: Object, there: Object) -> bool:
     """Tell whether meshup owns a field of the object that the body no longer sets: applying would remove it."""
-    wanted = set(leaves(body))
-    prefixes = {pointer[: at + 1] for pointer in wanted for at, char in enumerate(pointer) if char == "/"}
-    for entry in dig(there, "metadata", "managedFields") or ():
-        if entry.get("manager") != MANAGER or entry.get("operation") != "Apply":
-            continue
-        for pointer in _owned(entry.get("fieldsV1") or {}, ""):
-            if pointer.startswith(OURS):
-                continue
-            above = any(pointer[:at] in wanted for at, char in enumerate(pointer) if char == "/")
-            if pointer in wanted or f"{pointer}/" in prefixes or above:
-                continue
-            if dig(there, *steps(pointer)) is not None:
-                return True
-    return False
+    return any(
+        _leaves_out(entry.get("fieldsV1") or {}, body, there, "")
+        for entry in dig(there, "metadata", "managedFields") or ()
+        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
+    )
 
 
-def _owned(fields: Mapping[str, Any], at: str) -> list[str]:
-    found: list[str] = []
+def _leaves_out(fields: Mapping[str, Any], body: Object, there: Object, at: str) -> bool:
+    """Walk owned fields beside the parts of a body and of the object at the same pointer.
+
+    What the body sets as a whole (a list, a value, an empty map) it also sets below; a list that it lacks is left out
+    whatever of it is owned.
+    """
     for key, inner in fields.items():
-        if not key.startswith("f:"):
+        name = key[2:]
+        if not key.startswith("f:") or there.get(name) is None:
             continue
-        where = f"{at}/{key[2:].replace('~', '~0').replace('/', '~1')}"
-        below = _owned(inner, where) if isinstance(inner, Mapping) else []
-        found += below or ([where] if not any(k.startswith(("k:", "v:", "i:")) for k in inner) else [])
-    return found
+        now, where = there[name], below(at, name)
+        wanted = body.get(name) if name in body else {}
+        if name not in body and not any(each.startswith("f:") for each in inner):
+            if not where.startswith(OURS):
+                return True
+        elif is_map(wanted) and (wanted or name not in body) and is_map(now) and _leaves_out(inner, wanted, now, where):
+            return True
+    return False
 
 
 def served(on: Ref, snapshot: Snapshot) -> bool:

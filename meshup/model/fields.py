@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from meshup.model.objects import Object, dig
+from meshup.model.objects import Object, dig, is_map
 
 IDENTITY = frozenset({"/apiVersion", "/kind", "/metadata/name", "/metadata/namespace", "/metadata/uid"})
 
@@ -13,6 +13,11 @@ IDENTITY = frozenset({"/apiVersion", "/kind", "/metadata/name", "/metadata/names
 def pointer(path: Sequence[str]) -> str:
     """Write a path as a JSON pointer."""
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def below(text: str, step: str) -> str:
+    """Give the pointer to a key below another pointer."""
+    return f"{text}/{step.replace('~', '~0').replace('/', '~1')}" if "~" in step or "/" in step else f"{text}/{step}"
 
 
 def steps(text: str) -> tuple[str, ...]:
@@ -27,15 +32,17 @@ def value_at(obj: Object | None, text: str) -> Any:
 
 def leaves(body: Object) -> dict[str, Any]:
     """Give pointer -> value for every field a body sets, identity left out. Lists and empty maps are values."""
-    return {text: value for path, value in _walk(body, ()) if (text := pointer(path)) not in IDENTITY}
+    found: dict[str, Any] = {}
+    _gather(body, "", found)
+    return found
 
 
-def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    if isinstance(value, Mapping) and value:
+def _gather(value: Any, at: str, found: dict[str, Any]) -> None:
+    if is_map(value) and value:
         for key, inner in value.items():
-            yield from _walk(inner, (*path, str(key)))
-    else:
-        yield path, value
+            _gather(inner, below(at, str(key)), found)
+    elif at not in IDENTITY:
+        found[at] = value
 
 
 def said(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 Object: TypeAlias = Mapping[str, Any]
 """One API object as the server sends it: open by nature, so `Any` is allowed here and narrowed where it is read."""
@@ -50,6 +50,11 @@ def dig(obj: Any, *path: str | int) -> Any:
             return None
         obj = obj[step]
     return obj
+
+
+def is_map(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Tell whether a value is a mapping. Nearly all are dicts, and asking for the abstract type takes ten times as long."""
+    return type(value) is dict or isinstance(value, Mapping)
 
 
 def labels(obj: Object) -> Mapping[str, str]:

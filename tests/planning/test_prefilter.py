@@ -80,3 +80,26 @@ def test_a_field_we_own_and_no_longer_say_would_be_removed():
     assert not same(Apply(on=ref_of(BODY), body=BODY), there)
     others = {**there, "metadata": {**there["metadata"], "managedFields": [{**owned, "manager": "helm"}]}}
     assert same(Apply(on=ref_of(BODY), body=BODY), others)
+
+
+@pytest.mark.parametrize("owned", [{'k:{"name":"pull"}': {".": {}, "f:name": {}}}, {'v:"x"': {}}, {}])
+def test_a_list_we_own_and_no_longer_say_would_be_removed(owned):
+    fields = {"f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:containers": {}, "f:imagePullSecrets": owned}}}}
+    entry = {"manager": "meshup", "operation": "Apply", "fieldsV1": fields}
+    there = changed(("spec", "template", "spec", "imagePullSecrets"), [{"name": "pull"}])
+    there = {**there, "metadata": {**there["metadata"], "managedFields": [entry]}}
+    assert not same(Apply(on=ref_of(BODY), body=BODY), there)
+    assert same(Apply(on=ref_of(BODY), body=BODY), {**there, "spec": DEFAULTED["spec"]}), "it is gone already"
+
+
+@pytest.mark.parametrize("name", ["a.b/c", "a~b", "plain"])
+def test_a_label_of_ours_that_is_set_to_nothing_more_would_be_removed_and_the_marks_of_a_run_would_not(name):
+    def with_labels(labels):
+        owned = {"f:metadata": {"f:labels": {f"f:{each}": {} for each in labels}}}
+        entry = {"manager": "meshup", "operation": "Apply", "fieldsV1": owned}
+        return {**DEFAULTED, "metadata": {**DEFAULTED["metadata"], "labels": labels, "managedFields": [entry]}}
+
+    bare = deployment("shop", "web")
+    bare["metadata"] = {key: value for key, value in bare["metadata"].items() if key != "labels"}
+    assert not same(Apply(on=ref_of(bare), body=bare), with_labels({name: "x"}))
+    assert same(Apply(on=ref_of(bare), body=bare), with_labels({"meshup.dev/run": "x"}))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import string
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -95,7 +96,7 @@ def _again(obj: Object) -> Object:
 
 def digest_of(objects: Iterable[Object]) -> str:
     """Give the SHA-256 over the canonical form of all objects."""
-    text = "\n".join(json.dumps(each, sort_keys=True, separators=(",", ":")) for each in objects)
+    text = "\n".join(map(json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode, objects))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -294,12 +295,10 @@ def _helm(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
 
 def _directory(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
     folder = Path(mesh.manifests.path)
-    files = (
-        sorted(each for each in folder.glob("**/*") if each.suffix in (".yaml", ".yml", ".json"))
-        if folder.is_dir()
-        else []
-    )
-    outside = [each for each in files if not each.resolve().is_relative_to(folder.resolve())]
+    files = sorted(_files(folder))
+    # Folders that are links are not followed, so only a file that is one can lead out.
+    whole = folder.resolve()
+    outside = [each for each in files if each.is_symlink() and not each.resolve().is_relative_to(whole)]
     if not files or outside:
         raise UsageError(
             f"the vendored folder {folder} can't be used",
@@ -310,6 +309,13 @@ def _directory(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
         )
     documents = [each for file in files for each in load(file.read_text(encoding="utf-8"), where=str(file))]
     return documents, f"folder {folder}"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the manifests in a folder and below it."""
+    for at, _, names in os.walk(folder):
+        place = Path(at)
+        yield from (place / each for each in names if each.endswith((".yaml", ".yml", ".json")))
 
 
 def _stand_in(mesh: Mesh) -> list[dict[str, Any]]:
