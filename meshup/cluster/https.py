@@ -51,7 +51,9 @@ class HttpsTransport:
         self._building = threading.Lock()
         self._pool: Any = None
         self._pool_for: tuple[bytes, bytes] | None = None
-        self._base = urlsplit(access.server).path.rstrip("/")
+        # Through a proxy a request names the whole address; to the server itself its path alone.
+        server = access.server.rstrip("/")
+        self._base = server if access.proxy_url else urlsplit(server).path
 
     def refresh(self) -> bool:
         """Get new credentials. False when there is no way to. Raises Unreachable when the way there fails."""
@@ -61,7 +63,7 @@ class HttpsTransport:
         """Close kept connections."""
         with self._building:
             if self._pool is not None:
-                self._pool.clear()
+                _ended(self._pool)
                 self._pool = None
 
     def send(self, request: Request) -> Response:
@@ -72,7 +74,7 @@ class HttpsTransport:
         pool = self._pool_of(credential)
         until = time.monotonic() + request.total_s
         headers = self._headers(request, credential)
-        url = self._access.server.rstrip("/") + request.path
+        url = self._base + request.path
         if request.query:
             url += "?" + "&".join(f"{_escaped(key)}={_escaped(value)}" for key, value in request.query)
         try:
@@ -83,6 +85,7 @@ class HttpsTransport:
                 headers=headers,
                 retries=False,
                 redirect=False,
+                assert_same_host=False,
                 preload_content=False,
                 decode_content=True,
                 timeout=urllib3.Timeout(
@@ -136,7 +139,7 @@ def _escaped(text: str) -> str:
 
 
 def _pool(access: Access, credential: Credential) -> Any:
-    options: dict[str, Any] = {"maxsize": POOL, "block": False, "num_pools": 4}
+    options: dict[str, Any] = {"maxsize": POOL, "block": False}
     if access.server.startswith("https:"):
         options["ssl_context"] = _context(access, credential)
         if access.tls_server_name:
@@ -146,7 +149,8 @@ def _pool(access: Access, credential: Credential) -> Any:
             options["cert_reqs"] = ssl.CERT_NONE
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     if not access.proxy_url:
-        return urllib3.PoolManager(**options)
+        # A manager of pools would look for the right one before each request; there is one server.
+        return urllib3.connection_from_url(access.server, **options)
     if access.proxy_url.startswith("socks"):
         try:
             from urllib3.contrib.socks import SOCKSProxyManager
@@ -163,6 +167,11 @@ def _pool(access: Access, credential: Credential) -> Any:
         login = f"{parts.username}:{parts.password or ''}"
         options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=login)
     return urllib3.ProxyManager(access.proxy_url, **options)
+
+
+def _ended(pool: Any) -> None:
+    """Close the connections that a pool, or a proxy's manager of pools, keeps."""
+    pool.clear() if isinstance(pool, urllib3.PoolManager) else pool.close()
 
 
 def _context(access: Access, credential: Credential) -> ssl.SSLContext:
