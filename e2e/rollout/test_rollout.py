@@ -21,7 +21,7 @@ from conftest import EVIDENCE, Person
 from installed import Installed
 from load import wait_until
 from same import differences, snapshot, written_by_people
-from town import NEW, OLD, Town, get, kubectl
+from town import NEW, OLD, Town, get, kubectl, strict_policies
 
 from e2e import lab
 from e2e.lab.kubectl import apply_gateway_api
@@ -235,12 +235,3 @@ def killed_while_strict(town: Town, person: Person, plan: str) -> None:
     sys.stderr.write(
         f"guard: permissive again {time.monotonic() - began:.1f} s after the kill, at most {GUARD_S} + 10\n"
     )
-
-
-def strict_policies() -> list[str]:
-    """Name the policies that refuse plaintext."""
-    return [
-        f"{each['metadata']['namespace']}/{each['metadata']['name']}"
-        for each in get("peerauthentications.security.istio.io")
-        if each["spec"].get("mtls", {}).get("mode") == "STRICT"
-    ]

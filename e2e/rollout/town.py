@@ -35,6 +35,15 @@ def get(kind: str, name: str = "", namespace: str = "") -> Any:
     return found if name else found["items"]
 
 
+def strict_policies() -> list[str]:
+    """Name the policies that refuse plaintext."""
+    return [
+        f"{each['metadata']['namespace']}/{each['metadata']['name']}"
+        for each in get("peerauthentications.security.istio.io")
+        if each["spec"].get("mtls", {}).get("mode") == "STRICT"
+    ]
+
+
 @dataclass(slots=True)
 class Report:
     """What the rollout did, stage by stage; written beside the evidence."""
