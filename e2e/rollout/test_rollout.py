@@ -194,7 +194,7 @@ def test_the_whole_rollout(town: Town, platform: Person) -> None:
     assert proxies("shop", "cart") == {OLD.proxy_image}
     (pin,) = get("meshpins.meshup.dev")
     assert (pin["spec"]["from"]["release"], pin["spec"]["to"]["release"]) == (NEW.version, OLD.version)
-    assert pin["spec"]["user"]["name"] == "admin", "as the server authenticated"
+    assert pin["spec"]["requestedBy"]["username"] == "admin", "as the server authenticated"
     told = platform.meshup("report", "-o", "json").document()
     assert [each["service"] for each in told["rollbacks"]] == ["shop/cart"]
 
