@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from conftest import EVIDENCE, Person
+from conftest import CLOSING, EVIDENCE, Person
 from installed import Installed
 from load import wait_until
 from same import differences, snapshot, written_by_people
@@ -27,7 +27,7 @@ from e2e import lab
 from e2e.lab.kubectl import apply_gateway_api
 from e2e.providers import Provider
 
-pytestmark = pytest.mark.rollout
+pytestmark = [pytest.mark.e2e, pytest.mark.rollout, pytest.mark.xdist_group("lab")]
 HERE = Path(__file__).resolve().parent
 GUARD_S = 30
 PINNED = "Deployment shop/cart"
@@ -48,9 +48,15 @@ def town(provider: Provider, evidence: Any, tmp_path_factory: pytest.TempPathFac
             yield made
         finally:
             made.load.stop()
-            sys.stderr.write(f"\n{made.report.tell()}\n")
             (folder / "report.json").write_text(json.dumps(made.report.rows, indent=2), "utf-8")
             shutil.copytree(folder, EVIDENCE / "rollout" / "told", dirs_exist_ok=True)
+
+
+@pytest.fixture
+def told(town: Town, record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Let the closing lines of the tests show what each stage took, sent and failed."""
+    yield
+    record_property(CLOSING, town.report.tell())
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +124,7 @@ def proxies(namespace: str, app: str) -> set[str]:
     }
 
 
+@pytest.mark.usefixtures("told")
 def test_the_whole_rollout(town: Town, platform: Person) -> None:
     before = snapshot(kubectl)
 
