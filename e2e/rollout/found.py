@@ -1,6 +1,6 @@
 """Put the demo application on the lab that is up, with the mesh's older release beside it, to try meshup by hand.
 
-    python e2e/rollout/found.py      prints what to type next
+python e2e/rollout/found.py      prints what to type next
 """
 
 from __future__ import annotations
