@@ -25,6 +25,8 @@ from tests.conformance.comparing import closing_lines
 
 EVIDENCE = Path(os.environ.get("MESHUP_E2E_EVIDENCE") or Path(__file__).resolve().parents[1] / ".e2e")
 """Where logs, events and the audit log go when a test fails."""
+CLOSING = "closing"
+"""The property of a test whose text is shown after all tests."""
 ERROR = re.compile(r"^error\[(MU\d{4})\] ", re.MULTILINE)
 
 
@@ -166,9 +168,20 @@ def shop(simulator: Callable[..., Person]) -> Person:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how many conformance cases each server was asked, and how many fields differed."""
+    """Say how many conformance cases each server was asked, how many fields differed, and what a test has to show."""
     for line in closing_lines(terminalreporter.stats):
         terminalreporter.write_line(line)
+    for report in (each for several in terminalreporter.stats.values() for each in several):
+        if getattr(report, "when", "") == "teardown":
+            for name, text in report.user_properties:
+                if name == CLOSING:
+                    terminalreporter.write_line(f"\n{text}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that share the machine's one full lab: they take longest, and mostly wait."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 @pytest.fixture(scope="session")

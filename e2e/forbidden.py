@@ -26,7 +26,7 @@ def named(kind: str, api_version: str, name: str, **rest: Any) -> dict[str, Any]
 
 def pin(namespace: str) -> dict[str, Any]:
     """Give a MeshPin."""
-    spec = {"service": "cart", "user": "olga", "reason": "r", "from": {}, "to": {}}
+    spec = {"service": "cart", "requestedBy": {"username": "olga"}, "reason": "r", "from": {}, "to": {}}
     return {
         **named("MeshPin", "meshup.dev/v1", "forged", spec=spec),
         "metadata": {"name": "forged", "namespace": namespace},

@@ -16,7 +16,7 @@ from e2e import lab
 from e2e.lab.traces import differences, traces
 from e2e.providers import Provider
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("lab")]
 ROOT = Path(__file__).resolve().parents[1]
 MOMENTS = (0.1, 0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2, 3.8, 4.4)
 """Seconds after which `up` is killed: from its first file to the pods of a full lab."""
@@ -63,13 +63,14 @@ def killed_after(seconds: float, *words: str, env: dict[str, str]) -> bool:
 
 @pytest.mark.parametrize("kind", [(), ("--control-plane-only",), ("--fake-nodes", "3", "--gateway-api")], ids=" ".join)
 def test_down_leaves_nothing(kind: tuple[str, ...], env: dict[str, str]) -> None:
-    before = traces()
+    home = Path(env["MESHUP_LAB_STATE"])
+    before = traces(home)
     up = ended("up", *kind, env=env)
     assert up.returncode == 0, up.stdout + up.stderr
     assert ended("status", env=env).returncode == 0
-    assert differences(before, traces()), "a running lab can be seen"
+    assert differences(before, traces(home)), "a running lab can be seen"
     assert ended("down", env=env).returncode == 0
-    assert differences(before, traces()) == []
+    assert differences(before, traces(home)) == []
     assert [each.name for each in Path(env["MESHUP_LAB_STATE"]).iterdir()] == ["logs"]
     assert ended("status", env=env).returncode == 1
     assert ended("down", env=env).returncode == 0, "down may be repeated"
@@ -77,27 +78,30 @@ def test_down_leaves_nothing(kind: tuple[str, ...], env: dict[str, str]) -> None
 
 @pytest.mark.parametrize("seconds", MOMENTS)
 def test_a_killed_up_is_cleaned_up_after(seconds: float, env: dict[str, str]) -> None:
-    before = traces()
+    home = Path(env["MESHUP_LAB_STATE"])
+    before = traces(home)
     killed_after(seconds, "up", env=env)
     assert ended("down", env=env).returncode == 0
-    assert differences(before, traces()) == []
+    assert differences(before, traces(home)) == []
 
 
 @pytest.mark.parametrize("seconds", MOMENTS[:6])
 def test_a_killed_control_plane_is_cleaned_up_after(seconds: float, env: dict[str, str]) -> None:
-    before = traces()
+    home = Path(env["MESHUP_LAB_STATE"])
+    before = traces(home)
     killed_after(seconds, "up", "--control-plane-only", env=env)
     assert ended("down", env=env).returncode == 0
-    assert differences(before, traces()) == []
+    assert differences(before, traces(home)) == []
 
 
 def test_a_killed_down_is_finished_by_the_next(env: dict[str, str]) -> None:
-    before = traces()
+    home = Path(env["MESHUP_LAB_STATE"])
+    before = traces(home)
     assert ended("up", env=env).returncode == 0
     cut_off = sum(killed_after(seconds, "down", env=env) for seconds in (0.1, 0.2, 0.25))
     assert cut_off, "at least one was cut off"
     assert ended("down", env=env).returncode == 0
-    assert differences(before, traces()) == []
+    assert differences(before, traces(home)) == []
 
 
 def test_a_second_up_is_refused_with_the_way_out(env: dict[str, str]) -> None:

@@ -161,7 +161,7 @@ def test_an_owner_takes_a_service_back_and_is_refused_nothing(someone: Any, staf
     assert any("/meshpins" in each for each in written), written
     assert all("/namespaces/shop/" in each or "/namespaces/meshup-system/" in each for each in written), written
     pins = json.loads(owner.kubectl("get", "meshpins", "-n", "shop", "-o", "json").out)["items"]
-    assert [each["spec"]["user"]["name"] for each in pins] == ["owner"], "as the server authenticated her"
+    assert [each["spec"]["requestedBy"]["username"] for each in pins] == ["owner"], "as the server authenticated her"
 
 
 def test_a_viewer_is_told_every_right_that_is_missing_before_anything_is_written(

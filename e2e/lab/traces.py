@@ -9,13 +9,18 @@ from pathlib import Path
 from . import config
 from .network import mounts
 
+MANY = frozenset({b"etcd", b"kube-apiserver", b"kube-controller-manager", b"kube-scheduler", b"kwok"})
+"""Programs of a control plane, of which a machine may have several at once; each names its lab's folder."""
 COUNTERS = re.compile(r"\[\d+:\d+\]")
 
 
-def traces() -> dict[str, tuple[str, ...]]:
-    """Give, by kind, everything that is there now. Programs of the lab are known by the folder they were built into."""
+def traces(state: Path) -> dict[str, tuple[str, ...]]:
+    """Give, by kind, everything that is there now, but for the control planes of other labs.
+
+    state: the folder of the lab that is looked at. Programs of a lab are known by the folder they were built into.
+    """
     return {
-        "processes": _programs(),
+        "processes": _programs(state),
         "mounts": tuple(sorted(mounts())),
         "network namespaces": _below("/run/netns"),
         "network devices": _below("/sys/class/net"),
@@ -38,8 +43,8 @@ def differences(before: dict[str, tuple[str, ...]], after: dict[str, tuple[str, 
     return found
 
 
-def _programs() -> tuple[str, ...]:
-    found = []
+def _programs(state: Path) -> tuple[str, ...]:
+    found, ours = [], str(state).encode()
     built = str(config.cache() / "bin").encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -47,9 +52,10 @@ def _programs() -> tuple[str, ...]:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if built in words[0] or words[0].rpartition(b"/")[2].startswith(
-                (b"containerd", b"runc", b"pilot-", b"envoy")
-            ):
+            name = words[0].rpartition(b"/")[2]
+            if name in MANY and not any(ours in word for word in words):
+                continue
+            if built in words[0] or name.startswith((b"containerd", b"runc", b"pilot-", b"envoy")):
                 found.append(f"{entry.name} {b' '.join(words[:3]).decode(errors='replace')}")
     return tuple(sorted(found))
 

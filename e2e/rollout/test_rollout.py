@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,17 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from conftest import EVIDENCE, Person
+from conftest import CLOSING, EVIDENCE, Person
 from installed import Installed
 from load import wait_until
 from same import differences, snapshot, written_by_people
-from town import NEW, OLD, Town, get, kubectl
+from town import NEW, OLD, Town, get, kubectl, strict_policies
 
 from e2e import lab
 from e2e.lab.kubectl import apply_gateway_api
 from e2e.providers import Provider
 
-pytestmark = pytest.mark.rollout
+pytestmark = [pytest.mark.e2e, pytest.mark.rollout, pytest.mark.xdist_group("lab")]
 HERE = Path(__file__).resolve().parent
 GUARD_S = 30
 PINNED = "Deployment shop/cart"
@@ -48,9 +48,15 @@ def town(provider: Provider, evidence: Any, tmp_path_factory: pytest.TempPathFac
             yield made
         finally:
             made.load.stop()
-            sys.stderr.write(f"\n{made.report.tell()}\n")
             (folder / "report.json").write_text(json.dumps(made.report.rows, indent=2), "utf-8")
             shutil.copytree(folder, EVIDENCE / "rollout" / "told", dirs_exist_ok=True)
+
+
+@pytest.fixture
+def told(town: Town, record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Let the closing lines of the tests show what each stage took, sent and failed."""
+    yield
+    record_property(CLOSING, town.report.tell())
 
 
 @pytest.fixture(scope="module")
@@ -62,23 +68,26 @@ def platform(programs: Installed, town: Town) -> Person:
     return Person(programs=programs, home=home, kubeconfig=lab.Home().kubeconfig, more={"PATH": path})
 
 
-def tuned(person: Person) -> None:
-    """Shorten what a day of a real rollout would take, as an editor would."""
+def tuned(person: Person, *, watched: str = "65s") -> None:
+    """Shorten what a day of a real rollout would take, as an editor would.
+
+    watched: how long nobody may call in plaintext; a CronJob that runs each minute is seen within 65 s.
+    """
     path = person.home / "meshup.yaml"
     text = path.read_text("utf-8")
     for old, new in (
-        ('window: "2m"', 'window: "50s"'),
-        ('every: "15s"', 'every: "5s"'),
+        ('window: "2m"', 'window: "40s"'),
+        ('every: "15s"', 'every: "2s"'),
         (
             '{plaintext-callers: {window: "10m"}, patience: {limit: "30m", every: "60s"',
-            '{plaintext-callers: {window: "65s"}, patience: {limit: "4m", every: "5s"',
+            f'{{plaintext-callers: {{window: "{watched}"}}, patience: {{limit: "4m", every: "5s"',
         ),
         ("prometheus:9090}", "prometheus:9090, ingestDelay: 4s}"),
         ("levels: [workload, namespace, mesh]", f"levels: [workload, namespace, mesh], guard-after: {GUARD_S}s"),
     ):
         assert old in text, f"{old} is not in\n{text}"
         text = text.replace(old, new)
-    path.write_text(text, "utf-8")
+    path.write_text(text.replace('every: "5s"', 'every: "2s"'), "utf-8")
 
 
 def applied(town: Town, person: Person, *arguments: str, command: str = "apply", code: int = 0) -> dict[str, Any]:
@@ -118,6 +127,7 @@ def proxies(namespace: str, app: str) -> set[str]:
     }
 
 
+@pytest.mark.usefixtures("told")
 def test_the_whole_rollout(town: Town, platform: Person) -> None:
     before = snapshot(kubectl)
 
@@ -159,7 +169,7 @@ def test_the_whole_rollout(town: Town, platform: Person) -> None:
 
     kubectl("annotate", "cronjob", "reports", "--namespace=data", "meshup.dev/opt-in=dan 2026-11-20T09:00:00Z")
     platform.meshup("init", "--values", str(values), "--force")
-    tuned(platform)
+    tuned(platform, watched="25s")
     platform.meshup("plan", "--out", "second.plan.json", timeout=120)
     with town.stage("the client is enrolled"):
         applied(town, platform, "second.plan.json", "--through", "mtls")
@@ -194,7 +204,7 @@ def test_the_whole_rollout(town: Town, platform: Person) -> None:
     assert proxies("shop", "cart") == {OLD.proxy_image}
     (pin,) = get("meshpins.meshup.dev")
     assert (pin["spec"]["from"]["release"], pin["spec"]["to"]["release"]) == (NEW.version, OLD.version)
-    assert pin["spec"]["user"]["name"] == "admin", "as the server authenticated"
+    assert pin["spec"]["requestedBy"]["username"] == "admin", "as the server authenticated"
     told = platform.meshup("report", "-o", "json").document()
     assert [each["service"] for each in told["rollbacks"]] == ["shop/cart"]
 
@@ -235,12 +245,3 @@ def killed_while_strict(town: Town, person: Person, plan: str) -> None:
     sys.stderr.write(
         f"guard: permissive again {time.monotonic() - began:.1f} s after the kill, at most {GUARD_S} + 10\n"
     )
-
-
-def strict_policies() -> list[str]:
-    """Name the policies that refuse plaintext."""
-    return [
-        f"{each['metadata']['namespace']}/{each['metadata']['name']}"
-        for each in get("peerauthentications.security.istio.io")
-        if each["spec"].get("mtls", {}).get("mode") == "STRICT"
-    ]

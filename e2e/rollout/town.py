@@ -35,6 +35,15 @@ def get(kind: str, name: str = "", namespace: str = "") -> Any:
     return found if name else found["items"]
 
 
+def strict_policies() -> list[str]:
+    """Name the policies that refuse plaintext."""
+    return [
+        f"{each['metadata']['namespace']}/{each['metadata']['name']}"
+        for each in get("peerauthentications.security.istio.io")
+        if each["spec"].get("mtls", {}).get("mode") == "STRICT"
+    ]
+
+
 @dataclass(slots=True)
 class Report:
     """What the rollout did, stage by stage; written beside the evidence."""
@@ -63,6 +72,12 @@ class Town:
 
     def found(self) -> None:
         """Bring the older release and the application up, and let the callers begin."""
+        self.build()
+        self.ask_through("nginx-ingress", "edge")
+        self.load.start()
+
+    def build(self) -> None:
+        """Bring the older release and the application up; callers inside belong to it."""
         self._install_old()
         script = (HERE / "calls.py").read_text("utf-8")
         text = string.Template((HERE / "shop.yaml").read_text("utf-8")).substitute(
@@ -83,8 +98,6 @@ class Town:
             meta = each["metadata"]
             if meta["namespace"] in ("front", "shop", "data", "edge"):
                 self.settled(meta["namespace"], f"{each['kind']}/{meta['name']}")
-        self.ask_through("nginx-ingress", "edge")
-        self.load.start()
 
     def _install_old(self) -> None:
         values = {

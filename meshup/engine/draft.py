@@ -254,7 +254,7 @@ def pinned(book: Runbook, snapshot: Snapshot) -> Mapping[str, tuple[str, str]]:
         if name is None or closed or revision == book.mesh.revision:
             continue
         release = dig(pin, "spec", "to", "release") or "none"
-        user, until = dig(pin, "spec", "user", "name"), str(dig(pin, "spec", "until") or "")[:10]
+        user, until = dig(pin, "spec", "requestedBy", "username"), str(dig(pin, "spec", "until") or "")[:10]
         found[name] = (revision, f"{clean(user)} pinned it to {clean(release)} until {until}")
     return found
 
@@ -266,7 +266,11 @@ def _opted(service: Service, said: Sequence[Object]) -> Service:
     if dig(newest, "spec", "joins") is not True:
         return replace(service, opt_in=None)
     at = _time(str(dig(newest, "spec", "at") or ""))
-    return service if at is None else replace(service, opt_in=OptIn(by=str(dig(newest, "spec", "user", "name")), at=at))
+    return (
+        service
+        if at is None
+        else replace(service, opt_in=OptIn(by=str(dig(newest, "spec", "requestedBy", "username")), at=at))
+    )
 
 
 def _time(text: str) -> datetime | None:

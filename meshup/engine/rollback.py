@@ -20,7 +20,7 @@ from meshup.engine.session import Session
 from meshup.engine.settle import ROLLED
 from meshup.engine.undo import inverse
 from meshup.journal.ledger import is_open, pins
-from meshup.journal.pin import from_body, pin_name, to_body
+from meshup.journal.pin import from_body, groups_digest, pin_name, to_body
 from meshup.meshes.driver import Driver, Enrolment
 from meshup.model.change import Apply, Change, Label, Restart
 from meshup.model.duration import span
@@ -341,8 +341,10 @@ def _pin(
         to_revision=after[1],
         user=session.identity.user,
         user_uid=session.identity.uid,
+        user_groups_digest=groups_digest(session.identity.groups),
         reason=reason,
         since=since,
         until=since + until,
         on_behalf_of=session.on_behalf_of,
+        on_behalf_trust="declared" if session.on_behalf_of else "",
     )

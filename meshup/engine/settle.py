@@ -21,7 +21,7 @@ WEBHOOKS = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfigur
 class Settled:
     """done: nothing is in motion any more. object: what is waited for, "" when done. hopeless: waiting can't help.
 
-    refused: its status says that a ReplicaSet of it could not make pods.
+    refused: its status says that a ReplicaSet of it could not make pods. late: the one it says is past the deadline.
     """
 
     done: bool
@@ -29,6 +29,7 @@ class Settled:
     object: str = ""
     hopeless: bool = False
     refused: bool = False
+    late: str = ""
 
 
 def to_settle(changes: Sequence[Change]) -> tuple[Ref, ...]:
@@ -55,7 +56,7 @@ def settled(cluster: Reader, refs: Sequence[Ref], *, causes: bool = True) -> dic
     live = read_all(cluster, refs)
     found = {ref: _one(ref, live.get(ref)) for ref in refs}
     for ref in refs:
-        if found[ref].refused and not _wanted_is_refused(cluster, live[ref]):
+        if _is_of_the_past(cluster, found[ref], live.get(ref)):
             found[ref] = replace(found[ref], hopeless=False)
     moving = [ref for ref in refs if not found[ref].done and not found[ref].hopeless and ref.kind in ROLLED]
     if not causes or not moving:
@@ -97,24 +98,30 @@ def _one(ref: Ref, obj: Object | None) -> Settled:
         object=str(ref),
         hopeless=state.hopeless,
         refused=state.refused,
+        late=state.late,
     )
 
 
-def _wanted_is_refused(cluster: Reader, workload: Object) -> bool:
-    """Tell whether pods of the present template are refused, and not those of one that was just taken back.
+def _is_of_the_past(cluster: Reader, state: Settled, workload: Object | None) -> bool:
+    """Tell whether what looks hopeless is said of a template that was just taken back, and not of the present one.
 
-    A Deployment repeats what an older ReplicaSet says until that one has been looked at again.
+    A Deployment repeats what an older ReplicaSet says, that its pods are refused or that it passed its deadline, until
+    that one has been looked at again.
     """
+    if workload is None or not (state.refused or state.late):
+        return False
     try:
         several = list(cluster.list("apps/v1", "ReplicaSet", namespace=str(dig(workload, "metadata", "namespace"))))
     except Forbidden:
-        return True
+        return False
     for each in several:
         owners = dig(each, "metadata", "ownerReferences") or ()
         if any(one.get("uid") == dig(workload, "metadata", "uid") for one in owners) and _same_template(each, workload):
+            if state.late:
+                return bool(dig(each, "metadata", "name") != state.late)
             conditions = dig(each, "status", "conditions") or ()
-            return any(one.get("type") == "ReplicaFailure" and one.get("status") == "True" for one in conditions)
-    return False
+            return not any(one.get("type") == "ReplicaFailure" and one.get("status") == "True" for one in conditions)
+    return True
 
 
 def _same_template(replica_set: Object, workload: Object) -> bool:

@@ -15,9 +15,10 @@ from meshup.gates.sources import counters, source
 from meshup.meshes.driver import ProxyCounters
 from meshup.model.duration import Duration
 from meshup.model.objects import Object, Ref, annotated, dig, labels
-from meshup.model.text import clean
+from meshup.model.text import amount, clean
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
+MOST_TIMES = 100
 OWNER_KEYS = ("meshup.dev/owner", "owner", "team")
 
 
@@ -80,7 +81,7 @@ class PlaintextCallers:
         }
 
     def _names(self, eyes: Eyes, pods: Sequence[Object], terms: Terms) -> dict[str, dict[str, Any]]:
-        """Give address -> how often it called in plaintext within the window, and when last."""
+        """Give address -> how often it called in plaintext in what was read of the logs, when last, and the newest times."""
         since = int(float(terms.params.get("window") or 600.0)) + 60
 
         def calls(pod: Object) -> list[tuple[str, str]]:
@@ -92,9 +93,12 @@ class PlaintextCallers:
         found: dict[str, dict[str, Any]] = {}
         for several in eyes.cluster.gather([lambda pod=pod: calls(pod) for pod in pods]):  # type: ignore[misc]
             for address, at in several:
-                row = found.setdefault(address, {"count": 0, "last": at})
+                row = found.setdefault(address, {"count": 0, "last": at, "times": []})
                 row["count"] += 1
                 row["last"] = max(row["last"], at)
+                row["times"].append(at)
+        for row in found.values():
+            row["times"] = sorted(row["times"])[-MOST_TIMES:]
         return found
 
     @careful
@@ -153,10 +157,16 @@ class PlaintextCallers:
         callers = last.data.get("callers") or {}
         known = last.data.get("addresses") or {}
         by_name: Counter[str] = Counter()
+        nameless: Counter[str] = Counter()
         for address, row in callers.items():
-            if _time(row.get("last")) >= began:
-                by_name[str(known.get(address) or f"unknown address {address}")] += int(row.get("count") or 0)
-        names = tuple(f"{name}: {count} requests" for name, count in by_name.most_common(20))
+            calls = _calls(row, began)
+            if calls and known.get(address):
+                by_name[str(known[address])] += calls
+            elif calls:
+                nameless[f"unknown address {address}"] += calls
+        # Whoever has a name can be gone to; an address without one is most often of a pod that is gone already.
+        every = (*by_name.most_common(), *nameless.most_common())
+        names = tuple(f"{name}: {amount(count, 'request')}" for name, count in every[:20])
         who = f"; called by {names[0]}" if names else "; the access logs do not say by whom"
         return Verdict(
             answer=Answer.FAIL, because=text + who, object=names[0].partition(" (")[0] if names else "", names=names
@@ -172,6 +182,15 @@ def _time(text: Any) -> float:
         return datetime.fromisoformat(str(text)).timestamp()
     except ValueError:
         return 0.0
+
+
+def _calls(row: Mapping[str, Any], began: float) -> int:
+    """Count an address's calls since a Unix time; all of them when more were since than there are times of."""
+    times = row.get("times")
+    since = sum(1 for each in times or () if _time(each) >= began)
+    if times and since < len(times):
+        return since
+    return int(row.get("count") or 0) if _time(row.get("last")) >= began else 0
 
 
 def _every_pod(eyes: Eyes) -> Sequence[Object]:

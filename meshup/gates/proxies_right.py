@@ -8,14 +8,18 @@ from typing import Any, ClassVar
 from meshup.gates.finding import ENDED, name_of, pods_by_service
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.judging import careful
-from meshup.model.objects import dig
+from meshup.model.objects import Object, annotated, dig, labels, template
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 PODLESS = frozenset({"CronJob", "Job"})
 
 
 class ProxiesRight:
-    """A label for a revision that is not there starts bare pods without an error; only the pod itself tells."""
+    """A label for a revision that is not there starts bare pods without an error; only the pod itself tells.
+
+    A pod keeps the proxy it was born with. One of the template as it is now that asks for the revision by name, and has no
+    proxy or another one, is a fail: waiting can't mend it. One of an earlier template is on its way out: unknown.
+    """
 
     kind: ClassVar[str] = "proxies-right"
     title: ClassVar[str] = "every pod runs a proxy of the right revision and release"
@@ -28,7 +32,7 @@ class ProxiesRight:
     patience: ClassVar[Patience] = Patience(limit_s=180, every_s=5, in_a_row=2)
 
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
-        """Give, per service, the proxy of each of its live pods."""
+        """Give, per service, the proxy of each of its live pods. asks: the revision it names, if it is new."""
         found: dict[str, Any] = {}
         services = {each.id: each for each in eyes.services}
         for service_id, (workload, every) in pods_by_service(eyes, ended=True).items():
@@ -43,6 +47,7 @@ class ProxiesRight:
                 seen.append(
                     {
                         "pod": name_of(pod),
+                        "asks": eyes.driver.asks(pod) if _is_current(pod, workload) else "",
                         "release": proxy.release if proxy else None,
                         "revision": proxy.revision if proxy else None,
                         "ready": (proxy.ready or dig(pod, "status", "phase") in ENDED) if proxy else None,
@@ -86,8 +91,9 @@ class ProxiesRight:
             for pod in pods:
                 wrong = _wrong(pod, revision, release)
                 if wrong:
+                    never = bool(revision) and pod.get("asks") == revision and not _is_right(pod, revision, release)
                     return Verdict(
-                        answer=Answer.UNKNOWN,
+                        answer=Answer.FAIL if never else Answer.UNKNOWN,
                         because=f"{name}: pod {pod.get('pod')} {wrong}",
                         object=f"Pod {pod.get('pod')}",
                         names=(str(name),),
@@ -97,6 +103,19 @@ class ProxiesRight:
             return Verdict(answer=Answer.UNKNOWN, because="no pod was seen; nothing seen is not a pass")
         what = f"on {release}, revision {revision}" if revision else "without a proxy"
         return Verdict(answer=Answer.PASS, because=f"{count} pods {what}")
+
+
+def _is_current(pod: Object, workload: Object | None) -> bool:
+    """Tell whether a pod was made from its workload's template as it is now; what admission added does not matter."""
+    meta = template(workload).get("metadata") if workload is not None else None
+    if not isinstance(meta, Mapping):
+        return False
+    wanted = ((meta.get("labels") or {}, labels(pod)), (meta.get("annotations") or {}, annotated(pod)))
+    return all(found.get(key) == value for asked, found in wanted for key, value in asked.items())
+
+
+def _is_right(pod: Mapping[str, Any], revision: str, release: str) -> bool:
+    return pod.get("revision") == revision and pod.get("release") == release
 
 
 def _wrong(pod: Mapping[str, Any], revision: str, release: str) -> str:

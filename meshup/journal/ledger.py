@@ -159,8 +159,8 @@ def _read(cluster: Reader, namespace: str) -> tuple[tuple[Pin, ...], tuple[str, 
 
 
 def _same(found: Pin, meant: Pin) -> bool:
-    """Compare what a person decided; who wrote first keeps phase, UID and run."""
-    return replace(found, phase=meant.phase, uid=meant.uid, run=meant.run) == meant
+    """Compare what a person decided, which is all that a spec holds; what became of it is whoever wrote first."""
+    return to_body(replace(found, run=meant.run)) == to_body(meant)
 
 
 def _taken(pin: Pin, why: str) -> Refused:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from meshup.journal.home import MANAGED, RUN
-from meshup.model.ledger import Phase, Pin
+from meshup.model.ledger import OnBehalfTrust, Phase, Pin
 from meshup.model.objects import Object, Ref, annotated, dig
 from meshup.model.text import clean
 
@@ -28,6 +29,21 @@ def pin_name(
     return f"{plain or 'pin'}-{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
 
 
+def groups_digest(groups: Iterable[str]) -> str:
+    """Give the digest of somebody's groups, in whatever order the server names them; "" when there are none.
+
+    Policies can't compute it (CEL has no hash), so it is what the client declares even where the user is enforced.
+    """
+    every = sorted(set(groups))
+    return f"sha256:{hashlib.sha256(json.dumps(every).encode()).hexdigest()}" if every else ""
+
+
+def requested_by(*, user: str, uid: str, groups_digest: str) -> dict[str, str]:
+    """Give who asked, as a spec records it: fields that are empty are left out."""
+    said = {"username": user, "uid": uid, "groupsDigest": groups_digest}
+    return {key: value for key, value in said.items() if value}
+
+
 def to_body(pin: Pin) -> dict[str, Any]:
     """Give the object that records a pin. Its phase is status, which a create does not write: absent is Requested."""
     spec: dict[str, Any] = {
@@ -39,14 +55,19 @@ def to_body(pin: Pin) -> dict[str, Any]:
             "uid": pin.workload_uid,
         },
         "from": {"release": pin.from_release, "revision": pin.from_revision},
-        "to": {"release": pin.to_release, "revision": pin.to_revision},
-        "user": {"name": pin.user, **({"uid": pin.user_uid} if pin.user_uid else {})},
+        "to": {
+            "release": pin.to_release,
+            "revision": pin.to_revision,
+            **({"digest": pin.to_digest} if pin.to_digest else {}),
+        },
+        "requestedBy": requested_by(user=pin.user, uid=pin.user_uid, groups_digest=pin.user_groups_digest),
         "reason": clean(pin.reason, limit=REASON_MOST),
         "since": _text(pin.since),
         "until": _text(pin.until),
     }
     if pin.on_behalf_of:
-        spec["onBehalfOf"] = clean(pin.on_behalf_of, limit=REASON_MOST)
+        trust = pin.on_behalf_trust or "declared"
+        spec["onBehalfOf"] = {"name": clean(pin.on_behalf_of, limit=REASON_MOST), "trust": trust}
     meta: dict[str, Any] = {"name": pin.name, "namespace": pin.namespace, "labels": dict(MANAGED)}
     if pin.run:
         meta["annotations"] = {RUN: pin.run}
@@ -56,8 +77,10 @@ def to_body(pin: Pin) -> dict[str, Any]:
 def from_body(found: Object) -> Pin:
     """Read a pin. Texts are cleaned; fields of another kind's form become "". Raises ValueError when a time is none."""
     workload = dig(found, "spec", "workload") or {}
+    trust = dig(found, "spec", "onBehalfOf", "trust")
     namespace = _word(found, "metadata", "namespace")
     phase = dig(found, "status", "phase")
+    seen = dig(found, "status", "observed") or ()
     return Pin(
         name=_word(found, "metadata", "name"),
         namespace=namespace,
@@ -73,15 +96,23 @@ def from_body(found: Object) -> Pin:
         from_revision=_word(found, "spec", "from", "revision"),
         to_release=_word(found, "spec", "to", "release"),
         to_revision=_word(found, "spec", "to", "revision"),
-        user=_word(found, "spec", "user", "name"),
-        user_uid=_word(found, "spec", "user", "uid"),
+        user=_word(found, "spec", "requestedBy", "username"),
+        user_uid=_word(found, "spec", "requestedBy", "uid"),
+        user_groups_digest=_word(found, "spec", "requestedBy", "groupsDigest"),
+        to_digest=_word(found, "spec", "to", "digest"),
         reason=_word(found, "spec", "reason"),
-        since=_time(found, "since"),
-        until=_time(found, "until"),
+        since=_moment(dig(found, "spec", "since")),
+        until=_moment(dig(found, "spec", "until")),
         phase=cast("Phase", phase) if phase in PHASES else "Requested",
         run=_word(found, "status", "run") or clean(annotated(found).get(RUN, "")),
         uid=_word(found, "metadata", "uid"),
-        on_behalf_of=_word(found, "spec", "onBehalfOf"),
+        on_behalf_of=_word(found, "spec", "onBehalfOf", "name"),
+        on_behalf_trust=cast("OnBehalfTrust", trust) if trust in ("verified", "declared") else "",
+        observed=tuple((_word(each, "release"), int(dig(each, "pods") or 0)) for each in seen),
+        closed_by=_word(found, "status", "closedBy"),
+        closed_at=_time(dig(found, "status", "closedAt")),
+        exported=_word(found, "status", "exported"),
+        created=_time(dig(found, "metadata", "creationTimestamp")),
     )
 
 
@@ -94,8 +125,12 @@ def _word(found: Object, *path: str) -> str:
     return clean(dig(found, *path) or "", limit=512)
 
 
-def _time(found: Object, name: str) -> datetime:
-    at = datetime.fromisoformat(str(dig(found, "spec", name)))
+def _time(text: object) -> datetime | None:
+    return _moment(text) if text else None
+
+
+def _moment(text: object) -> datetime:
+    at = datetime.fromisoformat(str(text))
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 

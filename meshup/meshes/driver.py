@@ -201,6 +201,10 @@ class Driver(Protocol):
         """Find the proxy in a pod, ordinary or native; None when the pod is bare."""
         ...
 
+    def asks(self, pod: Object) -> str:
+        """Give the revision that a pod's own labels ask for; "" when they name none."""
+        ...
+
     def policies(
         self, services: Sequence[Service], snapshot: Snapshot, mesh: Mesh, *, level: str, mode: str
     ) -> tuple[Policy, ...]:

@@ -10,6 +10,7 @@ from meshup.model.objects import Ref
 
 Phase = Literal["Requested", "Active", "Closed", "Failed"]
 Trust = Literal["enforced", "declared", "inferred"]
+OnBehalfTrust = Literal["", "verified", "declared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,11 @@ class Pin:
     """One service held on one release by one user.
 
     name: deterministic, so that a resent create cannot double. from_release, to_release: "" = not in the mesh
-    ("none" on the command line). until: expiry is computed from it, never stored as a phase.
+    ("none" on the command line). to_digest: of the release's manifests, "" = none on record. user, user_uid: as the
+    server authenticated them; user_groups_digest: of the groups, see journal/pin.py. until: expiry is computed from it,
+    never stored as a phase. on_behalf_trust: "" = on nobody's behalf. observed: release -> pods as the running proxies
+    said when it was verified, empty = not verified yet. exported: hash of its line in the export, "" = not exported.
+    created: when the server made the record, None = not recorded yet.
     """
 
     name: str
@@ -38,7 +43,15 @@ class Pin:
     run: str = ""
     trust: Trust = "declared"
     uid: str = ""
+    user_groups_digest: str = ""
+    to_digest: str = ""
     on_behalf_of: str = ""
+    on_behalf_trust: OnBehalfTrust = ""
+    observed: tuple[tuple[str, int], ...] = ()
+    closed_by: str = ""
+    closed_at: datetime | None = None
+    exported: str = ""
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from meshup.model.objects import Object, dig
 from meshup.model.text import amount
 
+LATE = re.compile(r'^ReplicaSet "([^"]+)" has timed out')
 HOPELESS_WAITING = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff"}
 )
@@ -18,12 +21,14 @@ class Rollout:
     """done: the controller says that every pod is of the wanted template and available. because: one line.
 
     hopeless: waiting longer cannot help. refused: because a set of its replicas could not make pods, perhaps an older one.
+    late: the ReplicaSet that its controller says has passed the progress deadline, perhaps an older one.
     """
 
     done: bool
     because: str
     hopeless: bool = False
     refused: bool = False
+    late: str = ""
 
 
 def rollout(workload: Object) -> Rollout:
@@ -60,9 +65,8 @@ def _deployment(workload: Object) -> Rollout:
             because = f"its pods are refused: {condition.get('message', '')}"
             return Rollout(done=False, because=because, hopeless=True, refused=True)
         if condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
-            return Rollout(
-                done=False, because=f"its progress deadline passed with {updated}/{want} updated", hopeless=True
-            )
+            because = f"its progress deadline passed with {updated}/{want} updated"
+            return Rollout(done=False, because=because, hopeless=True, late=_late(condition))
     if dig(workload, "spec", "paused"):
         return Rollout(done=False, because=f"it is paused with {updated}/{want} updated")
     if updated < want:
@@ -70,6 +74,12 @@ def _deployment(workload: Object) -> Rollout:
     if total > updated:
         return Rollout(done=False, because=f"{amount(total - updated, 'old pod')} still to end")
     return Rollout(done=False, because=f"{available}/{want} pods available")
+
+
+def _late(condition: Mapping[str, Any]) -> str:
+    """Read the ReplicaSet of a deadline's message, such as `ReplicaSet "cart-5d8c" has timed out progressing`."""
+    found = LATE.search(str(condition.get("message") or ""))
+    return found[1] if found else ""
 
 
 def _stateful_set(workload: Object) -> Rollout:

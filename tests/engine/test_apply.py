@@ -15,6 +15,8 @@ from meshup.engine.guard import REVERTED
 from meshup.engine.planfile import accepting
 from meshup.engine.planning import make_plan
 from meshup.engine.taking_back import run_plan, stage_plan
+from meshup.journal.runs import heads, open_store
+from meshup.model.journal import Judgement, Looked
 from meshup.model.objects import ref_of
 from meshup.model.problem import Refused, UsageError
 
@@ -45,6 +47,21 @@ def test_a_plan_is_performed_and_performing_it_again_writes_nothing():
     assert not again.changed
     assert apply(around, again).exit == 0
     assert world.server.mutations == before
+
+
+def test_a_place_without_changes_is_judged_by_the_past_and_has_no_look_before():
+    world = World()
+    around, plan = begun(world)
+    apply(around, plan)
+    gone = ref_of(policy(BOOK.services[0], "strict"))
+    world.plain.delete(gone, uid=world.plain.get(gone)["metadata"]["uid"])
+    around, again = begun(world)
+    assert {each.change.on for each in again.changes() if each.service} == {gone}
+    assert apply(around, again).exit == 0
+    head = heads(around.cluster)[-1]
+    told = open_store(around.cluster, head.run, epoch=head.epoch, folder=None).entries()
+    assert {each.place for each in told if isinstance(each, Looked)} == {"strict/w-workload"}
+    assert {each.place for each in told if isinstance(each, Judgement)} == {"first", "strict/w-workload"}
 
 
 def test_planning_writes_nothing():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from bench import put
 from toymesh import shop
@@ -47,13 +49,16 @@ def world(act, times):
     return over(between, clock), between
 
 
+NOTES = itertools.count()
+
+
 def status(other):
     seen = dig(other.get(CART), "status", "observedGeneration") or 0
     other.update_status(CART, {"observedGeneration": seen + 1}, manager="controller")
 
 
 def image(other):
-    other.merge_patch(CART, {"metadata": {"annotations": {"owner.example/note": str(id(object()))}}}, manager="owner")
+    other.merge_patch(CART, {"metadata": {"annotations": {"owner.example/note": str(next(NOTES))}}}, manager="owner")
 
 
 def taken(other):

@@ -1,4 +1,4 @@
-"""A Deployment whose older template was refused is not refused itself; its controller says so for a moment longer."""
+"""What a Deployment says of an older template is not said of the present one; its controller says it a moment longer."""
 
 from __future__ import annotations
 
@@ -25,8 +25,17 @@ def template(image, **labels):
     }
 
 
-def world(*, updated, available, failing):
-    """A Deployment of 4 that was taken back to image i:1; failing: the image whose ReplicaSet could not make pods."""
+def late(name):
+    """What a Deployment says of a ReplicaSet that passed the progress deadline."""
+    message = f'ReplicaSet "{name}" has timed out progressing.'
+    return {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": message}
+
+
+def world(*, updated, available, failing="", says=REFUSED):
+    """A Deployment of 4 that was taken back to image i:1; failing: the image whose ReplicaSet could not make pods.
+
+    says: the condition of the Deployment.
+    """
     server = ApiServer(VirtualClock())
     server.objects.create("namespaces", {"metadata": {"name": "shop"}})
     numbers = {
@@ -38,7 +47,7 @@ def world(*, updated, available, failing):
     spec = {"replicas": 4, "selector": {"matchLabels": {"app": "web"}}, "template": template("i:1")}
     made = created(server, "deployments", {"kind": "Deployment", "metadata": {"name": "web"}, "spec": spec})
     server.objects.update_status(
-        "deployments.apps", "shop", "web", {"observedGeneration": 1, **numbers, "conditions": [REFUSED]}
+        "deployments.apps", "shop", "web", {"observedGeneration": 1, **numbers, "conditions": [says]}
     )
     owner = {
         "apiVersion": "apps/v1",
@@ -90,3 +99,10 @@ def created(server, plural, body):
 def test_only_a_refusal_of_the_present_template_is_hopeless(updated, available, failing, done, hopeless):
     found = settled(world(updated=updated, available=available, failing=failing), (WEB,))[WEB]
     assert (found.done, found.hopeless) == (done, hopeless), found
+
+
+@pytest.mark.parametrize(("name", "hopeless"), [("web-2", False), ("web-1", True), ("", True)])
+def test_only_a_deadline_of_the_present_template_is_hopeless(name, hopeless):
+    """After a way back a Deployment repeats for a moment what it said of the template that never got ready."""
+    found = settled(world(updated=4, available=3, says=late(name)), (WEB,))[WEB]
+    assert (found.done, found.hopeless) == (False, hopeless), found

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from meshup.journal.definitions import definition
 from meshup.journal.ledger import NEXT, holding, is_overdue, tally
-from meshup.journal.pin import PHASES, from_body, pin_name, to_body
+from meshup.journal.pin import PHASES, from_body, groups_digest, pin_name, to_body
 from meshup.model.ledger import Pin
 from meshup.model.objects import Ref
 from meshup.model.shipped import shipped
@@ -47,17 +47,50 @@ times = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1,
 
 
 @given(
-    user=words, reason=words, since=times, run=st.one_of(st.just(""), words), on_behalf_of=st.one_of(st.just(""), words)
+    user=words,
+    user_uid=st.one_of(st.just(""), words),
+    user_groups_digest=st.one_of(st.just(""), words),
+    to_digest=st.one_of(st.just(""), words),
+    reason=words,
+    since=times,
+    run=st.one_of(st.just(""), words),
+    on_behalf=st.one_of(st.just(("", "")), st.tuples(words, st.sampled_from(["verified", "declared"]))),
 )
-def test_a_pin_is_read_back_as_it_was_written(**fields):
+def test_a_pin_is_read_back_as_it_was_written(on_behalf, **fields):
+    fields |= {"on_behalf_of": on_behalf[0], "on_behalf_trust": on_behalf[1]}
     assert from_body(to_body(pin(**fields))) == pin(**fields)
+
+
+def test_what_became_of_a_pin_is_read_from_its_status():
+    body = {
+        **to_body(pin()),
+        "status": {
+            "phase": "Closed",
+            "closedBy": "bob",
+            "closedAt": "2026-11-25T10:00:00Z",
+            "observed": [{"release": "1.29.6", "pods": 2}, {"release": "", "pods": 1}],
+            "exported": "sha256:1",
+        },
+    }
+    body["metadata"]["creationTimestamp"] = "2026-11-24T10:00:00Z"
+    found = from_body(body)
+    assert (found.phase, found.closed_by, found.exported) == ("Closed", "bob", "sha256:1")
+    assert found.observed == (("1.29.6", 2), ("", 1))
+    assert (found.closed_at, found.created) == (NOW + timedelta(days=1), NOW)
+
+
+@given(st.permutations(["dev", "system:authenticated", "ops"]))
+def test_groups_have_one_digest_in_whatever_order_they_come(groups):
+    assert groups_digest(groups) == groups_digest(["dev", "ops", "system:authenticated"])
+    assert groups_digest(groups) != groups_digest(groups[:2])
+    assert groups_digest([]) == ""
 
 
 def test_hostile_texts_are_cleaned_when_written_and_when_read():
     assert "\x1b" not in to_body(pin(reason="a\x1b[31m\nb"))["spec"]["reason"]
     assert len(to_body(pin(reason="x" * 999))["spec"]["reason"]) == 256
     body = to_body(pin())
-    body["spec"]["user"]["name"] = "a\u202eb\x1b"
+    body["spec"]["requestedBy"]["username"] = "a\u202eb\x1b"
     assert from_body(body).user == "a<U+202E>b\ufffd"
 
 
@@ -123,7 +156,9 @@ def test_every_definition_has_a_schema_and_columns(plural):
 def test_a_recorded_pin_fits_its_definition():
     jsonschema = pytest.importorskip("jsonschema")
     schema = definition("meshpins")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    jsonschema.validate(to_body(pin(on_behalf_of="ana", run="r1")), schema)
+    jsonschema.validate(
+        to_body(pin(on_behalf_of="ana", run="r1", to_digest="sha256:0", user_groups_digest="sha256:1")), schema
+    )
     written = to_body(pin())
     assert set(written["spec"]) <= set(schema["properties"]["spec"]["properties"])
     assert yaml.safe_load(yaml.safe_dump(written)) == written

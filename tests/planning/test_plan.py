@@ -129,7 +129,12 @@ def test_the_opt_in_object_beats_the_runbook_and_an_opt_out_wins():
             "apiVersion": "meshup.dev/v1",
             "kind": "OptIn",
             "metadata": {"name": f"{service}-{joins}".lower(), "namespace": "shop"},
-            "spec": {"service": service, "joins": joins, "user": {"name": "bob"}, "at": "2026-11-01T00:00:00Z"},
+            "spec": {
+                "service": service,
+                "joins": joins,
+                "requestedBy": {"username": "bob"},
+                "at": "2026-11-01T00:00:00Z",
+            },
         }
 
     meant = book(WAVES)
@@ -149,7 +154,7 @@ def test_a_pinned_service_is_left_out_and_said():
         "spec": {
             "service": "web",
             "to": {"release": "1.0", "revision": "1-0"},
-            "user": {"name": "bob"},
+            "requestedBy": {"username": "bob"},
             "until": "2026-11-09T00:00:00Z",
         },
     }

@@ -31,7 +31,7 @@ from meshup.meshes.istio import (
     translate,
     unused,
 )
-from meshup.meshes.istio.words import ASSUMED_TCP, FACTS, GROUPS, INJECT, PROXY_UID, STATS_PORT, TAKEN_PORTS, minor
+from meshup.meshes.istio.words import ASSUMED_TCP, FACTS, GROUPS, INJECT, PROXY_UID, REV, STATS_PORT, TAKEN_PORTS, minor
 from meshup.model.objects import Object, Ref, dig, labels
 from meshup.model.runbook import Ingress, Manifests, Mesh, Service
 from meshup.model.snapshot import Snapshot
@@ -148,6 +148,10 @@ class IstioSidecar:
     def proxy(self, pod: Object) -> Proxy | None:
         """Find the proxy in a pod."""
         return proxy.find(pod)
+
+    def asks(self, pod: Object) -> str:
+        """Give the revision of a pod's own label."""
+        return labels(pod).get(REV, "")
 
     def policies(
         self, services: Sequence[Service], snapshot: Snapshot, mesh: Mesh, *, level: str, mode: str
