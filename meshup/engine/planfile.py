@@ -68,6 +68,8 @@ def _seal(plan: Plan) -> str:
 
 def _evened(value: Any) -> Any:
     """Give a value with whole numbers written in one way: 5 and 5.0 are the same seconds, before a file and after it."""
+    if type(value) is str:  # most are
+        return value
     if isinstance(value, dict):
         return {key: _evened(inner) for key, inner in value.items()}
     if isinstance(value, list):

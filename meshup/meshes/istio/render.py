@@ -295,10 +295,10 @@ def _helm(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
 
 def _directory(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
     folder = Path(mesh.manifests.path)
-    files = sorted(_files(folder))
+    files = sorted(_files(mesh.manifests.path), key=lambda each: each.split(os.sep))
     # Folders that are links are not followed, so only a file that is one can lead out.
     whole = folder.resolve()
-    outside = [each for each in files if each.is_symlink() and not each.resolve().is_relative_to(whole)]
+    outside = [each for each in files if os.path.islink(each) and not Path(each).resolve().is_relative_to(whole)]
     if not files or outside:
         raise UsageError(
             f"the vendored folder {folder} can't be used",
@@ -307,15 +307,19 @@ def _directory(mesh: Mesh) -> tuple[list[dict[str, Any]], str]:
             fix="correct mesh.manifests.path",
             cluster="not contacted",
         )
-    documents = [each for file in files for each in load(file.read_text(encoding="utf-8"), where=str(file))]
+    documents = [each for file in files for each in load(_text(file), where=file)]
     return documents, f"folder {folder}"
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the manifests in a folder and below it."""
+def _files(folder: str) -> Iterator[str]:
+    """Yield the paths of the manifests in a folder and below it."""
     for at, _, names in os.walk(folder):
-        place = Path(at)
-        yield from (place / each for each in names if each.endswith((".yaml", ".yml", ".json")))
+        yield from (os.path.join(at, each) for each in names if each.endswith((".yaml", ".yml", ".json")))
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def _stand_in(mesh: Mesh) -> list[dict[str, Any]]:
