@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import platform
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -40,6 +41,8 @@ def main() -> int:
     parser.add_argument("--latency", type=float, default=5.0, metavar="MS")
     parser.add_argument("--json", default="", metavar="FILE")
     asked = parser.parse_args()
+    # Whoever ends it ends its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     settings = Settings(rounds=asked.rounds, size=asked.size, latency_ms=asked.latency)
     modules = list(dict.fromkeys(GOALS[each] for each in (asked.goals or GOALS)))
     with tempfile.TemporaryDirectory(prefix="meshup-bench-") as folder:
