@@ -76,7 +76,7 @@ def tuned(person: Person, *, watched: str = "65s") -> None:
     path = person.home / "meshup.yaml"
     text = path.read_text("utf-8")
     for old, new in (
-        ('window: "2m"', 'window: "40s"'),
+        ('window: "2m"', 'window: "45s"'),
         ('every: "15s"', 'every: "2s"'),
         (
             '{plaintext-callers: {window: "10m"}, patience: {limit: "30m", every: "60s"',
