@@ -6,18 +6,17 @@ import re
 import subprocess
 from pathlib import Path
 
-from . import config
 from .network import mounts
 
-MANY = frozenset({b"etcd", b"kube-apiserver", b"kube-controller-manager", b"kube-scheduler", b"kwok"})
-"""Programs of a control plane, of which a machine may have several at once; each names its lab's folder."""
+RUN_BY_NODE = (b"containerd", b"runc", b"pilot-", b"envoy")
+"""Programs of a full lab, of which a machine has one, that need not name its folder."""
 COUNTERS = re.compile(r"\[\d+:\d+\]")
 
 
 def traces(state: Path) -> dict[str, tuple[str, ...]]:
-    """Give, by kind, everything that is there now, but for the control planes of other labs.
+    """Give, by kind, everything of a lab that is there now. Control planes of other labs may run beside it.
 
-    state: the folder of the lab that is looked at. Programs of a lab are known by the folder they were built into.
+    state: the folder of the lab that is looked at; its programs are started with a path in it.
     """
     return {
         "processes": _programs(state),
@@ -45,7 +44,6 @@ def differences(before: dict[str, tuple[str, ...]], after: dict[str, tuple[str, 
 
 def _programs(state: Path) -> tuple[str, ...]:
     found, ours = [], str(state).encode()
-    built = str(config.cache() / "bin").encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -53,9 +51,7 @@ def _programs(state: Path) -> tuple[str, ...]:
             except OSError:
                 continue
             name = words[0].rpartition(b"/")[2]
-            if name in MANY and not any(ours in word for word in words):
-                continue
-            if built in words[0] or name.startswith((b"containerd", b"runc", b"pilot-", b"envoy")):
+            if any(ours in word for word in words) or name.startswith(RUN_BY_NODE):
                 found.append(f"{entry.name} {b' '.join(words[:3]).decode(errors='replace')}")
     return tuple(sorted(found))
 
