@@ -31,7 +31,7 @@ sweep: $(READY)
 # Real servers come from PROVIDER: lab (built here from source), kind (Docker), kubeconfig (the cluster of KUBECONFIG).
 PROVIDER ?= lab
 e2e: $(READY) $(if $(filter lab,$(PROVIDER)),lab)
-	@MESHUP_E2E_PROVIDER=$(PROVIDER) $(BIN)/python -m pytest -q -n 2 --dist loadgroup -m e2e e2e
+	@MESHUP_E2E_PROVIDER=$(PROVIDER) PYTHON=$(BIN)/python e2e/run.sh
 
 # The whole main job on a real cluster, under callers that never stop; `make e2e` has it too.
 rollout: $(READY) lab

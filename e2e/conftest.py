@@ -178,12 +178,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                     terminalreporter.write_line(f"\n{text}")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that share the machine's one full lab: they take longest, and mostly wait."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
-
-
 @pytest.fixture(scope="session")
 def provider() -> Provider:
     """Where clusters come from in this run."""

@@ -13,7 +13,7 @@ from enrolling import write_runbook
 from e2e import lab
 from e2e.providers import Provider, Reached
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.e2e, pytest.mark.lab]
 ROLES = Path(__file__).resolve().parents[1] / "templates" / "rbac"
 ACCOUNT = "system:serviceaccount:ops:watcher"
 

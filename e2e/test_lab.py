@@ -16,7 +16,7 @@ from e2e import lab
 from e2e.lab.traces import differences, traces
 from e2e.providers import Provider
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.e2e, pytest.mark.lab]
 ROOT = Path(__file__).resolve().parents[1]
 MOMENTS = (0.1, 0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2, 3.8, 4.4)
 """Seconds after which `up` is killed: from its first file to the pods of a full lab."""

@@ -47,7 +47,7 @@ from e2e import lab
 from e2e.lab import audit
 from e2e.providers import Provider
 
-pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.lab]
 SEED = int(os.environ.get("MESHUP_E2E_SEED", "20261125"))
 KILLS_INSTALLING, KILLS_AFTER = 4, 8
 FIRST, SECOND = ("shop/echo", "front/web"), ("shop/cart", "front/reviews")

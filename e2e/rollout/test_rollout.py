@@ -27,7 +27,7 @@ from e2e import lab
 from e2e.lab.kubectl import apply_gateway_api
 from e2e.providers import Provider
 
-pytestmark = [pytest.mark.e2e, pytest.mark.rollout, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.e2e, pytest.mark.rollout, pytest.mark.lab]
 HERE = Path(__file__).resolve().parent
 GUARD_S = 30
 PINNED = "Deployment shop/cart"
