@@ -82,6 +82,8 @@ FORBIDDEN = (
     Act("delete a pin of another", "DELETE", f"{OURS}/namespaces/bank/meshpins/p"),
     Act("delete a pin of her own", "DELETE", f"{OURS}/namespaces/shop/meshpins/p"),
     Act("opt a service of another in", "POST", f"{OURS}/namespaces/bank/optins", named("OptIn", "meshup.dev/v1", "x")),
+    Act("change a word of her own", "PATCH", f"{OURS}/namespaces/shop/optins/x", {"spec": {"joins": True}}),
+    Act("delete a word of her own", "DELETE", f"{OURS}/namespaces/shop/optins/x"),
     Act("bless a release", "POST", f"{OURS}/meshreleases", named("MeshRelease", "meshup.dev/v1", "1.99")),
     Act("change a release", "PATCH", f"{OURS}/meshreleases/1.30", {"spec": {"state": "supported"}}),
     Act("invent a run", "POST", f"{OURS}/meshruns", named("MeshRun", "meshup.dev/v1", "x")),

@@ -43,7 +43,7 @@ def parameters() -> Iterator[tuple[str, object]]:
 def _below(name: str, command: object) -> Iterator[tuple[str, object]]:
     for sub, each in getattr(command, "commands", {}).items():
         yield from _below(f"{name} {sub}", each)
-    if not getattr(command, "commands", {}):
+    if not getattr(command, "commands", {}) or getattr(command, "invoke_without_command", False):
         for param in command.params:
             yield name, param
 

@@ -27,6 +27,8 @@ pytestmark = pytest.mark.e2e
 ROLES = Path(__file__).resolve().parents[1] / "templates" / "rbac"
 CRDS = ROLES.parent / "crds"
 NAMES = ("cart", "web")
+OWN = ("ads",)
+"""Of the tests whose owner pins or opts out, which would change what an operator's run does."""
 GROUPS = {"viewer": "viewers", "owner": "shop-team", "operator": "operators", "installer": "installers"}
 PATIENCE_S = 60.0
 
@@ -72,7 +74,7 @@ def staffed(provider: Provider, evidence: Any) -> Iterator[Staffed]:
         admin("apply", f"--filename={ROLES}", f"--filename={CRDS}")
         for name in ("shop", "bank", "istio-system"):
             admin("create", "namespace", name)
-        several = [deployment(name, enrolled=True) for name in NAMES] + [
+        several = [deployment(name, enrolled=True) for name in (*NAMES, *OWN)] + [
             deployment("till", enrolled=True, namespace="bank")
         ]
         admin("apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": several}))
@@ -110,9 +112,9 @@ def bind(admin: Any) -> None:
 def someone(person: Person, staffed: Staffed) -> Any:
     """Give the person of a role, with a runbook that enrols shop/cart and shop/web on a vendored control plane."""
 
-    def of(role: str, *, revision: str = "1-30-3") -> Person:
+    def of(role: str, *, revision: str = "1-30-3", names: Sequence[str] = NAMES) -> Person:
         person.kubeconfig = staffed.kubeconfigs[role]
-        write_runbook(person.home, NAMES, revision=revision)
+        write_runbook(person.home, names, revision=revision)
         return person
 
     return of
@@ -161,7 +163,93 @@ def test_an_owner_takes_a_service_back_and_is_refused_nothing(someone: Any, staf
     assert any("/meshpins" in each for each in written), written
     assert all("/namespaces/shop/" in each or "/namespaces/meshup-system/" in each for each in written), written
     pins = json.loads(owner.kubectl("get", "meshpins", "-n", "shop", "-o", "json").out)["items"]
-    assert [each["spec"]["requestedBy"]["username"] for each in pins] == ["owner"], "as the server authenticated her"
+    users = [each["spec"]["requestedBy"]["username"] for each in pins if each["spec"]["service"] == "cart"]
+    assert users == ["owner"], "as the server authenticated her"
+
+
+def test_an_owner_opts_in_and_out_and_ends_a_pin_and_is_refused_nothing(someone: Any, staffed: Staffed) -> None:
+    owner, since = someone("owner", names=OWN), staffed.mark
+    owner.meshup("opt-in", "ads", "-n", "shop", "--not-before", "3d", "--reason", "after the sale")
+    owner.meshup("opt-out", "shop/ads", "--reason", "not ready")
+    owner.meshup("rollback", "shop/ads", "--to", "none", "--reason", "not ready", "--until", "3d", "--yes")
+    owner.meshup("unpin", "shop/ads", "--reason", "mended")
+    owner.meshup("pins", "-n", "shop")
+    assert staffed.refusals("owner", since) == []
+    written = staffed.writes("owner", since)
+    assert sum("POST" in each or "create" in each for each in written if "/optins" in each) == 2, written
+    assert all("/namespaces/shop/" in each for each in written), written
+    words = json.loads(owner.kubectl("get", "optins", "-n", "shop", "-o", "json").out)["items"]
+    hers = [each["spec"] for each in words if each["spec"]["requestedBy"]["username"] == "owner"]
+    assert sorted(each["joins"] for each in hers) == [False, True]
+    owner.meshup("opt-in", "bank/till", code=None).is_one_error(exit_code=7, code="MU7101")
+
+
+ACCOUNT = "system:serviceaccount:shop:deployer"
+
+
+@pytest.fixture
+def ci(someone: Any, staffed: Staffed) -> Person:
+    """CI with a service account that holds the owner's roles and may vouch, and a person whose token it is handed."""
+    person, home = someone("owner", names=OWN), staffed.reached.lab
+
+    def admin(*words: str) -> str:
+        return lab.kubectl(home, *words)
+
+    if "deployer" not in admin("get", "serviceaccounts", "--namespace=shop", "--output=name"):
+        for name in ("deployer", "ana"):
+            admin("create", "serviceaccount", name, "--namespace=shop")
+        account = "--serviceaccount=shop:deployer"
+        for role, space in (
+            ("owner", "shop"),
+            ("vouch", "shop"),
+            ("records", "meshup-system"),
+            ("control-planes", "istio-system"),
+        ):
+            admin(
+                "create", "rolebinding", f"ci-{role}", f"--clusterrole=meshup-{role}", account, f"--namespace={space}"
+            )
+        for role in ("owner-reads", "token-reviewer"):
+            admin("create", "clusterrolebinding", f"ci-{role}", f"--clusterrole=meshup-{role}", account)
+    token = admin("create", "token", "deployer", "--namespace=shop").strip()
+    person.kubeconfig = lab.as_user("deployer", {"token": token}, home=home)
+    return person
+
+
+def of_ana(staffed: Staffed, *more: str) -> str:
+    return lab.kubectl(staffed.reached.lab, "create", "token", "ana", "--namespace=shop", *more).strip()
+
+
+def test_ci_performs_a_file_once_on_behalf_of_whom_a_token_proves(ci: Person, staffed: Staffed) -> None:
+    wish = ["rollback", "shop/ads", "--to", "none", "--reason", "by pull request", "--until", "2d"]
+    ci.meshup(*wish, "--write", "back.yaml")
+    since = staffed.mark
+    ci.more["MESHUP_ON_BEHALF_TOKEN"] = of_ana(staffed)
+    said = ci.meshup("rollback", "--from", "back.yaml", code=None)
+    said.is_one_error(exit_code=7, code="MU3412")
+    assert ci.more["MESHUP_ON_BEHALF_TOKEN"] not in said.err + said.out
+    assert [each for each in staffed.writes(ACCOUNT, since) if "/meshpins" in each] == []
+
+    ci.more["MESHUP_ON_BEHALF_TOKEN"] = of_ana(staffed, "--audience=meshup")
+    for _ in range(2):
+        ci.meshup("rollback", "--from", "back.yaml")
+    # No viewer, it looks at what it may: lists of the whole cluster are tried, and those of its namespaces do.
+    assert [each for each in staffed.refusals(ACCOUNT, since) if not each.startswith(("list ", "get "))] == []
+    pins = json.loads(ci.kubectl("get", "meshpins", "-n", "shop", "-o", "json").out)["items"]
+    (spec,) = [each["spec"] for each in pins if each["spec"]["reason"] == "by pull request"]
+    assert spec["requestedBy"]["username"] == ACCOUNT
+    assert spec["onBehalfOf"] == {"name": "system:serviceaccount:shop:ana", "trust": "verified"}
+
+
+def test_ci_without_a_token_declares_the_author_and_verifies_nobody(ci: Person) -> None:
+    ci.more["MESHUP_ON_BEHALF_OF"] = "ana@shop.example"
+    ci.meshup("opt-in", "shop/ads", "--reason", "by pull request", "--write", "in.yaml")
+    ci.meshup("opt-in", "--from", "in.yaml")
+    words = json.loads(ci.kubectl("get", "optins", "-n", "shop", "-o", "json").out)["items"]
+    (spec,) = [each["spec"] for each in words if each["spec"].get("reason") == "by pull request"]
+    assert (spec["requestedBy"]["username"], spec["onBehalfOf"]) == (
+        ACCOUNT,
+        {"name": "ana@shop.example", "trust": "declared"},
+    )
 
 
 def test_a_viewer_is_told_every_right_that_is_missing_before_anything_is_written(

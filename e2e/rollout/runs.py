@@ -146,5 +146,7 @@ class Moments:
     def number(self, event: Event) -> int:
         """Give the number of the moment of an event; -1 for one that is none."""
         what = event["event"]
+        if what == "gate-answered" and answered("not-on-hold")(event):
+            return -1  # asked before the changes of a wave; the moment is that of the gates after them
         about = event.get("change", "") if what.startswith("change-") else place_of(event)
         return self._at.get((what, about), -1)

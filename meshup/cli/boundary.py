@@ -15,7 +15,7 @@ from meshup.model.problem import Exit, MeshupError, UsageError
 from meshup.model.text import page
 
 SIGPIPE_CODE = 0
-WRITES = frozenset({"apply", "approve", "rollback"})
+WRITES = frozenset({"apply", "approve", "ledger", "opt-in", "opt-out", "releases", "rollback", "unpin"})
 
 
 def bounded(action: Callable[[], int], arguments: Sequence[str]) -> int:

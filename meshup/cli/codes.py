@@ -19,8 +19,15 @@ CODES: Mapping[str, str] = {
     "MU1009": "A one-way change must be accepted by its name with --accept-one-way NAME; --yes does not accept it.",
     "MU1010": "A plugin brings a step, gate or driver under a name that is built in. Plugins add, they never replace.",
     "MU1011": "The service named on the command line is not in the runbook, or the name fits several. Name it as NAMESPACE/NAME.",
-    "MU1012": "A rollback needs --to RELEASE, or --to none, where nobody can be asked to choose.",
     "MU1013": "A reason is needed, of at most 256 characters and without control characters: the report is read by people.",
+    "MU1014": "A day or time is needed that is still to come: 2026-12-01, 2026-12-01T09:00:00Z, or a length of time such as "
+    "7d. It is compared with the server's clock where that is known.",
+    "MU1015": "The file is no wish (kind Wish) that this command performs. Each problem is shown at its line; --write FILE "
+    "writes one that is.",
+    "MU1021": "A release, a date or an issue given to meshup releases can't be read: a release is a version such as 1.30.3, a date "
+    "such as 2027-04-30, an issue one line of at most 1,024 printable characters.",
+    "MU1031": "The file given with --ledger is not what meshup ledger export writes. meshup ledger verify FILE says where it "
+    "stops being one.",
     "MU5001": "A simulator runs already. One at a time; stop it, or use its kubeconfig.",
     "MU5002": "No simulator runs, or it does not answer. meshup simulator start brings one up; status shows it.",
     "MU5003": "The simulator does not take that; its own words are shown. Nothing of the cluster was changed.",

@@ -26,3 +26,6 @@ Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="say m
 Color = Annotated[str, typer.Option("--color", envvar="MESHUP_COLOR", help="auto, always or never")]
 Plain = Annotated[bool, typer.Option("--plain", help="ASCII, one record a line")]
 Journal = Annotated[str, typer.Option("--journal", envvar="MESHUP_JOURNAL", help="keep the journal in this folder too")]
+Reason = Annotated[str, typer.Option("--reason", help="why, for those who read the report")]
+Write = Annotated[str, typer.Option("--write", help="write it to this file for CI to perform; nothing is contacted")]
+Source = Annotated[str, typer.Option("--from", help="perform what this file asks for, once, as CI does")]

@@ -49,6 +49,7 @@ def command(
     from meshup.cli.screen import screen
     from meshup.engine.planfile import text_of
     from meshup.engine.planning import make_plan
+    from meshup.model.problem import Exit
     from meshup.views import plan as view
     from meshup.views.owner import for_service
 
@@ -79,6 +80,9 @@ def command(
             f"requests  {counted.requests}, of which {counted.dry_runs} dry runs; {counted.peak} in flight at most; "
             f"{counted.mutations} writes"
         )
+    if made.held is not None:
+        # Never by the format, and 1 is any error where 2 means changes (DESIGN section 8).
+        return 1 if detailed_exitcode else int(Exit.GATE_HELD)
     if detailed_exitcode:
         return 2 if made.changed else 0
     return 0

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from meshup.model.plan import Plan
     from meshup.model.runbook import Runbook
 
-MOST_REASON = 256
-
 
 def command(
     service: Annotated[
-        str, typer.Argument(metavar="[SERVICE]", help="NAME or NAMESPACE/NAME; none with --stage or --run")
+        str, typer.Argument(metavar="[SERVICE]", help="NAME or NAMESPACE/NAME; none with --stage, --run or --from")
     ] = "",
-    to: Annotated[str, typer.Option("--to", help="an installed RELEASE, or none: out of the mesh")] = "",
-    reason: Annotated[str, typer.Option("--reason", help="why, for those who read the report")] = "",
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="a RELEASE, or none: out of the mesh; else the newest it was healthy on",
+        ),
+    ] = "",
+    reason: options.Reason = "",
     until: Annotated[str, typer.Option("--until", help="how long it is meant to stay, at most 14d")] = "7d",
     stage: Annotated[
         str, typer.Option("--stage", help="take back this stage of the newest run, later stages first")
@@ -36,6 +40,8 @@ def command(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would happen")] = False,
     as_commands: Annotated[bool, typer.Option("--print", help="print the way back as kubectl commands")] = False,
+    write: options.Write = "",
+    source: options.Source = "",
     filename: options.Filename = "meshup.yaml",
     namespace: options.Namespace = "",
     yes: options.Yes = False,
@@ -56,23 +62,25 @@ def command(
     Example: meshup rollback cart --to 1.29.4 --reason "timeouts to ledger" --until 7d
     """
     import json
+    from datetime import timedelta
 
-    from meshup.cli import ending, reports
+    from meshup.cli import ending, reports, wishes
     from meshup.cli.asking import confirm
     from meshup.cli.books import book
     from meshup.cli.connect import Aim, Interrupt, door, one_of, seconds, session
+    from meshup.cli.reasons import checked, worded
     from meshup.cli.screen import screen
     from meshup.cli.telling import watcher
-    from meshup.engine import execute, own_way_back
+    from meshup.engine import execute, own_way_back, wishing
     from meshup.engine.taking_back import run_plan, stage_plan
     from meshup.engine.undo import as_kubectl
     from meshup.views import plan as view
 
     one_of(output, ("text", "json", "events"), flag="-o")
     further = reports.asked(report, ending.FORMATS)
-    if sum(map(bool, (service, stage, run))) != 1:
+    if sum(map(bool, (service, stage, run, source))) != 1:
         raise UsageError(
-            "one of SERVICE, --stage and --run is needed",
+            "one of SERVICE, --stage, --run and --from is needed",
             code="MU1001",
             fix="meshup rollback --help",
             cluster="not contacted",
@@ -94,7 +102,14 @@ def command(
     wait_s, lasts = seconds(timeout, flag="--timeout"), seconds(until, flag="--until")
     look = screen(color=color, plain=plain)
     if service and not resume:
-        reason = checked_reason(reason, look)
+        reason = checked(reason, look, what="a rollback")
+    if write:
+        said = {"to": to, "reason": reason, "until": until}
+        return wishes.written(look, write, "rollback", wishes.whole(service, namespace), said)
+    wish = wishes.read(source, "rollback", beside=bool(to or reason or resume)) if source else None
+    if wish is not None:
+        reason = worded(wish.reason, what="a rollback", needed=True)
+        lasts = seconds(wish.until or "7d", flag="until")
     loaded = book(filename) if Path(filename).exists() else None
     cluster = door(
         Aim(kubeconfig=kubeconfig, context=context, namespace=namespace, user=as_user, groups=tuple(as_group))
@@ -106,6 +121,9 @@ def command(
         wait_s=wait_s,
         journal=journal,
     )
+    if service or wish is not None:
+        near = wish.namespace if wish is not None else service.rpartition("/")[0] or namespace or cluster.namespace
+        around = wishes.acting_for(around, wish, near)
     named = f"{namespace}/{service}" if namespace and "/" not in service else service
     if resume:
         return ending.show(
@@ -115,6 +133,12 @@ def command(
         made = stage_plan(around, stage, context=cluster.context)
     elif run:
         made = run_plan(around, "" if run == "newest" else run, context=cluster.context)
+    elif wish is not None:
+        until_s = timedelta(seconds=lasts)
+        if not (dry_run or as_commands):
+            done = wishing.take_back(around, wish, until=until_s, book=loaded, context=cluster.context)
+            return ending.show(done, screen=look, output=output, further=further)
+        made = wishing.plan_of_wish(around, wish, until=until_s, book=loaded, context=cluster.context)
     else:
         made = _service_plan(
             around,
@@ -147,29 +171,6 @@ def amount_of(plan: Plan) -> str:
     return amount(sum(1 for _ in plan.changes()), "change")
 
 
-def checked_reason(reason: str, look: Screen) -> str:
-    """Give the reason, asked for on a terminal. Raises UsageError (MU1013)."""
-    if not reason and look.interactive:
-        reason = look.ask_text("why?")
-    text = reason.strip()
-    if not text or len(text) > MOST_REASON or not text.isprintable():
-        found = (
-            "none was given"
-            if not text
-            else f"it has {len(text)} characters"
-            if len(text) > MOST_REASON
-            else "it holds a control character"
-        )
-        raise UsageError(
-            f"a rollback needs a reason of 1 to {MOST_REASON} printable characters; {found}",
-            code="MU1013",
-            fix='--reason "what went wrong"',
-            why="the platform owner reads it",
-            cluster="nothing was changed",
-        )
-    return text
-
-
 def _service_plan(
     around: Session,
     loaded: Runbook | None,
@@ -185,19 +186,15 @@ def _service_plan(
 
     from meshup.engine.rollback import choices, service_plan
 
+    until = timedelta(seconds=lasts_s)
+    try:
+        return service_plan(around, service, to=to, reason=reason, until=until, book=loaded, context=context)
+    except UsageError as unknown:
+        if unknown.code != "MU3407" or not look.interactive:
+            raise
+        named = unknown
+    listed = ", ".join(release for release, _ in choices(around, loaded))
+    to = look.ask_text(f"to which release ({listed})?")
     if not to:
-        found = choices(around, loaded)
-        listed = ", ".join(release for release, _ in found)
-        if look.interactive:
-            to = look.ask_text(f"to which release ({listed})?")
-        if not to:
-            raise UsageError(
-                "no release was named",
-                code="MU1012",
-                why=f"it can go to: {listed}; none takes it out of the mesh",
-                fix=f"meshup rollback {service} --to RELEASE",
-                cluster="nothing was changed",
-            )
-    return service_plan(
-        around, service, to=to, reason=reason, until=timedelta(seconds=lasts_s), book=loaded, context=context
-    )
+        raise named
+    return service_plan(around, service, to=to, reason=reason, until=until, book=loaded, context=context)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from meshup.cli import options
+from meshup.cli.simulated import ask, folder, running, state
 from meshup.model.problem import Refused, UsageError
 
 app = typer.Typer(
@@ -21,75 +21,6 @@ app = typer.Typer(
     help="Start, stop and steer a Kubernetes cluster in memory, behind a kubeconfig.\n\nExample: meshup simulator start --scenario shop",
 )
 START_S = 60.0
-
-
-def folder() -> Path:
-    """Give where state is kept: XDG_STATE_HOME, else ~/.local/state."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "meshup" / "simulator"
-
-
-def state() -> dict[str, Any] | None:
-    """Read the running simulator's state; None when none runs."""
-    import json
-
-    path = folder() / "state.json"
-    try:
-        found: dict[str, Any] = json.loads(path.read_text())
-        os.kill(int(found["pid"]), 0)
-    except (OSError, ValueError, KeyError):
-        return None
-    return found
-
-
-def running() -> dict[str, Any]:
-    """Give the running simulator's state. Raises Refused (MU5002)."""
-    found = state()
-    if found is None:
-        raise Refused(
-            "no simulator is running",
-            code="MU5002",
-            fix="meshup simulator start --scenario shop",
-            cluster="nothing was changed",
-        )
-    return found
-
-
-def ask(method: str, path: str, body: Any) -> Any:
-    """Ask the running simulator. Raises Refused (MU5003) with its own words."""
-    import json
-    import urllib.error
-    import urllib.request
-
-    found = running()
-    request = urllib.request.Request(
-        found["server"] + path,
-        method=method,
-        data=json.dumps(body).encode(),
-        headers={"content-type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
-    except urllib.error.HTTPError as refused:
-        text = refused.read().decode("utf-8", "replace")
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            text = str(json.loads(text)["error"])
-        raise Refused(
-            "the simulator does not take that",
-            code="MU5003",
-            why=text[:400],
-            fix="meshup simulator faults lists what it takes",
-            cluster="nothing was changed",
-        ) from refused
-    except OSError as failed:
-        raise Refused(
-            "the simulator does not answer",
-            code="MU5002",
-            why=str(failed),
-            fix="meshup simulator stop, then start",
-            cluster="nothing was changed",
-        ) from failed
 
 
 def spec_of(text: str) -> dict[str, Any]:
@@ -283,8 +214,48 @@ def status(output: options.Output = "text") -> int:
         f"running   {found['scenario']} at {found['server']}, pid {found['pid']}; virtual time {told.get('now')}"
     )
     screen().out(f"asked     {counts['requests']} requests, {counts['mutations']} writes")
+    people = [each["name"] for each in ask("GET", "/simulator/users", {})["users"]]
     screen().out(f"faults    {', '.join(faults) or 'none'}")
+    screen().out(f"users     {', '.join(people) or 'none beside the administrator'}")
     screen().out(f"Next      export KUBECONFIG={found['kubeconfig']}")
+    return 0
+
+
+@app.command()
+def user(
+    name: Annotated[str, typer.Argument(help="as the API server is to name them, such as alice")],
+    group: Annotated[
+        list[str], typer.Option("--group", help="a group they are in; repeatable; none = as they are known already")
+    ] = [],
+    namespace: Annotated[str, typer.Option("-n", "--namespace", help="namespace of their kubeconfig")] = "",
+    output: options.Output = "text",
+) -> int:
+    """Give the kubeconfig of another user of the running simulator; roles and bindings hold for them as on any server.
+
+    Example: meshup simulator user alice --group shop-owners
+    """
+    import json
+
+    from meshup.cli.connect import one_of
+    from meshup.cli.screen import screen
+    from meshup.views.documents import document
+
+    one_of(output, ("text", "json"), flag="-o")
+    found = running()
+    wanted = {"name": name, "groups": group or None, "namespace": namespace}
+    told = ask("POST", "/simulator/users", wanted, fix="meshup simulator user alice --group shop-owners")
+    path = Path(f"{found['kubeconfig']}.{told['name']}")
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(told["kubeconfig"], indent=1) + "\n")
+    if output == "json":
+        row = {"user": told["name"], "groups": told["groups"], "roles": told["roles"], "kubeconfig": str(path)}
+        screen().out(json.dumps(document("simulator-user", **row), indent=2))
+        return 0
+    screen().out(f"user      {told['name']}, groups: {', '.join(told['groups']) or 'none'}")
+    screen().out(
+        f"may       {', '.join(told['roles']) or 'nothing yet: no role is bound to them or to a group of theirs'}"
+    )
+    screen().out(f"Next      export KUBECONFIG={path}")
     return 0
 
 

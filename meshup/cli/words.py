@@ -59,9 +59,11 @@ IDEAS: Mapping[str, str] = {
     "services; without one from the proxies' own pages, at most 50 pods at once. Queries go through the API server.",
     "handoff": "A change that somebody else makes (DNS, a load balancer, Git); meshup shows it and waits until it is so.",
     "owner": "The team or person who answers for a service; opts in, pins, rolls back.",
-    "opt-in": "An owner's word that a service may move. On the workload, before `meshup init`: kubectl annotate KIND/NAME -n "
-    "NAMESPACE meshup.dev/opt-in='WHO 2026-11-02T09:00:00Z'; in a runbook that is there already: optIn: {by, at} at the "
-    "service, and the service in a wave. Who is not opted in is touched by nobody.",
+    "opt-in": "An owner's word that a service may move: meshup opt-in SERVICE, which writes an OptIn object into the "
+    "service's namespace and needs no right beyond it. It beats the runbook and the annotation; meshup opt-out takes it back, "
+    "and an opt-out always wins. The next plan takes it along. On the workload, before `meshup init`: kubectl annotate "
+    "KIND/NAME -n NAMESPACE meshup.dev/opt-in='WHO 2026-11-02T09:00:00Z'; in a runbook that is there already: optIn: {by, at} "
+    "at the service, and the service in a wave. Who is not opted in is touched by nobody.",
 }
 
 

@@ -8,12 +8,15 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
+from meshup.model.clock import Clock
 from meshup.model.transport import Request, Transport, TransportFailure
 
 SIMULATOR_MARK = "+meshup-simulator"
 BESIDE_S = 0.5
 """Real seconds between two looks at somebody whose time is virtual too, and may pass quickly."""
+ROUNDING = timedelta(seconds=2)
 TIME_HEADER = "x-meshup-time"
 
 
@@ -31,6 +34,31 @@ class RealClock:
     def sleep(self, seconds: float) -> None:
         """Return after that many seconds."""
         time.sleep(max(0.0, seconds))
+
+
+class ServedClock(RealClock):
+    """The machine's clock beside a real server's, which is read from the Date of its answers, to the second.
+
+    What is recorded for others, and when it ends, goes by the server's clock; what is waited for goes by our own.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def hear(self, headers: Mapping[str, str]) -> None:
+        """Take the server's time from an answer's headers; a missing or odd one is ignored, and so is what may be rounding."""
+        with contextlib.suppress(ValueError, TypeError):
+            ahead = parsedate_to_datetime(headers.get("date") or headers.get("Date") or "") - self.now()
+            self._ahead = ahead if abs(ahead) > ROUNDING else timedelta()
+
+    def server_now(self) -> datetime:
+        """Give the server's time in UTC."""
+        return self.now() + self._ahead
+
+
+def server_now(clock: Clock) -> datetime:
+    """Give the server's time where a clock knows it; virtual time is the server's."""
+    return clock.server_now() if isinstance(clock, ServedClock) else clock.now()
 
 
 class SimulatorClock:

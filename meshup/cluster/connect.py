@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from meshup.cluster.clock import SIMULATOR_MARK, RealClock, SimulatorClock
+from meshup.cluster.clock import SIMULATOR_MARK, ServedClock, SimulatorClock
 from meshup.cluster.door import Cluster
 from meshup.cluster.retry import RULES, Again, Rules, Sender
 from meshup.model.clock import Clock
@@ -25,7 +25,7 @@ def connect(access: Access, *, rules: Rules = RULES, observer: Callable[[Again],
     transport = HttpsTransport(access)
     cluster = over(
         transport,
-        RealClock(),
+        real := ServedClock(),
         rules=rules,
         refresh=transport.refresh,
         server=access.server,
@@ -39,11 +39,14 @@ def connect(access: Access, *, rules: Rules = RULES, observer: Callable[[Again],
     def hear(answer: Response) -> None:
         virtual.hear(answer.headers)
 
+    def hear_real(answer: Response) -> None:
+        real.hear(answer.headers)
+
     cluster.use_clock(cluster.clock, hear)
     if cluster.version().endswith(SIMULATOR_MARK):
         cluster.use_clock(virtual, hear)
     else:
-        cluster.use_clock(cluster.clock)
+        cluster.use_clock(real, hear_real)
     return cluster
 
 

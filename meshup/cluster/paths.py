@@ -46,6 +46,7 @@ meshup.dev/v1 MeshPin meshpins n
 meshup.dev/v1 OptIn optins n
 meshup.dev/v1 MeshRelease meshreleases c
 meshup.dev/v1 MeshRun meshruns c
+meshup.dev/v1 MeshLedger meshledgers c
 """
 
 KNOWN: Mapping[tuple[str, str], ApiKind] = {

@@ -8,6 +8,7 @@ What the commands call, each with a `session.Session`:
 - `rollback.service_plan(session, service, to=, reason=, until=, book=)`, `rollback.choices(session, book)`,
   `taking_back.stage_plan(session, stage, run=)`, `taking_back.run_plan(session, run)`; `undo.as_kubectl(change)`.
 - `approving.approve(session, place, plan=, lasts=)`.
-- `standing.status(session, book=)`, `standing.report(session, release=, book=)`: values of model/standing.py.
+- `standing.status(session, book=)`, `reporting.view(session, book=)`: values of model/standing.py and
+  model/report.py.
 - `rehearse.rehearse(session, book, through=, back=, accept=)`.
 """

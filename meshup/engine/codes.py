@@ -64,6 +64,9 @@ CODES: Mapping[str, str] = {
     "place, or was taken back where strict mode must not stay on without evidence.",
     "MU3114": "A gate failed in a stage whose on_fail is hold: nothing was taken back. Resume after mending the cause, or "
     "roll the stage back.",
+    "MU3121": "The release is on hold: it was blocked by name, or more users or services went back from it than the runbook's "
+    "holds allow. A wave that would install it or move services onto it does not begin; each record against it is named. Mend "
+    "what they met with; once fewer are away from it, or it is a candidate again, resume.",
     "MU3391": "The way back could not be carried through or verified. A person must look; what is left is printed as "
     "kubectl commands, and resuming tries it again.",
     "MU3401": "The runbook has no service of that name, or several. Name it as NAMESPACE/NAME.",
@@ -71,8 +74,31 @@ CODES: Mapping[str, str] = {
     "those that are.",
     "MU3403": "The service can't be moved: its workload is not there, belongs to a controller, or somebody else's policy "
     "or label stands in the way. The reason is in the message.",
-    "MU3404": "The release is blocked: its MeshRelease says so. Choose another one.",
+    "MU3404": "The release is not supported (a candidate, deprecated, blocked, or out of support): its MeshRelease says so. "
+    "Choose another one; the message lists what is possible now.",
     "MU3405": "A rollback is temporary: it lasts longer than nothing and at most 14 days.",
+    "MU3406": "The platform owner keeps a list of releases (MeshRelease), and this one is not on it. Choose one that is, or "
+    "ask them to put it there.",
+    "MU3407": "A rollback without --to goes to the newest supported release that the service was healthy on: where gates "
+    "passed, a pin was verified, or it ran before a run moved it. Nothing of that is on record here, so name one with --to.",
+    "MU3408": "No pin of that name, and none that holds a service of that name, is on record in the namespace. The message "
+    "lists those in force.",
+    "MU3409": "A pin whose rollback has begun and not ended is not ended early: the service could stay half-way. Resume the "
+    "rollback, or wait for it; then end the pin.",
     "MU3411": "Since the run wrote a field, somebody else changed it. A way back does not overwrite others' values: put "
     "it back by hand or agree with its owner, then run the command again.",
+    "MU3501": "A release can't become that from where it is: a candidate is promoted or blocked, a supported one deprecated or "
+    "blocked, a deprecated one promoted again or blocked, and a blocked one made a candidate again first. Nor can one be "
+    "supported whose support has ended.",
+    "MU3502": "The release is not on record. meshup releases add records it as a candidate.",
+    "MU3503": "The release is on hold, because more users or services went back from it than the runbook's holds allow: it is not "
+    "promoted. Each of them is named with the reason they gave.",
+    "MU3504": "The record of a release keeps at most 64 known issues. Take old ones out of the MeshRelease first.",
+    "MU3421": "The runbook has no wave of that name, so the wish can't be kept. The message lists those it has; without "
+    "--wave the runbook decides.",
+    "MU3422": "A service that runs in the mesh and refuses plaintext can't be opted out as it is: nothing would lift its "
+    "strict mode any more. Take it out of the mesh first (meshup rollback SERVICE --to none), which lifts it; then opt out.",
+    "MU3412": "The token that should say on whose behalf this is done is not accepted by the API server, has ended, or is not "
+    "meant for meshup. A record never says verified for a person who was not.",
+    "MU3413": "The rollback of this wish was tried and failed. A file is performed once; write a new one when the cause is mended.",
 }

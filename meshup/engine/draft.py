@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
+from meshup.engine.opted import opted
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete
-from meshup.model.objects import Object, Ref, dig, is_map, labels, matches
+from meshup.model.objects import Object, Ref, dig, is_map, labels
 from meshup.model.problem import Problem
-from meshup.model.runbook import Ingress, OptIn, Runbook, Service, Stage, StepSpec, Wave
+from meshup.model.runbook import Ingress, Runbook, Stage, StepSpec
 from meshup.model.snapshot import Snapshot
 from meshup.model.text import clean
 from meshup.steps.step import Draft, Drafted, Scope, Step
@@ -66,7 +65,8 @@ class Drafting:
 
 def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], driver: Driver) -> Drafting:
     """Give what every step of every stage wants, in order. Pure."""
-    frozen = freeze(replace(book, ingress=_read(book.ingress, snapshot, driver)), snapshot)
+    said = opted(replace(book, ingress=_read(book.ingress, snapshot, driver)), snapshot, driver)
+    frozen = said.book
     by_name = {each.name: each for each in frozen.waves}
     pins = pinned(frozen, snapshot)
     held = {name: why for name, (_, why) in pins.items()}
@@ -75,17 +75,19 @@ def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], drive
     places: list[Place] = []
     problems: list[Problem] = []
     right: list[str] = []
-    notes: list[str] = [f"{name} is left out: {why}" for name, why in sorted(held.items())]
+    notes: list[str] = [*(f"{name} is left out: {why}" for name, why in sorted(held.items())), *said.notes]
     unjudged: dict[str, str] = {}
     moved: list[str] = []
     for stage in frozen.stages:
         names = stage.waves or ("",)
         for name in names:
             members = by_name[name].services if name else tuple(dict.fromkeys(moved))
-            opted = [known[each] for each in members if each in known and known[each].opt_in is not None]
-            joined = tuple(each for each in opted if each.id not in held)
+            willing = [known[each] for each in members if each in known and known[each].opt_in is not None]
+            joined = tuple(each for each in willing if each.id not in held and each.id not in said.early)
             waiting = tuple(
-                each for each in members if each in known and known[each].opt_in is None and each not in held
+                each
+                for each in members
+                if each in known and each not in held and (known[each].opt_in is None or each in said.early)
             )
             drafted: list[tuple[StepSpec, Drafted]] = []
             for spec in stage.steps:
@@ -211,20 +213,6 @@ def _masked(wanted: Object, there: Object) -> dict[str, Any]:
     return found
 
 
-def freeze(book: Runbook, snapshot: Snapshot) -> Runbook:
-    """Resolve opt-ins and the membership of waves against the cluster, so that whoever resumes needs only the plan.
-
-    An OptIn object beats the runbook; the newest of several counts, and one that says no always wins over the runbook.
-    """
-    said: dict[tuple[str, str], list[Object]] = defaultdict(list)
-    for each in snapshot.of("OptIn"):
-        name = str(dig(each, "spec", "service") or "").rpartition("/")[2]
-        said[str(dig(each, "metadata", "namespace")), name].append(each)
-    services = tuple(_opted(each, said.get((each.namespace, each.name), [])) for each in book.services)
-    waves = tuple(_resolved(each, services, snapshot) for each in book.waves)
-    return replace(book, services=services, waves=waves)
-
-
 def _read(ingress: Ingress | None, snapshot: Snapshot, driver: Driver) -> Ingress | None:
     """Fill in hosts that the runbook leaves to existing Ingress objects; what can't be said is listed."""
     if ingress is None or ingress.hosts or not ingress.source:
@@ -257,35 +245,3 @@ def pinned(book: Runbook, snapshot: Snapshot) -> Mapping[str, tuple[str, str]]:
         user, until = dig(pin, "spec", "requestedBy", "username"), str(dig(pin, "spec", "until") or "")[:10]
         found[name] = (revision, f"{clean(user)} pinned it to {clean(release)} until {until}")
     return found
-
-
-def _opted(service: Service, said: Sequence[Object]) -> Service:
-    if not said:
-        return service
-    newest = max(said, key=lambda each: (str(dig(each, "spec", "at") or ""), str(dig(each, "metadata", "name"))))
-    if dig(newest, "spec", "joins") is not True:
-        return replace(service, opt_in=None)
-    at = _time(str(dig(newest, "spec", "at") or ""))
-    return (
-        service
-        if at is None
-        else replace(service, opt_in=OptIn(by=str(dig(newest, "spec", "requestedBy", "username")), at=at))
-    )
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _resolved(wave: Wave, services: tuple[Service, ...], snapshot: Snapshot) -> Wave:
-    if wave.selector is None:
-        return wave
-    found = [
-        each.id
-        for each in services
-        if (there := snapshot.get(each.workload)) is not None and matches(wave.selector, labels(there))
-    ]
-    return replace(wave, services=tuple(dict.fromkeys([*wave.services, *sorted(found)])), selector=None)

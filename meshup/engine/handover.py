@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from meshup.cluster.errors import Forbidden
 from meshup.engine.history import newest_run
 from meshup.engine.log import RunLog
+from meshup.engine.opted import out_words
 from meshup.engine.pinning import held, in_words, name_of
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
 from meshup.journal.ledger import is_open, pins
+from meshup.journal.optin import KIND, optins
 from meshup.model.change import Delete, moves_pods
 from meshup.model.events import Noted, Waits
 from meshup.model.journal import Intent
@@ -57,10 +60,31 @@ class Handover:
             self.leave(unit, pin, service=service)
         return pin is not None
 
-    def check(self, unit: Sequence[PlannedChange]) -> None:
-        """Raise Taken when the owner of a unit's service has it now, which is journalled then."""
-        if self.took(unit):
+    def check(self, unit: Sequence[PlannedChange], *, back: bool) -> None:
+        """Raise Taken when the owner of a unit's service has it now, or opted it out, which is journalled then.
+
+        Called right before a write, so what is left alone has not been moved. back: a way back is no joining.
+        """
+        if self.took(unit) or (not back and self._stays_out(unit)):
             raise Taken
+
+    def _stays_out(self, unit: Sequence[PlannedChange]) -> bool:
+        """Let go of a unit whose owner opted the service out after the plan was made, and tell whether that was so.
+
+        Who may not read opt-ins did not see them in the plan either, which says so.
+        """
+        service = self._services.get(unit[0].service)
+        if service is None or self._plan.kind != "apply":
+            return False
+        try:
+            word = optins(self._session.cluster, namespace=service.namespace).get(service.id)
+        except Forbidden:
+            return False
+        if word is None or word.joins:
+            return False
+        name, why = f"{word.namespace}/{word.name}", out_words(word)
+        self._log.skipped(self._place, unit, service=service.id, pin=name, why=why, record=KIND)
+        return True
 
     def claimed(self, units: Mapping[int, Sequence[PlannedChange]], *, back: bool) -> frozenset[int]:
         """Let go of the units whose owners pinned them meanwhile; looks at most every LOOK_EVERY_S. back: as in `is_ours`.

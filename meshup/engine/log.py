@@ -124,8 +124,17 @@ class RunLog:
             )
         )
 
-    def skipped(self, place: str, changes: Sequence[PlannedChange], *, pin: str, why: str, service: str = "") -> None:
-        """Store at once that changes are left out, or let go of after they were made, because of a pin.
+    def skipped(
+        self,
+        place: str,
+        changes: Sequence[PlannedChange],
+        *,
+        pin: str,
+        why: str,
+        service: str = "",
+        record: str = "MeshPin",
+    ) -> None:
+        """Store at once that changes are left out, or let go of after they were made, because of an owner's record.
 
         service: whose they are, also where the place has no change of it; "" = they belong to no service.
         """
@@ -135,7 +144,7 @@ class RunLog:
         )
         what = service or ", ".join(dict.fromkeys(str(each.change.on) for each in changes))
         self.session.watcher.tell(
-            Noted(at=self.session.clock.now(), word="skip", text=f"{place}: {what} left alone: {why} (MeshPin {pin})")
+            Noted(at=self.session.clock.now(), word="skip", text=f"{place}: {what} left alone: {why} ({record} {pin})")
         )
 
     def flush(self) -> None:

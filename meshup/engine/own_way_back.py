@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from meshup.engine.handover import await_yield
 from meshup.engine.history import newest_run
@@ -14,13 +14,14 @@ from meshup.engine.place import places
 from meshup.engine.planfile import parse, text_of
 from meshup.engine.refusals import check_cluster
 from meshup.engine.rollback import find_service, plan_of_pin
+from meshup.engine.running import runs_now
 from meshup.engine.session import Session
 from meshup.journal.home import HOME
 from meshup.journal.in_pin import PinStore
 from meshup.journal.ledger import holding, pins
 from meshup.journal.runs import beside
 from meshup.model.change import Delete
-from meshup.model.events import Outcome
+from meshup.model.events import Noted, Outcome
 from meshup.model.journal import Started, TakenOver
 from meshup.model.ledger import Pin
 from meshup.model.plan import Plan
@@ -28,16 +29,30 @@ from meshup.model.problem import Exit, MeshupError, Refused, Unreachable
 from meshup.model.runbook import Runbook
 
 NEXT = ("meshup pins",)
-LOST = frozenset({"MU2201", "MU2204", "MU2205", "MU2206", "MU2317", "MU3402", "MU3403"})
+SAID = ("chosen", "target", "restarts", "lasts")
+LOST = frozenset({"MU2201", "MU2204", "MU2205", "MU2206", "MU2317", "MU3402", "MU3403", "MU3404", "MU3406"})
 """Ends of a rollback that will not be gone on with: the workload, or the revision, is not what it was decided on."""
 
 
 def take_back(session: Session, plan: Plan) -> Outcome:
     """Perform a service's way back; a call that was cut off goes on where it was. Raises what happens before the record."""
-    _check_rights(session, plan)
+    asked = _check_rights(session, plan)
+    _announce(session, plan, asked)
     pin = write_pin(session, plan)
     assert pin is not None
     return _perform(session, plan, pin)
+
+
+def _announce(session: Session, plan: Plan, asked: int) -> None:
+    """Say before the act who may, what restarts, how long it may take and until when it is meant to stay."""
+    allowed = f"{session.identity.user} may: all {asked} rights that it takes are held, and nobody else is asked"
+    session.watcher.tell(Noted(at=session.clock.now(), word="allowed", text=allowed))
+    for note in plan.notes:
+        word, _, text = note.partition(": ")
+        known = word in SAID and bool(text)
+        session.watcher.tell(
+            Noted(at=session.clock.now(), word=word if known else "note", text=text if known else note)
+        )
 
 
 def resume_own(session: Session, service: str, *, book: Runbook | None = None) -> Outcome:
@@ -100,8 +115,9 @@ def _perform(session: Session, plan: Plan, pin: Pin) -> Outcome:
             if not plan.changed and busy:
                 raise _busy(pin, busy)
             if not plan.changed:
-                settle_pin(session, pin, run=pin.name)
-                return _outcome(plan, pin, "only the MeshPin was written; the service is where it should be")
+                renewed = _renews(session, pin)
+                settle_pin(session, pin, run=pin.name, observed=_observed(session, plan, pin))
+                return _outcome(plan, pin, renewed or "only the MeshPin was written; the service is where it should be")
             inside.begin(text_of(plan))
             log.append(_started(session, plan, pin, log))
     except MeshupError as stopped:
@@ -110,10 +126,25 @@ def _perform(session: Session, plan: Plan, pin: Pin) -> Outcome:
         raise
     outcome = perform(run, log, places(plan), through="", how="resumed" if entries else "started")
     if outcome.exit == Exit.DONE:
-        settle_pin(session, pin, run=pin.name)
+        settle_pin(session, pin, run=pin.name, observed=_observed(session, plan, pin))
     elif outcome.exit == Exit.UNDONE or (outcome.code in LOST and not log.state.done):
         settle_pin(session, pin, run=pin.name, failed=outcome.why)
     return outcome
+
+
+def _observed(session: Session, plan: Plan, pin: Pin) -> Sequence[tuple[str, int]]:
+    """Read from the running pods, and never from labels, what the service runs now that it is verified."""
+    service = find_service(plan.book, f"{pin.namespace}/{pin.service}")
+    return runs_now(session.cluster, service, session.drivers[plan.driver]).releases
+
+
+def _renews(session: Session, pin: Pin) -> str:
+    """Say that an earlier pin to the same release goes on under this one; "" = there is none."""
+    earlier = [each for each in pins(session.cluster, namespace=pin.namespace) if each.name != pin.name]
+    held = holding(earlier, namespace=pin.namespace, workload_uid=pin.workload_uid, service=pin.service)
+    if held is None or held.to_release != pin.to_release:
+        return ""
+    return f"renewed until {pin.until:%Y-%m-%d}: MeshPin {name_of(held)} ends, its release stays, and nothing restarts"
 
 
 def _busy(pin: Pin, run: str) -> Refused:
@@ -150,8 +181,8 @@ def _started(session: Session, plan: Plan, pin: Pin, log: RunLog) -> Started:
     )
 
 
-def _check_rights(session: Session, plan: Plan) -> None:
-    """Ask for every right before anything is recorded. Raises Unreachable (MU7101) with all that are missing."""
+def _check_rights(session: Session, plan: Plan) -> int:
+    """Ask for every right before anything is recorded, and give how many those are. Raises Unreachable (MU7101) with all that are missing."""
     assert plan.pin is not None
     own = str(plan.pin["metadata"]["namespace"])
     wanted = [("list", "configmaps", HOME), ("create", "meshup.dev/meshpins", own)]
@@ -176,6 +207,7 @@ def _check_rights(session: Session, plan: Plan) -> None:
             fix="somebody who may grant rights grants these; then the command again",
             cluster="nothing was changed, and nothing was recorded",
         )
+    return len(asked)
 
 
 def _asking(session: Session, verb: str, what: str, namespace: str) -> Callable[[], bool]:

@@ -11,6 +11,7 @@ from meshup.engine.place import Place
 from meshup.engine.refusals import refuse_stale
 from meshup.engine.summary import Summary
 from meshup.engine.wave import Held, WaveRun
+from meshup.gates.on_hold import NotOnHold
 from meshup.model.events import Outcome, RunStarted
 from meshup.model.plan import Plan
 from meshup.model.problem import Exit, MeshupError
@@ -117,6 +118,19 @@ def _held(run: Run, log: RunLog, place: Place, wave: WaveRun, held: Held) -> Out
     why = f"{held.judgement.judged.kind}: {verdict.because}"
     details = tuple(verdict.names)
     plan = run.plan
+    if held.judgement.judged.kind == NotOnHold.kind and verdict.answer is Answer.FAIL:
+        log.reached(place.name, "held", why)
+        return Outcome(
+            exit=int(Exit.GATE_HELD),
+            run="",
+            plan=plan.id,
+            kind=plan.kind,
+            code="MU3121",
+            why=why,
+            details=details,
+            kept=f"{place.name} did not begin, so {plan.release} went no further; what came before it stays",
+            next=(f"meshup report --version {plan.release}", f"when it may spread again: {plan.again}"),
+        )
     if held.before or not (place.wave.changes or plan.takes_back):
         wave.disarm()
         log.reached(place.name, "held", why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC
 
+from meshup.cluster.clock import server_now
 from meshup.cluster.ports import Reader
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
@@ -34,12 +35,14 @@ def write_pin(session: Session, plan: Plan) -> Pin | None:
     return pin
 
 
-def settle_pin(session: Session, pin: Pin, *, run: str, failed: str = "") -> None:
+def settle_pin(
+    session: Session, pin: Pin, *, run: str, failed: str = "", observed: Iterable[tuple[str, int]] = ()
+) -> None:
     """Move a rollback's pin on: failed when it was undone, active when it took effect; older pins of the service end first.
 
     A pin that can't be moved on is said and does not change how the run ended: the record itself is there.
     """
-    now = session.clock.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = server_now(session.clock).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
         if failed:
             advance(session.cluster, pin, "Failed", run=run, message=failed, at=now)
@@ -50,7 +53,7 @@ def settle_pin(session: Session, pin: Pin, *, run: str, failed: str = "") -> Non
                 before = older.workload_uid == pin.workload_uid and (older.since, older.name) < (pin.since, pin.name)
                 if before and is_open(older):
                     advance(session.cluster, older, "Closed", by=session.identity.user, at=now, run=run)
-        advance(session.cluster, pin, "Active", run=run)
+        advance(session.cluster, pin, "Active", run=run, observed=observed)
     except MeshupError as error:
         session.watcher.tell(Noted(at=session.clock.now(), word="note", text=f"the pin was not moved on: {error.what}"))
 

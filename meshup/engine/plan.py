@@ -13,8 +13,10 @@ from meshup.engine.findings import blinded, budget, conflicts, pods, pretended, 
 from meshup.engine.known import same
 from meshup.engine.planfile import sealed
 from meshup.engine.probe import NOT_CHECKED, permissions
-from meshup.engine.undo import inverse
+from meshup.engine.undo import STAYS, inverse
+from meshup.engine.widening import asked_before, on_hold
 from meshup.gates.gate import Gate
+from meshup.gates.on_hold import NotOnHold
 from meshup.gates.sources import source
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart, moves_pods
@@ -24,9 +26,6 @@ from meshup.model.plan import Basis, Plan, PlannedChange, PlannedGate, PlannedSt
 from meshup.model.problem import Problem
 from meshup.model.runbook import GateSpec, Runbook, Service, Stage, Waiver
 from meshup.model.snapshot import DryRun, Snapshot
-
-STAYS = frozenset({"Namespace", "CustomResourceDefinition"})
-"""Never deleted on a way back (RELIABILITY section 4): what others keep in them would go too."""
 
 
 def plan(
@@ -95,6 +94,7 @@ def plan(
         one_way=doors,
         accepted_one_way=tuple(sorted({*book.accept_one_way, *accept} & set(doors))),
         cost=asked,
+        held=on_hold(stages, book, snapshot, driver) if kind == "apply" else None,
         notes=_notes(drafting, changes, snapshot, driver, judging),
     )
     return sealed(made)
@@ -128,7 +128,8 @@ def _wave(
         # What only surrounds changes (arming and disarming a guard) is not needed when there are none.
         kept["opening"], kept["closing"] = [], []
     names: dict[str, int] = defaultdict(int)
-    before = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in place.stage.before)
+    asked = asked_before(place.stage, kept["main"]) if NotOnHold.kind in gates else place.stage.before
+    before = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in asked)
     after = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in place.stage.gates)
     return PlannedWave(
         name=place.name,

@@ -23,6 +23,7 @@ from meshup.cluster.ports import Writer
 from meshup.engine.draft import Drafting, Numbered
 from meshup.engine.known import Makers, known_after, makers, same
 from meshup.engine.send import foreign_fields, label_body
+from meshup.engine.undo import STAYS
 from meshup.journal.lease import LEASE
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart
@@ -228,11 +229,13 @@ def permissions(drafting: Drafting, snapshot: Snapshot) -> frozenset[str]:
 
 
 def _verbs(change: Change) -> tuple[str, ...]:
+    # What no way back deletes needs no right to.
+    back = () if change.on.kind in STAYS else ("delete",)
     match change:
         case Create():
-            return ("create", "delete")
+            return ("create", *back)
         case Apply():
-            return ("patch",) if change.uid else ("create", "patch", "delete")
+            return ("patch",) if change.uid else ("create", "patch", *back)
         case Label() | Restart():
             return ("patch",)
         case Delete():

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from meshup.engine.opted import words
 from meshup.meshes.driver import Driver
 from meshup.model.objects import Object, Ref, annotated, dig, labels, matches, ref_of, template
 from meshup.model.proposal import Proposal
@@ -150,7 +151,7 @@ def _service(workload: Object, snapshot: Snapshot) -> tuple[Service, str]:
             workload=ref,
             owner=owner,
             critical=annotated(workload).get(CRITICAL) == "true",
-            opt_in=_opt_in(workload),
+            opt_in=_opt_in(workload, snapshot),
             client_only=not _serves(workload, snapshot),
         ),
         source,
@@ -173,7 +174,16 @@ def _owner(workload: Object, snapshot: Snapshot) -> tuple[str, str]:
     return "", ""
 
 
-def _opt_in(workload: Object) -> OptIn | None:
+def _opt_in(workload: Object, snapshot: Snapshot) -> OptIn | None:
+    """Give what the owner said last: an OptIn object beats the annotation. Nobody's silence is an opt-in."""
+    ref = ref_of(workload)
+    word = words(snapshot)[0].get(f"{ref.namespace}/{ref.name}")
+    if word is not None:
+        return OptIn(by=word.user, at=word.at) if word.joins else None
+    return _annotated(workload)
+
+
+def _annotated(workload: Object) -> OptIn | None:
     """Read "WHO DATE"; anything else is no opt-in, and never a silent one."""
     who, _, when = annotated(workload).get(OPT_IN, "").rpartition(" ")
     if not who:

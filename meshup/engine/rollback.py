@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import difflib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, timedelta
 
+from meshup.cluster.clock import server_now
 from meshup.engine.assembling import assembled, gate_of
 from meshup.engine.draft import completed
 from meshup.engine.drift import wanted_values
+from meshup.engine.healthy import default_target
 from meshup.engine.history import newest_run
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.running import release_now, running
 from meshup.engine.send import RUN, overtaken
 from meshup.engine.session import Session
 from meshup.engine.settle import ROLLED
+from meshup.engine.targets import NONE, Target, able, refused, target
 from meshup.engine.undo import inverse
 from meshup.journal.ledger import is_open, pins
 from meshup.journal.pin import from_body, groups_digest, pin_name, to_body
@@ -25,14 +28,14 @@ from meshup.meshes.driver import Driver, Enrolment
 from meshup.model.change import Apply, Change, Label, Restart
 from meshup.model.duration import span
 from meshup.model.fields import pointer
-from meshup.model.ledger import Pin
+from meshup.model.ledger import Pin, Running
 from meshup.model.objects import TEMPLATE_PATH, Object, annotated, dig, ref_of
 from meshup.model.plan import Plan, PlannedChange, PlannedStage, PlannedWave
-from meshup.model.problem import Refused, UsageError, Where
+from meshup.model.problem import Refused, UsageError
 from meshup.model.runbook import Runbook, Service
 from meshup.model.snapshot import Snapshot
+from meshup.model.text import amount
 
-NONE = "none"
 MOST = timedelta(days=14)
 AFTER = ("workloads-ready", "proxies-right")
 
@@ -47,11 +50,14 @@ def service_plan(
     book: Runbook | None = None,
     context: str = "",
     nonce: str = "",
+    name: str = "",
 ) -> Plan:
     """Plan to take one service to a release that is installed, or out of the mesh (to="none").
 
     service: "name" or "namespace/name". until: how long it is meant to stay. book: None = that of the newest run.
-    nonce: makes the record's name; random when empty. Raises UsageError (MU3401, MU3405) and Refused (MU3402-MU3404).
+    to: "" = the newest supported release that it was healthy on, by what is on record. nonce: makes the record's name;
+    random when empty. name: of the record, where that follows from something else. Raises UsageError (MU3401, MU3405,
+    MU3407) and Refused (MU3402-MU3404, MU3406).
     """
     meant = book or _book_of_newest(session)
     chosen = find_service(meant, service)
@@ -65,23 +71,30 @@ def service_plan(
         )
     driver = driver_of(session, meant)
     snapshot = snapshot_for(session, driver, context=context, spaces=spaces_of(meant, chosen))
-    revision = _revision(driver.installed(snapshot), snapshot, chosen, to)
-    workload, enrolment = _enrolment(session, driver, snapshot, chosen, revision)
+    installed = driver.installed(snapshot)
     now = running((chosen,), snapshot, driver)[0]
-    release = "" if to == NONE else driver.installed(snapshot)[revision]
+    because = ""
+    if not to:
+        best = default_target(session, chosen, snapshot, installed, now=release_now(now))
+        if best is None:
+            raise _unknown(chosen, (*able(installed, snapshot), NONE))
+        to, because = best.release, f"chosen: {best.release} is the newest supported release it was well on. {best.why}"
+    aim = target(installed, snapshot, chosen, to)
+    workload, enrolment = _enrolment(session, driver, snapshot, chosen, aim.revision)
     pin = _pin(
         session,
         chosen,
         snapshot,
         workload_uid=str(dig(workload, "metadata", "uid") or ""),
         before=(release_now(now), enrolment.revision_before or now.revision),
-        after=(release, revision),
+        after=aim,
         reason=reason,
         until=until,
         nonce=nonce or secrets.token_hex(8),
     )
-    notes = () if revision else refusers(driver, chosen, snapshot, meant)
-    return _moving(session, meant, chosen, snapshot, pin, notes=notes)
+    notes = [because] if because else []
+    notes += [f"target: {aim.words}", *(() if aim.revision else refusers(driver, chosen, snapshot, meant))]
+    return _moving(session, meant, chosen, snapshot, replace(pin, name=name or pin.name), notes=notes)
 
 
 def plan_of_pin(session: Session, book: Runbook, pin: Pin, *, context: str = "") -> Plan:
@@ -93,7 +106,7 @@ def plan_of_pin(session: Session, book: Runbook, pin: Pin, *, context: str = "")
     driver = driver_of(session, book)
     snapshot = snapshot_for(session, driver, context=context, spaces=spaces_of(book, chosen))
     if pin.to_revision:
-        _revision(driver.installed(snapshot), snapshot, chosen, pin.to_revision)
+        target(driver.installed(snapshot), snapshot, chosen, pin.to_revision)
     mark = annotated(snapshot.get(chosen.workload) or {}).get(RUN, "")
     for each in pins(session.cluster, namespace=pin.namespace):
         unknown = each.name != pin.name and each.to_revision != pin.from_revision
@@ -113,10 +126,11 @@ def _enrolment(
     # What was not listed may be there and not readable, which asking for it alone says.
     workload = snapshot.get(service.workload) or session.cluster.find(service.workload)
     if workload is None:
-        raise _refused(service, "MU3403", f"{service.workload} is not there", "meshup status shows what is")
+        raise refused(service, "MU3403", f"{service.workload} is not there", "meshup status shows what is")
     enrolment = driver.enrolment(workload, snapshot, revision or None)
     if enrolment.blocked:
-        raise _refused(service, "MU3403", enrolment.blocked, "mend what it names, then run the command again")
+        way_out = enrolment.way_out or "mend what it names, then run the command again"
+        raise refused(service, "MU3403", enrolment.blocked, way_out)
     return workload, enrolment
 
 
@@ -136,6 +150,8 @@ def _moving(
     )
     kinds = [kind for kind in AFTER if kind in session.gates] if moving else []
     wanted = {"release": to, "revision": revision}
+    most_s = sum(session.gates[kind].patience.limit_s for kind in kinds)
+    said = [*notes, *_said(service, now, changes, pin=pin, most_s=most_s)]
     gates = tuple(gate_of(session, kind, "rollback", params=wanted) for kind in kinds)
     wave = PlannedWave(name="", changes=moving, gates=gates, services=(service.id,))
     stages = [PlannedStage(name="rollback", waves=(wave,))]
@@ -150,7 +166,17 @@ def _moving(
         revision=revision,
         release=pin.to_release,
         pin=to_body(pin),
-        notes=notes,
+        notes=tuple(said),
+    )
+
+
+def _said(service: Service, now: Running, changes: Sequence[Change], *, pin: Pin, most_s: float) -> Sequence[str]:
+    """Say before the act what restarts, how long that may take, and until when it is meant to stay."""
+    pods = sum(count for _, count in now.releases)
+    moves = f"{service.workload}, {amount(pods, 'pod')}, paced by its own strategy; verified within {span(most_s)}, or taken back"
+    return (
+        f"restarts: {moves if changes else 'nothing: it is there already'}",
+        f"lasts: until {pin.until:%Y-%m-%d %H:%MZ}; from then on listed as overdue, and never moved silently",
     )
 
 
@@ -192,8 +218,10 @@ def choices(session: Session, book: Runbook | None = None) -> tuple[tuple[str, s
     meant = book or _book_of_newest(session)
     driver = driver_of(session, meant)
     spaces = tuple(dict.fromkeys(each for service in meant.services for each in spaces_of(meant, service)))
-    installed = driver.installed(snapshot_for(session, driver, spaces=spaces))
-    return (*sorted((release, revision) for revision, release in installed.items() if release), (NONE, ""))
+    snapshot = snapshot_for(session, driver, spaces=spaces)
+    installed = driver.installed(snapshot)
+    may = set(able(installed, snapshot))
+    return (*sorted((release, revision) for revision, release in installed.items() if release in may), (NONE, ""))
 
 
 def _book_of_newest(session: Session) -> Runbook:
@@ -208,31 +236,13 @@ def _book_of_newest(session: Session) -> Runbook:
     return found[1]().book
 
 
-def _revision(installed: Mapping[str, str], snapshot: Snapshot, service: Service, to: str) -> str:
-    if to == NONE:
-        return ""
-    for each in snapshot.of("MeshRelease"):
-        if dig(each, "spec", "version") == to and dig(each, "spec", "state") == "blocked":
-            note = dig(each, "spec", "note") or "its MeshRelease says so"
-            raise _refused(service, "MU3404", f"release {to} is blocked: {note}", "choose another release with --to")
-    fitting = sorted(revision for revision, release in installed.items() if to in (release, revision))
-    if not fitting:
-        able = ", ".join(f"{release or '?'} (revision {revision})" for revision, release in sorted(installed.items()))
-        why = f"installed are: {able}" if able else "no control plane of the mesh is installed"
-        raise _refused(
-            service, "MU3402", f"release {to} is not installed; {why}", "meshup rollback SERVICE --to RELEASE"
-        )
-    return fitting[-1]
-
-
-def _refused(service: Service, code: str, why: str, fix: str) -> Refused:
-    return Refused(
-        f"{service.id} can't be taken there",
-        code=code,
-        why=why,
-        fix=fix,
-        at=Where(object=str(service.workload)),
-        cluster="nothing was changed, and nothing was recorded",
+def _unknown(service: Service, able: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"nothing on record says on which release {service.id} was well, and no release was named",
+        code="MU3407",
+        why=f"it can go to: {', '.join(able)}; none takes it out of the mesh",
+        fix=f"meshup rollback {service.id} --to RELEASE --reason TEXT --until 7d",
+        cluster="nothing was changed",
     )
 
 
@@ -242,7 +252,7 @@ def _lift(driver: Driver, service: Service, snapshot: Snapshot, book: Runbook) -
         return ()
     against = driver.policy_conflicts((service,), snapshot, level="workload")
     if against:
-        raise _refused(service, "MU3403", f"its strict mode can't be lifted: {against[0]}", "ask that policy's owner")
+        raise refused(service, "MU3403", f"its strict mode can't be lifted: {against[0]}", "ask that policy's owner")
     policies = driver.policies((service,), snapshot, book.mesh, level="workload", mode="permissive")
     return tuple(
         _change(
@@ -299,7 +309,7 @@ def _pin(
     *,
     workload_uid: str,
     before: tuple[str, str],
-    after: tuple[str, str],
+    after: Target,
     reason: str,
     until: timedelta,
     nonce: str,
@@ -313,11 +323,11 @@ def _pin(
         same = (there.workload_uid, there.user, (there.to_release, there.to_revision)) == (
             workload_uid,
             session.identity.user,
-            after,
+            (after.release, after.revision),
         )
-        if same and there.phase == "Requested" and there.until > snapshot.taken_at:
+        if same and there.phase == "Requested" and there.until > server_now(session.clock):
             return there
-    since = snapshot.taken_at.astimezone(UTC).replace(microsecond=0)
+    since = server_now(session.clock).astimezone(UTC).replace(microsecond=0)
     # Whoever decides in view of another pin is later than it, whatever the clocks say.
     since = max([since, *(each.since + timedelta(seconds=1) for each in known if each.workload_uid == workload_uid)])
     name = pin_name(
@@ -325,7 +335,7 @@ def _pin(
         service=service.id,
         workload_uid=workload_uid,
         from_release=before[0],
-        to_release=after[0],
+        to_release=after.release,
         user=session.identity.user,
         nonce=nonce,
     )
@@ -337,8 +347,9 @@ def _pin(
         workload_uid=workload_uid,
         from_release=before[0],
         from_revision=before[1],
-        to_release=after[0],
-        to_revision=after[1],
+        to_release=after.release,
+        to_revision=after.revision,
+        to_digest=after.digest,
         user=session.identity.user,
         user_uid=session.identity.uid,
         user_groups_digest=groups_digest(session.identity.groups),
@@ -346,5 +357,5 @@ def _pin(
         since=since,
         until=since + until,
         on_behalf_of=session.on_behalf_of,
-        on_behalf_trust="declared" if session.on_behalf_of else "",
+        on_behalf_trust=session.on_behalf_trust or ("declared" if session.on_behalf_of else ""),
     )

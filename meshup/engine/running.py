@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
+from meshup.cluster.ports import Reader
 from meshup.meshes.driver import Driver
 from meshup.model.ledger import Running
-from meshup.model.objects import Object, dig, labels, matches, template
+from meshup.model.objects import Object, dig, labels, matches, ref_of, template
 from meshup.model.runbook import Service
-from meshup.model.snapshot import Snapshot
+from meshup.model.snapshot import Identity, Snapshot
 
 ENDED = frozenset({"Succeeded", "Failed"})
 
@@ -36,6 +38,23 @@ def running(services: Iterable[Service], snapshot: Snapshot, driver: Driver) -> 
             )
         )
     return tuple(found)
+
+
+def runs_now(cluster: Reader, service: Service, driver: Driver) -> Running:
+    """Read what a service's live pods run at this moment, from the pods alone."""
+    workload = cluster.find(service.workload)
+    several = list(cluster.list("v1", "Pod", namespace=service.namespace))
+    objects = {ref_of(each): each for each in several}
+    if workload is not None:
+        objects[service.workload] = workload
+    seen = Snapshot(
+        cluster_uid="",
+        server_version="",
+        identity=Identity(user=""),
+        taken_at=datetime.min.replace(tzinfo=UTC),
+        objects=objects,
+    )
+    return running((service,), seen, driver)[0]
 
 
 def pods_of(service: Service, snapshot: Snapshot, pods: Iterable[Object]) -> list[Object]:

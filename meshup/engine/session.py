@@ -14,6 +14,7 @@ from meshup.journal.lease import Terms
 from meshup.meshes.driver import Driver
 from meshup.model.clock import Clock
 from meshup.model.events import Event, Watcher
+from meshup.model.ledger import OnBehalfTrust
 from meshup.model.problem import Interrupted
 from meshup.model.snapshot import Identity
 from meshup.steps.step import Step
@@ -37,8 +38,9 @@ class Session:
 
     interrupted: becomes true after SIGINT or SIGTERM; asked between writes and while waiting. wait_s: how long the
     caller wants to wait in all, 0 = as long as the plan says. journal_folder: where --journal keeps a copy, None =
-    nowhere. fenced: gives the cluster with a check before each mutation. hearing: what wakes a wait when something moves,
-    None = waits look at intervals alone, as on virtual time, which nothing wakes.
+    nowhere. on_behalf_trust: how far on_behalf_of can be trusted; "" = nobody is named, or is merely declared. fenced:
+    gives the cluster with a check before each mutation. hearing: what wakes a wait when something moves, None = waits look
+    at intervals alone, as on virtual time, which nothing wakes.
     """
 
     cluster: Writer
@@ -54,6 +56,7 @@ class Session:
     wait_s: float = 0.0
     journal_folder: Path | None = None
     on_behalf_of: str = ""
+    on_behalf_trust: OnBehalfTrust = ""
     lock_terms: Terms = Terms()
     hearing: Hearing | None = None
 

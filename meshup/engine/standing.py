@@ -1,34 +1,27 @@
-"""Folds for people: where the newest run stands, who runs what, and what that means for a release."""
+"""Folds for people: where the newest run stands, and who runs what."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from meshup.engine.fold import RunState
 from meshup.engine.history import newest_run
+from meshup.engine.opted import in_words, opted, words
 from meshup.engine.place import go_on
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.running import running
 from meshup.engine.session import Session
 from meshup.journal.holder import read_holder
 from meshup.journal.lease import HOLDER, LEASE
-from meshup.journal.ledger import holding, is_overdue, odd, pins
+from meshup.journal.ledger import holding, is_overdue, pins
 from meshup.model.ledger import Pin, Running
 from meshup.model.objects import annotated, dig
+from meshup.model.optin import OptInRecord
 from meshup.model.plan import Plan
 from meshup.model.problem import MeshupError, Refused
 from meshup.model.runbook import Runbook
-from meshup.model.standing import (
-    PlaceStanding,
-    ReleaseCount,
-    Report,
-    ReportRow,
-    RunStanding,
-    ServiceStanding,
-    Standing,
-)
+from meshup.model.standing import PlaceStanding, RunStanding, ServiceStanding, Standing
 
 
 def status(session: Session, *, book: Runbook | None = None, run: str = "", context: str = "") -> Standing:
@@ -50,6 +43,7 @@ def status(session: Session, *, book: Runbook | None = None, run: str = "", cont
     snapshot = snapshot_for(session, driver, context=context)
     every = pins(session.cluster)
     now = session.clock.now()
+    meant = opted(meant, snapshot, driver).book
     standing = None if state is None else run_standing(state, plan)
     holder = _holder(session)
     return Standing(
@@ -59,11 +53,12 @@ def status(session: Session, *, book: Runbook | None = None, run: str = "", cont
         server=snapshot.server_version,
         user=session.identity.user,
         run=standing,
-        services=_services(meant, running(meant.services, snapshot, driver), every, now),
+        services=_services(meant, running(meant.services, snapshot, driver), every, words(snapshot)[0], now),
         pins=tuple(each for each in every if each.phase in ("Requested", "Active")),
         revisions=tuple(sorted(driver.installed(snapshot).items())),
         holder=holder,
         next=_next(standing, every, now, alive=bool(holder)),
+        release=meant.mesh.release,
     )
 
 
@@ -119,7 +114,7 @@ def run_standing(state: RunState, plan: Plan | None) -> RunStanding:
 
 
 def _services(
-    book: Runbook, found: Sequence[Running], every: Sequence[Pin], now: datetime
+    book: Runbook, found: Sequence[Running], every: Sequence[Pin], said: Mapping[str, OptInRecord], now: datetime
 ) -> tuple[ServiceStanding, ...]:
     waves = {name: wave.name for wave in book.waves for name in wave.services}
     standings = []
@@ -132,6 +127,7 @@ def _services(
                 wave=waves.get(service.id, ""),
                 wanted=wanted,
                 opted_in=f"{service.opt_in.by}, {service.opt_in.at:%Y-%m-%d}" if service.opt_in is not None else "",
+                word=in_words(said.get(service.id), now),
                 pinned=f"{pin.to_release or 'none'} until {pin.until:%Y-%m-%d}" if pin is not None else "",
                 overdue=pin is not None and is_overdue(pin, now),
             )
@@ -162,109 +158,3 @@ def _next(run: RunStanding | None, every: Sequence[Pin], now: datetime, *, alive
     if run.word != "finished":
         return "meshup status --watch" if alive else "meshup apply --resume"
     return go_on(run.left) if run.left else "nothing: the run is through; after a change of the runbook: meshup plan"
-
-
-def report(session: Session, *, release: str = "", book: Runbook | None = None, context: str = "") -> Report:
-    """Say who runs what and who rolled back, per release and per user. release: only what concerns this one.
-
-    A service whose pods left the release that a finished wave gave them, without a record, is a row of its own
-    (trust inferred). Raises as `status` does.
-    """
-    standing = status(session, book=book, context=context)
-    every = pins(session.cluster)
-    now = standing.at
-    shown = [
-        each for each in every if not release or release in (each.from_release or "none", each.to_release or "none")
-    ]
-    rows = [_row(each, now) for each in shown] + [
-        each for each in _inferred(standing, every) if not release or release in (each.from_release, each.to_release)
-    ]
-    releases = sorted({name for each in standing.services for name, _ in each.running.releases})
-    wanted = [release] if release else list(dict.fromkeys([*releases, *(each.from_release for each in every)]))
-    users: Counter[str] = Counter(each.user or "(unknown)" for each in rows if each.phase != "Failed")
-    return Report(
-        at=now,
-        cluster_uid=standing.cluster_uid,
-        release=release,
-        services=len(standing.services),
-        counts=tuple(_count(name, standing, every, now) for name in wanted if name),
-        rows=tuple(sorted(rows, key=lambda each: (each.since is None, str(each.since or ""), each.service))),
-        running=tuple(each.running for each in standing.services),
-        by_user=tuple(sorted(users.items(), key=lambda each: (-each[1], each[0]))),
-        odd=odd(session.cluster),
-        next=_next_of_report(rows),
-    )
-
-
-def _row(pin: Pin, now: datetime) -> ReportRow:
-    return ReportRow(
-        user=pin.user,
-        service=f"{pin.namespace}/{pin.service}",
-        from_release=pin.from_release,
-        to_release=pin.to_release,
-        since=pin.since,
-        until=pin.until,
-        trust=pin.trust,
-        phase=pin.phase,
-        reason=pin.reason,
-        overdue=is_overdue(pin, now),
-        on_behalf_of=pin.on_behalf_of,
-        name=pin.name,
-    )
-
-
-def _inferred(standing: Standing, every: Sequence[Pin]) -> list[ReportRow]:
-    places = standing.run.places if standing.run is not None and standing.run.kind == "apply" else ()
-    moved = {name for place in places if place.how == "done" for name in place.services}
-    found = []
-    for each in standing.services:
-        one = each.running
-        name = f"{one.namespace}/{one.service}"
-        held = holding(every, namespace=one.namespace, service=one.service) is not None
-        if name not in moved or held or not one.releases or each.is_right:
-            continue
-        found.append(
-            ReportRow(
-                user="",
-                service=name,
-                from_release=each.wanted,
-                to_release=one.releases[0][0],
-                since=None,
-                until=None,
-                trust="inferred",
-                phase="Active",
-                reason="seen in the pods, no record",
-            )
-        )
-    return found
-
-
-def _count(release: str, standing: Standing, every: Sequence[Pin], now: datetime) -> ReleaseCount:
-    on = mixed = 0
-    for each in standing.services:
-        releases: Mapping[str, int] = dict(each.running.releases)
-        if release in releases:
-            on += len(releases) == 1
-            mixed += len(releases) > 1
-    left = [each for each in every if each.from_release == release and each.phase != "Failed"]
-    open_ = [each for each in left if each.phase in ("Requested", "Active")]
-    return ReleaseCount(
-        release=release,
-        on=on,
-        mixed=mixed,
-        rolled_back=len(left),
-        temporary=sum(not is_overdue(each, now) for each in open_),
-        overdue=sum(is_overdue(each, now) for each in open_),
-    )
-
-
-def _next_of_report(rows: Sequence[ReportRow]) -> str:
-    unrecorded = next((each for each in rows if each.trust == "inferred"), None)
-    if unrecorded is not None:
-        to = unrecorded.to_release or "none"
-        return (
-            f"the owner of {unrecorded.service} records it: "
-            f"meshup rollback {unrecorded.service} --to {to} --reason TEXT --until 7d"
-        )
-    overdue = next((each for each in rows if each.overdue), None)
-    return f"the pin of {overdue.service} is overdue: ask {overdue.user}" if overdue is not None else ""

@@ -15,6 +15,10 @@ SERVER_FIELDS = frozenset(
 )
 
 
+STAYS = frozenset({"Namespace", "CustomResourceDefinition", "MeshRelease"})
+"""Never deleted on a way back (RELIABILITY section 4): what others keep in them, or decided of them, would go too."""
+
+
 def inverse(change: Change) -> Change | None:
     """Give the change that takes one back, or None when nothing is there to take back.
 

@@ -17,6 +17,7 @@ from meshup.engine.undo import as_kubectl
 from meshup.engine.wait import Pause, look, wait_for
 from meshup.engine.writing import Trouble, Writing
 from meshup.gates.gate import Eyes, Terms
+from meshup.gates.on_hold import NotOnHold
 from meshup.journal.approvals import approvals
 from meshup.model.change import Delete, moves_pods
 from meshup.model.events import PlaceStarted
@@ -243,13 +244,22 @@ class WaveRun:
         )
 
     def _about(self, gate: PlannedGate) -> tuple[Service, ...]:
-        """Give the services a gate is about now: those whose owners took them out meanwhile are not. Raises NobodyLeft."""
+        """Give the services a gate is about now: those whose owners took them out meanwhile are not. Raises NobodyLeft.
+
+        A wave that the plan found without anybody in it, opted out or pinned, has nothing to judge: one owner's word may
+        not hold up everybody else.
+        """
         named = gate.services or self._wave.services
+        if not named and not self._wave.changes and self._has_members():
+            raise NobodyLeft
         left = self._handover.left()
         chosen = tuple(self._services[each] for each in named if each in self._services and each not in left)
         if named and left and not chosen:
             raise NobodyLeft
         return chosen
+
+    def _has_members(self) -> bool:
+        return any(each.name == self._wave.name and each.services for each in self._plan.book.waves)
 
     def _eyes(self, gate: PlannedGate, *, since: datetime | None = None) -> Eyes:
         return Eyes(
@@ -294,7 +304,9 @@ class WaveRun:
                 # Nothing of the wave is in force that it could be judged by, nor anything that it could harm.
                 return None
             entry = self._log.judged(self._place, judged)
-            answers.append(judged.verdict.answer)
+            if gate.kind != NotOnHold.kind:
+                # That a release may spread says nothing of this wave: it neither makes up for skips nor is one.
+                answers.append(judged.verdict.answer)
             if judged.verdict.answer > Answer.SKIPPED:
                 return Held(judgement=entry, before=before)
         if answers and Answer.PASS not in answers:

@@ -152,7 +152,9 @@ class Writing:
             ours = is_ours(left, back=back)
             try:
                 for each in left:
-                    self._send(each, back=back, may_write=nothing if ours else lambda: self._handover.check(left))
+                    self._send(
+                        each, back=back, may_write=nothing if ours else lambda: self._handover.check(left, back=back)
+                    )
             except Taken:
                 return ()
             except Refused:

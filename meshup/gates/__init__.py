@@ -8,6 +8,7 @@ from meshup.gates.holding import GuardArmed, StrictHolds
 from meshup.gates.in_sync import ProxiesInSync
 from meshup.gates.ingress_probe import IngressProbe
 from meshup.gates.leftovers import JobsFinished, RevisionsUnused
+from meshup.gates.on_hold import NotOnHold
 from meshup.gates.people import Approval, Soak
 from meshup.gates.plaintext import PlaintextCallers
 from meshup.gates.preflight import Preflight
@@ -31,6 +32,7 @@ BUILT_IN: tuple[Gate, ...] = (
     PrometheusQuery(),
     Soak(),
     Approval(),
+    NotOnHold(),
     JobsFinished(),
     RevisionsUnused(),
 )

@@ -27,4 +27,17 @@ CODES: Mapping[str, str] = {
     "that is named.",
     "MU2317": "A pin of that name exists already with another content, or its phase can't go back. Phases only move "
     "forward: Requested, Active, then Closed or Failed.",
+    "MU3505": "Somebody else wrote to the record of the release after this command had read it. Nothing was changed; look "
+    "at what they decided, then decide again.",
+    "MU3506": "The record of a release can't be read: its state is none that meshup knows, a time is none, or it is of another "
+    "version whose object would have the same name.",
+    "MU2318": "The export does not hold: the line that is named is the first one that was edited, removed, moved, put in "
+    "or cut off. Lines before it are as they were written. Nothing is read from such a file; take it from where it was "
+    "kept, or begin another with meshup ledger export --out FILE, which holds what the cluster still has.",
+    "MU2319": "The export is of another cluster, or an older state of a chain that was written further since: the heads "
+    "of exports are kept in meshup-system (ConfigMap ledger-exports). Name the newest file of that chain, or begin another.",
+    "MU2341": "The ledger can't be installed over what is there: a definition has a version that this meshup does not know, or "
+    "a policy of that name was made by somebody else. Nothing is overwritten that meshup did not make.",
+    "MU2342": "The policies of the ledger are written, and a forged record was still taken, or denied by something else, for "
+    "90 s. Until meshup ledger install has seen ten denials in a row, every row of a report counts as declared.",
 }

@@ -1,11 +1,11 @@
-"""The ledger of pins: recorded before the act, moved forward only, counted per user and per release."""
+"""The ledger of pins: recorded before the act, moved forward only."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from meshup.cluster.errors import AlreadyExists, Conflict, Invalid, MaybeDone, NotFound
 from meshup.cluster.ports import Reader, Writer
@@ -59,9 +59,19 @@ def record(cluster: Writer, pin: Pin, *, pause: Callable[[float], None]) -> Pin:
 
 
 def advance(
-    cluster: Writer, pin: Pin, phase: Phase, *, by: str = "", at: str = "", run: str = "", message: str = ""
+    cluster: Writer,
+    pin: Pin,
+    phase: Phase,
+    *,
+    by: str = "",
+    at: str = "",
+    run: str = "",
+    message: str = "",
+    observed: Iterable[tuple[str, int]] = (),
 ) -> Pin:
     """Move a pin to a later phase; there already is fine. by, at (RFC 3339): who ended it and when.
+
+    observed: release -> pods as the running proxies said when it was verified.
 
     Raises Refused (MU2317) when the phase would go back, NotFound when the pin is gone.
     """
@@ -78,7 +88,9 @@ def advance(
             raise _taken(pin, f"it is {found.phase} and can't become {phase}")
         version = str(dig(there, "metadata", "resourceVersion"))
         try:
-            written: dict[str, str | None] = {key: value for key, value in status.items() if value}
+            written: dict[str, Any] = {key: value for key, value in status.items() if value}
+            if observed:
+                written["observed"] = [{"release": release, "pods": pods} for release, pods in observed]
             if dig(there, "status", "plan"):
                 written["plan"] = None
             return from_body(cluster.update_status(ref, written, resource_version=version))
@@ -89,13 +101,13 @@ def advance(
 
 def pins(cluster: Reader, *, namespace: str = "") -> tuple[Pin, ...]:
     """Give every pin, oldest first; none when the kind is not served. One that can't be read is left out: see `odd`."""
-    found, _ = _read(cluster, namespace)
+    found, _ = both(cluster, namespace)
     return found
 
 
 def odd(cluster: Reader, *, namespace: str = "") -> tuple[str, ...]:
     """Name the pins that can't be read (written by something else), so that a report can say so."""
-    _, names = _read(cluster, namespace)
+    _, names = both(cluster, namespace)
     return names
 
 
@@ -116,35 +128,8 @@ def is_overdue(pin: Pin, now: datetime) -> bool:
     return pin.phase in ("Requested", "Active") and pin.until <= now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """Rollbacks counted. by_user, by_release (the one that was left): most first. open, overdue: pins that still hold."""
-
-    total: int
-    open: int
-    overdue: int
-    by_user: tuple[tuple[str, int], ...]
-    by_release: tuple[tuple[str, int], ...]
-
-
-def tally(found: Iterable[Pin], now: datetime) -> Tally:
-    """Count pins. A failed one is no rollback that took effect, so it counts in `total` alone."""
-    every = tuple(found)
-    done = [each for each in every if each.phase != "Failed"]
-    return Tally(
-        total=len(every),
-        open=sum(each.phase in ("Requested", "Active") for each in every),
-        overdue=sum(is_overdue(each, now) for each in every),
-        by_user=_most_first(Counter(each.user for each in done)),
-        by_release=_most_first(Counter(each.from_release or "none" for each in done)),
-    )
-
-
-def _most_first(counted: Counter[str]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(counted.items(), key=lambda each: (-each[1], each[0])))
-
-
-def _read(cluster: Reader, namespace: str) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
+def both(cluster: Reader, namespace: str = "") -> tuple[tuple[Pin, ...], tuple[str, ...]]:
+    """Give (every pin, oldest first; names of those that can't be read); none when the kind is not served. One list."""
     read: list[Pin] = []
     names: list[str] = []
     try:

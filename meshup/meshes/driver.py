@@ -27,7 +27,8 @@ class Proxy:
 class Enrolment:
     """What makes the pods of one workload join at a revision, or why that can't be done.
 
-    at: path of the label map. set: labels wanted there. blocked: reason in one line, "" when it can be done.
+    at: path of the label map. set: labels wanted there. blocked: reason in one line, "" when it can be done. way_out:
+    what somebody can do about that, "" = nothing beyond the reason.
     annotations: of the pod template beside the labels (evidence that must be switched on), written in the same patch.
     right: the workload already carries it. before: the same keys now. revision_before: what its template asks for now.
     """
@@ -38,6 +39,7 @@ class Enrolment:
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     annotations_before: Mapping[str, str | None] = field(default_factory=dict)
     blocked: str = ""
+    way_out: str = ""
     right: bool = False
     revision_before: str = ""
 

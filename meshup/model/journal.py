@@ -64,7 +64,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A change was left out, or its service let go of, because of a pin. pin: NAMESPACE/NAME. why: in words."""
+    """A change was left out, or its service let go of, because of its owner's record. pin: NAMESPACE/NAME. why: in words."""
 
     at: str
     place: str

@@ -101,6 +101,16 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnHold:
+    """Why a release may not spread now. names: one line per record against it. places: waves that would be refused."""
+
+    release: str
+    because: str
+    names: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The whole plan.
 
@@ -109,7 +119,7 @@ class Plan:
     rollback-stage, rollback-run. basis: of every object it touches. blocked: findings that keep a stage from starting.
     unjudged: services without evidence, with the reason. permissions: "verb group/resource namespace" it needs.
     pin: body of the MeshPin that is written before the act, for rollback-service. takes_back: id of the run that a
-    rollback-stage or rollback-run undoes.
+    rollback-stage or rollback-run undoes. held: the release is on hold as the plan was made; apply judges it anew.
     """
 
     id: str
@@ -136,6 +146,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     pin: Mapping[str, Any] | None = None
     takes_back: str = ""
+    held: OnHold | None = None
     digest: str = ""
 
     def changes(self) -> Iterator[PlannedChange]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from meshup.model.holds import HoldAt
 from meshup.model.objects import Object, Ref
 from meshup.model.problem import Where
 from meshup.model.verdict import Patience
@@ -87,10 +88,12 @@ class Ingress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptIn:
-    """Who opted a service in, and when."""
+    """Who opted a service in, and when. wave, not_before: what the owner wishes for; "" and None = nothing."""
 
     by: str
     at: datetime
+    wave: str = ""
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,4 +233,5 @@ class Runbook:
     metrics: Metrics
     waivers: tuple[Waiver, ...] = ()
     accept_one_way: tuple[str, ...] = ()
+    holds: HoldAt = HoldAt()
     lock_digest: str = ""

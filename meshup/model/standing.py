@@ -7,7 +7,7 @@ from datetime import datetime
 
 from meshup.model.events import Outcome
 from meshup.model.journal import Judgement
-from meshup.model.ledger import Pin, Running, Trust
+from meshup.model.ledger import Pin, Running
 from meshup.model.plan import Plan
 
 
@@ -54,12 +54,16 @@ class RunStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceStanding:
-    """One service. wanted: release the runbook says. opted_in: "who, when", "" = not. pinned: "RELEASE until DATE"."""
+    """One service. wanted: release the runbook says. opted_in: "who, when", "" = not. pinned: "RELEASE until DATE".
+
+    word: what its owner said beyond the runbook: that it stays out, or not to move before a day; "" = nothing.
+    """
 
     running: Running
     wave: str
     wanted: str
     opted_in: str = ""
+    word: str = ""
     pinned: str = ""
     overdue: bool = False
 
@@ -71,7 +75,7 @@ class ServiceStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """All that `status` shows. holder: who has the lock, "" = nobody. revisions: (revision, release) installed."""
+    """All that `status` shows. release: the runbook's. holder: who has the lock, "" = nobody. revisions: (revision, release) installed."""
 
     at: datetime
     cluster_uid: str
@@ -84,56 +88,7 @@ class Standing:
     revisions: tuple[tuple[str, str], ...] = ()
     holder: str = ""
     next: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportRow:
-    """One rollback or pin. to_release: "" = out of the mesh. user: "" = nobody recorded it (trust inferred)."""
-
-    user: str
-    service: str
-    from_release: str
-    to_release: str
-    since: datetime | None
-    until: datetime | None
-    trust: Trust
-    phase: str
-    reason: str = ""
-    overdue: bool = False
-    on_behalf_of: str = ""
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseCount:
-    """One release. on: services with all their pods on it. mixed: services with some. rolled_back: away from it."""
-
-    release: str
-    on: int
-    mixed: int
-    rolled_back: int
-    temporary: int
-    overdue: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """Who runs or rolled back to what. release: the one asked for, "" = all. services: how many were looked at.
-
-    by_user: (user, rollbacks), most first. odd: records that could not be read. unread: why a part is missing.
-    """
-
-    at: datetime
-    cluster_uid: str
-    release: str
-    services: int
-    counts: tuple[ReleaseCount, ...]
-    rows: tuple[ReportRow, ...]
-    running: tuple[Running, ...]
-    by_user: tuple[tuple[str, int], ...] = ()
-    odd: tuple[str, ...] = ()
-    unread: tuple[str, ...] = ()
-    next: str = ""
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

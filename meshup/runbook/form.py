@@ -285,6 +285,19 @@ class MetricsBlock(Block):
     )
 
 
+class HoldsBlock(Block):
+    """holds."""
+
+    users: StrictInt = Field(
+        3, ge=0, description="a release is on hold when more distinct users than this went back from it"
+    )
+    percent: float = Field(
+        10.0, ge=0, le=100, description="or a larger share than this of the services that reached it"
+    )
+    least: StrictInt = Field(10, ge=1, description="the share is judged from that many services on")
+    window: Seconds = Field(30 * 86400.0, ge=0, description="rollbacks begun that long ago count, and any in effect")
+
+
 class WaiverBlock(Block):
     """waivers[]."""
 
@@ -320,6 +333,9 @@ class RunbookFile(Block):
     )
     metrics: MetricsBlock = Field(
         default_factory=lambda: MetricsBlock.model_validate({}), description="where a Prometheus is"
+    )
+    holds: HoldsBlock = Field(
+        default_factory=lambda: HoldsBlock.model_validate({}), description="when a release must not spread any further"
     )
     waivers: list[WaiverBlock] = Field(default_factory=list, description="skips, written down")
     one_way: OneWayBlock = Field(

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from meshup.model.holds import HoldAt
 from meshup.model.objects import Ref
 from meshup.model.problem import Problem
 from meshup.model.runbook import (
@@ -216,6 +217,12 @@ def _typed(file: form.RunbookFile, say: Items, source: marks.Source, *, path: st
             ingest_delay_s=file.metrics.ingest_delay,
             pod_label=file.metrics.pod_label,
             namespace_label=file.metrics.namespace_label,
+        ),
+        holds=HoldAt(
+            users=file.holds.users,
+            percent=file.holds.percent,
+            least=file.holds.least,
+            window_s=file.holds.window,
         ),
         waivers=tuple(
             Waiver(

@@ -10,6 +10,7 @@ from meshup.model.shipped import shipped
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Obj
 from meshup.simulate.api.users import AUTHENTICATED, User
+from meshup.simulate.staffing import staff
 from meshup.simulate.world.nodes import ready_condition
 from meshup.simulate.world.traffic import Edge
 from meshup.simulate.world.world import World
@@ -55,6 +56,7 @@ class Builder:
         for each in generated:
             if each.get("calls"):
                 self._edge({"from": f"{each['namespace']}/{each['name']}", "to": each["calls"], "rps": 4})
+        staff(self._found.get("roles") or (), self.raw)
         for each in self._found.get("users") or ():
             self._user(each)
 

@@ -5,24 +5,28 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from meshup.model.transport import Method, Request, Response, TransportFailure
-from meshup.simulate.api import reviews
+from meshup.simulate.api import rbac, reviews
 from meshup.simulate.api.answers import packed
 from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.server import ApiServer
-from meshup.simulate.api.users import ADMIN, User
+from meshup.simulate.api.users import ADMIN, AUTHENTICATED, User
 from meshup.simulate.api.watching import wait_for_others
 from meshup.simulate.pace import Pace
 
 GZIP_LEAST = 8192
 ADMIN_TOKEN = "simulator-admin"  # noqa: S105 - a name, not a secret: the server is on loopback and holds nothing
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]{0,63}")
+"""Of a person or a group; it becomes part of a file's name and of a header."""
+NAMES = "at most 64 of letters, digits and . _ @ : -, and none that begins with system:"
 Faults = Callable[[Any], Any]
 """Takes the JSON body of POST /simulator/faults and gives what is answered."""
 
@@ -72,6 +76,34 @@ class Front:
         self._http.server_close()
         if self._thread is not None:
             self._thread.join(5)
+
+    def admit(self, name: str, groups: Sequence[str] | None = None) -> User:
+        """Let somebody in, or give them other groups; None leaves those of a user who is there. Raises ValueError.
+
+        As a server that signs certificates would not, it makes nobody a part of the system or of its masters.
+        """
+        for each in (name, *(groups or ())):
+            if not NAME.fullmatch(each) or each.startswith("system:"):
+                raise ValueError(f'"{each}" is no name for a person or a group: {NAMES}')
+        token = f"simulator-{name}"
+        if token == ADMIN_TOKEN:
+            raise ValueError('"admin" is the administrator, whose kubeconfig is there already')
+        if groups is not None or token not in self.users:
+            self.users[token] = User(name=name, groups=(*dict.fromkeys(groups or ()), AUTHENTICATED))
+        return self.users[token]
+
+    def people(self) -> list[dict[str, Any]]:
+        """Give everybody who was let in: their groups, and the roles that are bound to them or to one of these."""
+        found = [each for token, each in list(self.users.items()) if token != ADMIN_TOKEN]
+        with self.server.clock.lock:
+            return [
+                {
+                    "name": each.name,
+                    "groups": [group for group in each.groups if group != AUTHENTICATED],
+                    "roles": rbac.roles(self.server.store, each),
+                }
+                for each in sorted(found, key=lambda user: user.name)
+            ]
 
     def kubeconfig(self, user: str = "admin", namespace: str = "default") -> dict[str, Any]:
         """Give a kubeconfig for one of the users, by name; the administrator's by default."""
@@ -257,5 +289,13 @@ def _steering(front: Front, method: str, path: str, body: Any) -> tuple[int, Any
                 return 200, front.faults(body)
             except Refusal as refused:
                 return refused.code, {"error": refused.message}
+        case "GET", "/simulator/users":
+            return 200, {"users": front.people()}
+        case "POST", "/simulator/users":
+            groups = body.get("groups")
+            user = front.admit(str(body.get("name") or ""), None if groups is None else [str(each) for each in groups])
+            given = front.kubeconfig(user.name, namespace=str(body.get("namespace") or "default"))
+            (told,) = [each for each in front.people() if each["name"] == user.name]
+            return 200, {**told, "kubeconfig": given}
         case _:
             return 404, {"error": f"nothing at {method} {path}"}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from meshup.model.change import Apply, Change, Handoff
+from meshup.model.change import Apply, Change, Create, Handoff
 from meshup.model.objects import Object, Ref, annotated, labels, ref_of
 from meshup.model.problem import Problem, Where
+from meshup.model.release import name_of as release_name
 from meshup.model.runbook import Mesh
 from meshup.steps.step import Draft, Drafted, Scope
 
@@ -30,7 +32,8 @@ class InstallControlPlane:
         if there is not None and there not in ("", mesh.release):
             return Drafted(problems=(_altered(mesh, there),))
         if mesh.managed_by == "external":
-            return _handed_off(mesh, rendered.objects, rendered.ready, there=there)
+            handed = _handed_off(mesh, rendered.objects, rendered.ready, there=there)
+            return replace(handed, drafts=(*handed.drafts, *_record(scope, rendered.digest)))
         drafts: list[Draft] = []
         left: list[str] = []
         problems: list[Problem] = []
@@ -48,11 +51,24 @@ class InstallControlPlane:
                 Draft(change=_apply(wanted, found), step=self.kind, summary=f"{'change' if found else 'new'} {ref}")
             )
         return Drafted(
-            drafts=tuple(drafts),
+            drafts=(*drafts, *_record(scope, rendered.digest)),
             problems=tuple(problems),
             right=tuple(left),
             notes=(f"manifests: {rendered.origin}, {len(rendered.objects)} objects, {rendered.digest[:19]}",),
         )
+
+
+def _record(scope: Scope, digest: str) -> tuple[Draft, ...]:
+    """Record the release as a candidate where the ledger is installed and does not know it; one on record is left as it is."""
+    mesh = scope.book.mesh
+    on = Ref(api_version="meshup.dev/v1", kind="MeshRelease", name=release_name(mesh.release))
+    if ("meshup.dev/v1", "MeshRelease") not in scope.snapshot.kinds or scope.snapshot.get(on) is not None:
+        return ()
+    spec = {"mesh": mesh.driver, "version": mesh.release, "state": "candidate", "digest": digest}
+    meta = {"name": on.name, "labels": {MANAGED: "meshup"}}
+    body = {"apiVersion": on.api_version, "kind": on.kind, "metadata": meta, "spec": spec}
+    summary = f"record {mesh.release} as a candidate"
+    return (Draft(change=Create(on=on, body=body), step=InstallControlPlane.kind, summary=summary, risk="none"),)
 
 
 def _apply(body: Object, found: Object | None) -> Change:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meshup.model.change import Delete
 from meshup.model.plan import Plan, PlannedChange, PlannedWave
+from meshup.model.text import clean
 from meshup.views.plan import RISK_WORDS, Row, all_changes, restarts
 from meshup.views.table import columns, folded
 
@@ -31,19 +32,25 @@ def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
             if own and gates:
                 rows.append((place, f"waits for {', '.join(gates)}", "-", "-", "-"))
             if service in wave.waiting:
-                rows.append((place, "left out: its owner did not opt in", "-", "none", "-"))
+                rows.append((place, f"left out: {_why_out(plan, service)}", "-", "none", "-"))
     if rows:
         lines.append(columns(rows, header=("place", "what happens", "pods", "risk", "way back"), width=width))
     else:
         lines.append("touched   not at all: nothing of this plan concerns it")
     lines += [folded(f"unjudged  {why}", width=width) for each, why in plan.unjudged if each == service]
+    lines += [folded(f"note      {clean(each)}", width=width) for each in plan.notes if service in each.split()]
     opted_in = any(each.id == service and each.opt_in is not None for each in plan.book.services)
     if opted_in:
         step = f"meshup rollback {name} -n {namespace} --to RELEASE --reason TEXT --until 7d"
         lines.append(f"Next      nothing; to step back afterwards: {step}")
     else:
-        lines.append("Next      nothing; to join, its owner opts in: meshup explain opt-in")
+        lines.append(f"Next      nothing; to join, its owner opts in: meshup opt-in {service}")
     return "\n".join(lines)
+
+
+def _why_out(plan: Plan, service: str) -> str:
+    early = any(note.startswith(f"{service} is left out for now") for note in plan.notes)
+    return "its owner said not before a day that is to come" if early else "its owner did not opt in"
 
 
 def _concerns(each: PlannedChange, wave: PlannedWave, plan: Plan, service: str) -> bool:

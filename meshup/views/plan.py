@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from meshup.model.change import Create, Delete, Handoff, Label, Restart
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
+from meshup.model.text import clean
 from meshup.model.wire import dump
 from meshup.views.spans import span
 from meshup.views.table import amount, columns, folded
@@ -16,8 +17,8 @@ from meshup.views.table import amount, columns, folded
 RISK_WORDS = {"none": "none", "low": "low", "medium": "med", "high": "HIGH"}
 RISK_ORDER = ("none", "low", "medium", "high")
 MARKDOWN_LIMIT = 60_000
-FOLDED_FROM, NAMED = 4, 6
-"""So many waves that read alike become one row; so many services of one reason are named."""
+FOLDED_FROM, NAMED, AGAINST = 4, 6, 20
+"""So many waves that read alike become one row; so many services of one reason, or records, are named."""
 Row: TypeAlias = tuple[str, str, str, str, str]
 
 
@@ -163,7 +164,7 @@ def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False
     rows = list(_shorter(_folded(_rows(plan))))
     if rows:
         lines.append(columns(rows, header=("stage", "changes", "waits for", "risk", "way back"), width=width))
-    lines += _blocked(plan)
+    lines += _blocked(plan) + _held(plan)
     lines.append(_total(plan))
     if plan.one_way:
         open_doors = [door for door in plan.one_way if door not in plan.accepted_one_way]
@@ -206,6 +207,22 @@ def _blocked(plan: Plan) -> list[str]:
     return lines
 
 
+def _held(plan: Plan) -> list[str]:
+    """Say that the release is on hold: which waves are refused, and who is against it."""
+    held = plan.held
+    if held is None:
+        return []
+    more = f" and {len(held.places) - NAMED} more" if len(held.places) > NAMED else ""
+    lines = [
+        f"held      [MU3121] {clean(held.release)} is on hold: {clean(held.because)}",
+        f"          refused now: {', '.join(held.places[:NAMED])}{more}",
+    ]
+    lines += [f"          {clean(each)}" for each in held.names[:AGAINST]]
+    if len(held.names) > AGAINST:
+        lines.append(f"          {len(held.names) - AGAINST} more; meshup report --version {held.release}")
+    return lines
+
+
 def _cost(plan: Plan) -> str:
     parts = []
     if plan.cost.get("memory_mib"):
@@ -218,6 +235,8 @@ def _cost(plan: Plan) -> str:
 def _next(plan: Plan, saved: str) -> str:
     if plan.blocked:
         return "mend what is blocked, then: meshup plan"
+    if plan.held is not None:
+        return f"meshup report --version {clean(plan.held.release)}      when it may spread again: meshup plan"
     if not plan.changed:
         return "nothing to do: the cluster is as the runbook says" if plan.kind == "apply" else "nothing to take back"
     if plan.kind != "apply":
@@ -261,6 +280,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "blocked": [
             {"code": p.code, "what": p.what, "object": str(p.at) if p.at else "", "fix": p.fix} for p in plan.blocked
         ],
+        "held": _held_document(plan),
         "unjudged": [{"service": service, "why": why} for service, why in plan.unjudged],
         "permissions": list(plan.permissions),
         "one_way": list(plan.one_way),
@@ -269,6 +289,14 @@ def document(plan: Plan) -> dict[str, Any]:
         "notes": list(plan.notes),
         "pin": dict(plan.pin) if plan.pin else None,
     }
+
+
+def _held_document(plan: Plan) -> dict[str, Any] | None:
+    if plan.held is None:
+        return None
+    names, places = list(map(clean, plan.held.names)), list(plan.held.places)
+    head = {"code": "MU3121", "release": plan.held.release, "because": clean(plan.held.because)}
+    return head | {"names": names, "places": places}
 
 
 def _stage_document(stage: PlannedStage) -> dict[str, Any]:
@@ -342,6 +370,9 @@ def markdown(plan: Plan) -> str:
     ]
     head = [f"### meshup plan `{plan.id}` of {plan.runbook}", "", *rows, ""]
     head.append(_total(plan).removeprefix("total").strip())
+    if plan.held is not None:
+        against = "; ".join(map(clean, plan.held.names[:AGAINST]))
+        head += ["", f"- **on hold** {clean(plan.held.release)}: {clean(plan.held.because)}. {against}"]
     head += ["", *(f"- **blocked** {problem.what}; {problem.fix}" for problem in plan.blocked)]
     head += [f"- **one-way** {door}" for door in plan.one_way] + [f"- {note}" for note in plan.notes]
     body = ["", "<details><summary>every change</summary>", "", "| change | what | known |", "|---|---|---|"]

@@ -1,4 +1,4 @@
-"""Where things stand: the run, who runs what, pins, and the report on releases."""
+"""Where things stand: the run, who runs what, and pins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from meshup.model.ledger import Pin
-from meshup.model.standing import PlaceStanding, Rehearsal, Report, ReportRow, RunStanding, Standing
+from meshup.model.standing import PlaceStanding, Rehearsal, RunStanding, Standing
 from meshup.model.text import clean
 from meshup.views.documents import document
 from meshup.views.run import ending, outcome_document
@@ -48,7 +48,7 @@ def status(found: Standing, *, width: int) -> str:
                 clean(each.running.owner) or "unknown",
                 runs,
                 mark,
-                each.wave or "-",
+                ", ".join(filter(None, (each.wave, clean(each.word)))) or "-",
                 clean(each.pinned) + (" OVERDUE" if each.overdue else "") if each.pinned else "-",
             )
         )
@@ -105,6 +105,8 @@ def status_document(found: Standing) -> dict[str, Any]:
                 "releases": {release or NONE: pods for release, pods in each.running.releases},
                 "revision": each.running.revision,
                 "wave": each.wave,
+                "opted_in": clean(each.opted_in),
+                "word": clean(each.word),
                 "right": each.is_right,
                 "pinned": each.pinned,
             }
@@ -119,7 +121,7 @@ def pins(found: Sequence[Pin], now: datetime, *, width: int) -> str:
         return "pins      none\nNext      nothing; an owner makes one: meshup rollback SERVICE --to RELEASE --reason TEXT --until 7d"
     rows = [
         (
-            clean(each.user),
+            _who(each),
             f"{each.namespace}/{clean(each.service)}",
             f"{_release(each.from_release)} -> {_release(each.to_release)}",
             day(each.since),
@@ -140,6 +142,11 @@ def pins(found: Sequence[Pin], now: datetime, *, width: int) -> str:
     return f"{text}\nNext      {clean(late.user)} moves it on, or says until when it stays: {move}"
 
 
+def _who(pin: Pin) -> str:
+    """Name the one who asked, and apart from them the one they say it was for, with how far that can be trusted."""
+    return clean(pin.user) + (f" for {clean(pin.on_behalf_of)} ({pin.on_behalf_trust})" if pin.on_behalf_of else "")
+
+
 def _until(pin: Pin, now: datetime) -> str:
     return day(pin.until) + (" OVERDUE" if _is_late(pin, now) else "")
 
@@ -155,6 +162,8 @@ def pin_document(each: Pin, now: datetime) -> dict[str, Any]:
         "namespace": each.namespace,
         "service": each.service,
         "user": each.user,
+        "on_behalf_of": clean(each.on_behalf_of),
+        "on_behalf_trust": each.on_behalf_trust,
         "from": each.from_release or NONE,
         "to": each.to_release or NONE,
         "reason": clean(each.reason),
@@ -163,102 +172,9 @@ def pin_document(each: Pin, now: datetime) -> dict[str, Any]:
         "phase": each.phase,
         "overdue": each.until < now and each.phase in ("Requested", "Active"),
         "trust": each.trust,
+        "observed": {release or NONE: pods for release, pods in each.observed},
+        "closed_by": each.closed_by,
     }
-
-
-def report(found: Report, *, width: int) -> str:
-    """Show who runs or rolled back to what, per release."""
-    rows = [
-        (
-            _release(each.release),
-            str(each.on),
-            str(each.mixed),
-            str(each.rolled_back),
-            str(each.temporary),
-            str(each.overdue),
-        )
-        for each in found.counts
-    ]
-    lines = [
-        f"report    {amount(found.services, 'service')} on cluster {found.cluster_uid[:8]}..., {moment_text(found.at)}"
-    ]
-    lines.append(columns(rows, header=("release", "on", "partly", "rolled back", "temporary", "overdue"), width=width))
-    if found.rows:
-        table = [
-            (
-                clean(each.user) or "(unknown)",
-                clean(each.service),
-                f"{_release(each.from_release)} -> {_release(each.to_release)}",
-                _date(each.since),
-                _ends(each),
-                each.trust,
-                clean(each.reason) or "-",
-            )
-            for each in found.rows
-        ]
-        lines.append(
-            columns(table, header=("user", "service", "from -> to", "since", "until", "trust", "reason"), width=width)
-        )
-    else:
-        lines.append("rollbacks none on record")
-    lines += [f"odd       {clean(each)}" for each in found.odd] + [f"unread    {clean(each)}" for each in found.unread]
-    lines.append(f"Next      {found.next or 'nothing is overdue; each record: meshup pins'}")
-    return "\n".join(lines)
-
-
-def _ends(each: ReportRow) -> str:
-    if each.phase in ("Closed", "Failed"):
-        return "ended" if each.phase == "Closed" else "failed"
-    return _date(each.until) + (" OVERDUE" if each.overdue else "")
-
-
-def _row(each: ReportRow) -> dict[str, Any]:
-    return {
-        "name": each.name,
-        "namespace": each.service.partition("/")[0],
-        "service": each.service,
-        "user": each.user,
-        "from": each.from_release or NONE,
-        "to": each.to_release or NONE,
-        "reason": clean(each.reason),
-        "since": moment_text(each.since) if each.since else "",
-        "until": moment_text(each.until) if each.until else "",
-        "phase": each.phase,
-        "overdue": each.overdue,
-        "trust": each.trust,
-    }
-
-
-def report_document(found: Report) -> dict[str, Any]:
-    """Give the same as JSON."""
-    return document(
-        "report",
-        releases=[
-            {
-                "release": each.release or NONE,
-                "services": each.on,
-                "pods": each.mixed,
-                "rolled_back": each.rolled_back,
-                "overdue": each.overdue,
-            }
-            for each in found.counts
-        ],
-        services=[
-            {
-                "service": each.service,
-                "namespace": each.namespace,
-                "owner": each.owner,
-                "releases": {release or NONE: pods for release, pods in each.releases},
-            }
-            for each in found.running
-        ],
-        rollbacks=[_row(each) for each in found.rows if each.user],
-        untracked=[
-            {"service": each.service, "namespace": each.service.partition("/")[0], "release": each.to_release or NONE}
-            for each in found.rows
-            if not each.user
-        ],
-    )
 
 
 def rehearsal(found: Rehearsal, *, scenario: str, width: int, assumed: str = "", runbook: str = "") -> str:

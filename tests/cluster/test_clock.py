@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 
 import pytest
 from scripted import Reply, Scripted, status, value
 
 from meshup.cluster.access import Access, Credential
-from meshup.cluster.clock import RealClock, SimulatorClock
+from meshup.cluster.clock import RealClock, ServedClock, SimulatorClock, server_now
 from meshup.cluster.connect import connect
 from meshup.cluster.credentials import Fixed
 from meshup.cluster.https import HttpsTransport
@@ -40,6 +41,26 @@ def test_a_real_server_keeps_the_machines_clock():
         cluster = connect(Access(server=server.url, login=Fixed(Credential())))
         assert isinstance(cluster.clock, RealClock)
         assert abs(cluster.clock.elapsed() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 1
+
+
+def test_records_go_by_the_servers_date_and_waits_by_the_machines_clock():
+    version = value({"gitVersion": "v1.34.4"})
+    system = json.dumps({"metadata": {"name": "kube-system", "uid": "1"}}).encode()
+    dated = Reply(body=system, headers=(("Date", "Tue, 01 Jan 2030 10:00:00 GMT"),))
+    with Scripted([version, dated]) as server:
+        cluster = connect(Access(server=server.url, login=Fixed(Credential())))
+        assert server_now(cluster.clock) == pytest.approx(cluster.clock.now(), abs=timedelta(seconds=1))
+        cluster.uid()
+        there = server_now(cluster.clock)
+        assert (there.year, there.hour) == (2030, 10)
+        assert cluster.clock.now().year != 2030
+        assert abs(cluster.clock.elapsed() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 1
+
+
+def test_a_second_of_rounding_is_no_skew():
+    clock = ServedClock()
+    clock.hear({"date": f"{clock.now() - timedelta(seconds=1):%a, %d %b %Y %H:%M:%S GMT}"})
+    assert abs(clock.server_now() - clock.now()) < timedelta(seconds=0.5)
 
 
 def test_it_never_goes_back_and_survives_odd_headers():

@@ -36,6 +36,8 @@ PLACE = {
 CONTROLLERS = "kube-controller-manager"
 """Their writes come at any time, so they are no part of an answer."""
 UNORDERED = frozenset({"causes", "resourceRules", "nonResourceRules"})
+LONGEST_S = 45.0
+"""A new kind is looked up by the policies of a real server up to half a minute after it is served."""
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
 CONTENT = {
@@ -89,6 +91,8 @@ class Play:
             headers["impersonate-user"] = ask["as"]
         if "group" in ask:
             headers["impersonate-group"] = ask["group"]
+        if "uid" in ask:
+            headers["impersonate-uid"] = ask["uid"]
         body = ask.get("body")
         data = b"" if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
         if data:
@@ -108,7 +112,7 @@ class Play:
         response = self.transport.send(self.request(ask))
         wanted = step.get("until")
         waited = 0.0
-        while wanted is not None and response.status != wanted and waited < 15:
+        while wanted is not None and response.status != wanted and waited < LONGEST_S:
             self.pause(0.25)
             waited += 0.25
             response = self.transport.send(self.request(ask))

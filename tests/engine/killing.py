@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshup.model.transport import Request
+from meshup.model.transport import Request, TransportFailure
 
 
 class Killed(BaseException):
@@ -35,3 +35,23 @@ def _writes(request):
     if request.method == "GET" or ("dryRun", "All") in request.query:
         return False
     return not request.path.endswith(("selfsubjectreviews", "selfsubjectaccessreviews"))
+
+
+class Loser:
+    """A transport that loses the answer to one write: before the server took it, or after it took effect."""
+
+    def __init__(self, inner, *, at=0, when="before"):
+        self._inner, self.at, self.when = inner, at, when
+        self.writes: list[Request] = []
+
+    def send(self, request):
+        if not _writes(request):
+            return self._inner.send(request)
+        self.writes.append(request)
+        here = len(self.writes) == self.at
+        if here and self.when == "before":
+            raise TransportFailure("timeout", "lost", maybe_done=True)
+        answer = self._inner.send(request)
+        if here:
+            raise TransportFailure("reset", "lost", maybe_done=True)
+        return answer

@@ -161,6 +161,8 @@ def test_a_pinned_service_is_left_out_and_said():
     found = made(book(WAVES), snapshot(shop(NAMES), pins=(pin,)))
     assert found.stages[2].waves[0].services == ("shop/cart",)
     assert "shop/web is left out: bob pinned it to 1.0 until 2026-11-09" in found.notes
+    overdue = {**pin, "spec": {**pin["spec"], "until": "2020-01-01T00:00:00Z"}}
+    assert made(book(WAVES), snapshot(shop(NAMES), pins=(overdue,))).stages[2].waves[0].services == ("shop/cart",)
     closed = {**pin, "status": {"phase": "Closed"}}
     assert made(book(WAVES), snapshot(shop(NAMES), pins=(closed,))).stages[2].waves[0].services[0] == "shop/web"
 

@@ -14,10 +14,14 @@ from toymesh import HOME, REV, ToyDriver, book, deployment, kinds, policy
 from meshup.engine.execute import apply
 from meshup.engine.own_way_back import resume_own
 from meshup.engine.planning import make_plan
+from meshup.engine.reporting import view
 from meshup.engine.rollback import choices, refusers, service_plan
-from meshup.engine.standing import report, status
+from meshup.engine.standing import status
 from meshup.journal.ledger import pins
+from meshup.model.counts import Counts
+from meshup.model.holds import HoldAt
 from meshup.model.problem import Refused, UsageError
+from meshup.model.reporting import report
 
 NAMES = ["web", "cart", "ads"]
 BOOK = book({"wave-1": ["web"], "wave-2": ["cart", "ads"]})
@@ -39,6 +43,10 @@ def onboarded(**more):
     outcome = apply(around, make_plan(around, BOOK))
     assert outcome.exit == 0, outcome.why
     return world, around
+
+
+def told(around):
+    return report([view(around, book=BOOK)], now=around.clock.now(), at=HoldAt())
 
 
 def plan_back(around, service="cart", to="1.0", **more):
@@ -74,9 +82,9 @@ def test_out_of_the_mesh_is_none():
     world, around = onboarded()
     assert apply(around, plan_back(around, to="none")).exit == 0
     assert REV not in world.templates()["cart"]
-    shown = report(around)
-    assert [(each.service, each.from_release, each.to_release, each.trust) for each in shown.rows] == [
-        ("shop/cart", "2.0", "", "declared")
+    shown = told(around)
+    assert [(each.held.service, each.origin, each.held.to, each.held.trust) for each in shown.rows] == [
+        ("cart", "2.0", "", "declared")
     ]
 
 
@@ -154,11 +162,12 @@ def test_status_and_report_say_who_runs_what():
     cart = next(each for each in shown.services if each.running.service == "cart")
     assert (cart.running.releases, cart.wanted, cart.is_right) == ((("1.0", 1),), "1.0", True)
     assert shown.revisions == (("1-0", "1.0"), ("2-0", "2.0"))
-    counted = {each.release: (each.on, each.rolled_back, each.temporary) for each in report(around).counts}
-    assert counted == {"1.0": (1, 0, 0), "2.0": (2, 1, 1)}
+    counted = {each.release: (each.on, each.services_ever, each.temporary) for each in told(around).releases}
+    none, one = Counts(), Counts(declared=1)
+    assert counted == {"1.0": (1, none, none), "2.0": (2, one, one)}
     world.clock.jump(8 * 86400.0)
-    late = report(around)
-    assert [each.overdue for each in late.rows] == [True]
+    late = told(around)
+    assert [(each.overdue, each.effect) for each in late.rows] == [(True, "yes")]
     assert "overdue" in late.next
 
 
@@ -170,8 +179,8 @@ def test_what_left_its_release_without_a_record_is_inferred():
     }
     world.plain.apply({**body, "metadata": {"name": "ads", "namespace": "shop"}}, manager="bob", force=True)
     world.clock.advance(10.0)
-    rows = report(around).rows
-    assert [(each.service, each.user, each.trust) for each in rows] == [("shop/ads", "", "inferred")]
+    rows = told(around).rows
+    assert [(each.held.service, each.held.user, each.held.trust) for each in rows] == [("ads", "", "inferred")]
 
 
 def test_a_run_that_meets_a_fresh_pin_leaves_the_service_alone():

@@ -141,8 +141,6 @@ def test_the_clock_jumps_and_the_lock_is_stolen(shop):
         "metadata": {"name": "meshup", "namespace": "meshup-system"},
         "spec": {"holderIdentity": "me"},
     }
-    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "meshup-system"}}
-    shop.server.objects.create("namespaces", space)
     shop.server.objects.create("leases.coordination.k8s.io", lease)
     shop.world.inject({"fault": "lease-stolen"})
     found = shop.server.objects.get("leases.coordination.k8s.io", "meshup-system", "meshup")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import http.client
 import json
 
 from meshup.model.transport import Request
@@ -54,3 +56,15 @@ def events(lines, count):
             break
     lines.close()
     return found
+
+
+def call(front, method, path, body=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", int(front.url.rpartition(":")[2]), timeout=10)
+    try:
+        data = None if body is None else json.dumps(body)
+        connection.request(method, path, data, {"content-type": "application/json", **headers})
+        response = connection.getresponse()
+        raw = response.read()
+        return response, gzip.decompress(raw) if response.getheader("content-encoding") == "gzip" else raw
+    finally:
+        connection.close()

@@ -73,9 +73,8 @@ def test_what_is_no_expression(text):
     "spec",
     [
         {"validations": [{"expression": "object.metadata.name.reverse() == 'a'"}]},
-        {"validations": [{"expression": "authorizer.group('apps').resource('pods').check('get').allowed()"}]},
-        {"validations": [{"expression": "params.limit > 1"}]},
-        {"validations": [{"expression": "true"}], "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}},
+        {"validations": [{"expression": "authorizer.requestResource.check('get').reason() == ''"}]},
+        {"validations": [{"expression": "authorizer.serviceAccount('a', 'b').path('/x').check('get').allowed()"}]},
     ],
 )
 def test_a_policy_that_is_not_evaluated_here_is_not_taken(spec):

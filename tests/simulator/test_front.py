@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import http.client
 import json
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from asking import CM, config, server
+from asking import CM, call, config, server
 
 from meshup.model.transport import TransportFailure
 from meshup.simulate.api.users import User
@@ -24,18 +23,6 @@ def front():
     made = Front(server(), users={"ana-token": User(name="ana")}, speed=0).start()
     yield made
     made.stop()
-
-
-def call(front, method, path, body=None, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", int(front.url.rpartition(":")[2]), timeout=10)
-    try:
-        data = None if body is None else json.dumps(body)
-        connection.request(method, path, data, {"content-type": "application/json", **headers})
-        response = connection.getresponse()
-        raw = response.read()
-        return response, gzip.decompress(raw) if response.getheader("content-encoding") == "gzip" else raw
-    finally:
-        connection.close()
 
 
 def test_tokens_say_who_asks_and_no_header_can(front):

@@ -27,7 +27,7 @@ from meshup.model.runbook import (
     Wave,
 )
 from meshup.model.runbook import Path as Route
-from meshup.model.snapshot import Identity, Snapshot
+from meshup.model.snapshot import ApiKind, Identity, Snapshot
 from meshup.steps import BUILT_IN
 from meshup.steps.step import Scope
 
@@ -49,6 +49,7 @@ KINDS = {
     "PeerAuthentication": "security.istio.io/v1",
     "DestinationRule": "networking.istio.io/v1",
     "MeshPin": "meshup.dev/v1",
+    "MeshRelease": "meshup.dev/v1",
     "Gateway": "gateway.networking.k8s.io/v1",
     "HTTPRoute": "gateway.networking.k8s.io/v1",
     "Ingress": "networking.k8s.io/v1",
@@ -71,8 +72,8 @@ def load(path):
     return yaml.safe_load(path.read_text("utf-8"))
 
 
-def seen(objects) -> Snapshot:
-    """Give a snapshot. An object is written as `Kind namespace/name: rest`, or whole."""
+def seen(objects, served=()) -> Snapshot:
+    """Give a snapshot. An object is written as `Kind namespace/name: rest`, or whole. served: kinds beside the usual."""
     found = {}
     for number, given in enumerate(objects or ()):
         each = given if "kind" in given else _whole(*next(iter(given.items())))
@@ -84,6 +85,12 @@ def seen(objects) -> Snapshot:
         taken_at=datetime(2026, 11, 2, 9, tzinfo=UTC),
         objects=found,
         pins=tuple(each for ref, each in found.items() if ref.kind == "MeshPin"),
+        kinds={
+            (KINDS[kind], kind): ApiKind(
+                api_version=KINDS[kind], kind=kind, plural=f"{kind.lower()}s", namespaced=False
+            )
+            for kind in served
+        },
     )
 
 
@@ -190,7 +197,7 @@ def draft(case):
         stage=whole.stages[-1],
         wave="",
         services=tuple(each for each in whole.services if each.opt_in is not None),
-        snapshot=seen(case.get("seen")),
+        snapshot=seen(case.get("seen"), case.get("served", ())),
         driver=IstioSidecar(),
         params={**usual, **(params or {})},
     )

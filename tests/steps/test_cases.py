@@ -55,7 +55,7 @@ def test_the_order_in_which_things_were_seen_does_not_matter(path):
     whole = book(load(path))
     ((kind, params),) = case["step"].items()
     step = next(each for each in BUILT_IN if each.kind == kind)
-    snapshot = seen(objects)
+    snapshot = seen(objects, case.get("served", ()))
     shuffled = list(snapshot.objects.items())
     random.Random(7).shuffle(shuffled)
     scope = Scope(

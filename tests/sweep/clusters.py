@@ -213,9 +213,15 @@ def taken_back(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_pins(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a state with pins named by their service and number, without their times: their names hold a nonce."""
+    """Give a state with pins named by their service and number, without their times: their names hold a nonce.
+
+    An owner's words on joining keep their names, which follow from what was said, and lose their times.
+    """
     found: dict[str, Any] = {}
     for name, each in state.items():
+        if name.startswith("OptIn "):
+            found[name] = {**each, "spec": {key: value for key, value in each["spec"].items() if key != "at"}}
+            continue
         if not name.startswith("MeshPin "):
             found[name] = each
             continue

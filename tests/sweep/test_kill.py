@@ -162,6 +162,45 @@ def test_every_write_of_an_owners_rollback(segments: list[Segment], covered: Cal
         after.end()
 
 
+WORDS = (
+    ("opt-in", "cart", "-n", "shop", "--wave", "wave-2", "--reason", "ready"),
+    ("opt-out", "shop/cart", "--reason", "not ready"),
+    ("unpin", "shop/cart", "--reason", "mended"),
+    ("rollback", "--from", "back.yaml"),
+)
+
+
+@pytest.mark.parametrize("arguments", WORDS, ids=lambda each: each[0])
+def test_every_write_of_what_an_owner_says(
+    arguments: tuple[str, ...], segments: list[Segment], covered: Callable[[str], None]
+) -> None:
+    """The same command again leaves one record, and a third time writes nothing."""
+    before = [each for each in segments if each.through.startswith("onboard")][-1].after.fork(f"owner-{arguments[0]}")
+    wish = ("rollback", "cart", "-n", "shop", "--to", "1.29.4", "--reason", "timeouts", "--until", "7d")
+    if arguments[0] == "unpin":
+        done = before.run(*wish)
+        assert done.code == 0, str(done)
+    if "--from" in arguments and not (before.work / "back.yaml").exists():
+        done = before.run(*wish, "--write", "back.yaml")
+        assert done.code == 0, str(done)
+    before.forget_writes()
+    after = before.fork(f"owner-{arguments[0]}-after")
+    try:
+        done = after.run(*arguments)
+        assert done.code == 0, str(done)
+        segment = Segment(" ".join(arguments[:2]), arguments, before, after, tuple(after.writes()), done.code)
+        points = points_of(segment)
+        assert points
+        wanted = with_pins(after.state())
+        found = swept(points, lambda point: killed_and_resumed(point, arguments, wanted, shape=with_pins))
+        covered(told(segment.through, points, found))
+        wrong = [each for each in found if each not in ("", ENDED)]
+        assert wrong == [], "\n\n".join(wrong[:5])
+    finally:
+        after.end()
+        before.end()
+
+
 def test_the_folder_is_not_needed_to_resume(segments: list[Segment], tmp_path: Path) -> None:
     """A colleague has a kubeconfig and nothing else."""
     segment = max(segments, key=lambda each: len(each.writes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,26 @@ from meshup.cli.playing import session_of
 from meshup.cli.simulating import programs
 from meshup.engine.approving import approve
 from meshup.engine.execute import apply, resume
+from meshup.engine.joining import say
 from meshup.engine.planfile import sealed
 from meshup.engine.planning import plan_from, snapshot_for
 from meshup.engine.propose import propose
 from meshup.engine.rehearse import rehearse
+from meshup.engine.releases import decide, listed
+from meshup.engine.reporting import view
 from meshup.engine.rollback import service_plan
 from meshup.engine.session import Session
-from meshup.engine.standing import report, status
+from meshup.engine.standing import status
 from meshup.engine.taking_back import run_plan, stage_plan
+from meshup.engine.unpinning import unpin
 from meshup.journal.ledger import pins
 from meshup.model.events import Event, Outcome, PlaceEnded
 from meshup.model.plan import Plan
 from meshup.model.problem import MeshupError
 from meshup.model.proposal import Proposal
+from meshup.model.release import Move, Moved
+from meshup.model.report import View
+from meshup.model.reporting import report
 from meshup.model.runbook import Runbook
 from meshup.runbook import load, write
 from meshup.simulate.scenario import Simulation
@@ -139,15 +146,44 @@ def chapters() -> dict[str, Any]:
     now = shop.session.clock.now()
     told["pins"] = pins(shop.session.cluster), now
     told["pins-late"] = pins(shop.session.cluster), now + timedelta(days=8)
-    told["report"] = report(shop.session, book=book, context="corner")
+    seen = view(shop.session, book=book, context="corner")
+    later, gone = now + timedelta(days=8), View(names=frozenset({"prod-us"}), cluster="", why="no answer in 5 s")
+    told["report"] = report([seen], now=now, at=book.holds)
+    told["report-of-one"] = report([seen], now=now, at=replace(book.holds, users=0), version="1.30.3")
+    told["report-of-several"] = report([seen, gone], now=later, at=replace(book.holds, users=0))
     told["run-back"] = run_plan(shop.session, context="corner")
     told["ran-back"], _ = shop.ran(lambda: apply(shop.session, told["run-back"]))
     told["status-back"] = status(shop.session, book=book, context="corner")
     told["after-rollback"], _ = shop.ran(lambda: resume(shop.session))
+    told |= _decisions(shop, book)
 
-    told |= _approval() | _endings()
+    told["unpin"] = unpin(shop.session, "shop/cart", reason="mended", book=book)
+    told["unpin-again"] = unpin(shop.session, "shop/cart", reason="mended", book=book)
+
+    told |= _approval() | _endings() | _owners()
     played = corner(FAULT)
     told["rehearsal"] = rehearse(played.session, book, requests=lambda: 1234)
+    return told
+
+
+def _decisions(shop: Corner, book: Runbook) -> dict[str, Any]:
+    """What the platform owner decides of releases, and sees of them."""
+    told: dict[str, Any] = {}
+    owner = replace(shop.session, identity=replace(shop.session.identity, user="pia@shop.example"))
+    ends = datetime(2027, 4, 30, 23, 59, 59, tzinfo=UTC)
+
+    def decided(move: Move, version: str, reason: str = "", **more: Any) -> Moved:
+        return decide(owner, move, version, reason=reason, book=book, **more)
+
+    told["release-added"] = decided("add", "1.29.4")
+    told["release-promoted"] = decided("promote", "1.29.4", "ran for a year", ends=ends)
+    told["release-again"] = decided("promote", "1.29.4", "ran for a year", ends=ends)
+    decided("add", "1.30.3", issues=("drops idle connections of HTTP/1.0 clients after a reload of its configuration",))
+    told["release-blocked"] = decided("block", "1.30.3", "too many went back")
+    told["release-refused"] = stopped(lambda: decided("promote", "1.30.3", "all is well"))
+    told["releases"] = listed(owner, book=book, context="corner")
+    told["plan-held"] = shop.plan(book)
+    told["exit-held"], _ = shop.ran(lambda: apply(shop.session, told["plan-held"]))
     return told
 
 
@@ -170,6 +206,22 @@ def _approval() -> dict[str, Any]:
     told["status-done"] = status(shop.session, book=book, context="corner")
     told["plan-done"] = shop.plan(book)
     told["nothing"], _ = shop.ran(lambda: apply(shop.session, told["plan-done"]))
+    return told
+
+
+def _owners() -> dict[str, Any]:
+    """What owners say about joining, and what a plan and status make of it."""
+    told: dict[str, Any] = {}
+    shop = corner()
+    book = shop.book()
+    day = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    told["opt-in"] = say(
+        shop.session, "cart", joins=True, wave="wave-2", not_before=day, reason="after the sale", book=book
+    )
+    told["opt-in-again"] = say(shop.session, "cart", joins=True, wave="wave-2", not_before=day, book=book)
+    told["opt-out"] = say(shop.session, "web", joins=False, reason="black friday", book=book)
+    told["plan-opted"] = shop.plan(book)
+    told["status-opted"] = status(shop.session, book=book, context="corner")
     return told
 
 

@@ -24,11 +24,15 @@ from meshup.model.standing import Rehearsal
 from meshup.runbook.load import load
 from meshup.simulate.http import Front
 from meshup.simulate.scenario import load as scene
-from meshup.views import ci, owner, standing
+from meshup.views import ci, optin, owner, standing, unpin
 from meshup.views import init as first
 from meshup.views import plan as planned
+from meshup.views import releases as released
+from meshup.views import report as reported
 from meshup.views.junit import junit
 from meshup.views.problem import error, error_document, findings
+from meshup.views.report_html import page
+from meshup.views.report_md import markdown
 from meshup.views.run import ending, line, outcome_document, record, summary_markdown
 from meshup.views.sarif import sarif
 
@@ -85,6 +89,14 @@ def fits(text: str, width: int) -> list[str]:
     return [each for each in text.splitlines() if len(each) > width and "meshup " not in each]
 
 
+def over(each, width: int) -> str:
+    return unpin.ended(each.pin, fresh=each.fresh, notes=each.notes, follow=each.next, width=width)
+
+
+def said(each, width: int) -> str:
+    return optin.said(each.word, fresh=each.fresh, notes=each.notes, follow=each.next, width=width)
+
+
 SCREENS: dict[str, Callable[[dict, int], str]] = {
     "init": lambda told, width: first.text(
         told["init"], filename="meshup.yaml", locked="meshup.lock", objects=13, why=False, width=width
@@ -94,6 +106,7 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
     ),
     "plan": lambda told, width: planned.text(told["plan"], width=width),
     "plan-details": lambda told, width: planned.text(told["plan"], width=width, saved="p.plan.json", details=True),
+    "plan-held": lambda told, width: planned.text(told["plan-held"], width=width),
     "plan-done": lambda told, width: planned.text(told["plan-done"], width=width),
     "plan-owner": lambda told, width: owner.for_service(told["plan"], "shop/cart", width=width),
     "plan-owner-untouched": lambda told, width: owner.for_service(told["plan"], "shop/search", width=width),
@@ -107,10 +120,21 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
     "pins": lambda told, width: standing.pins(*told["pins"], width=width),
     "pins-late": lambda told, width: standing.pins(*told["pins-late"], width=width),
     "pins-none": lambda told, width: standing.pins((), told["pins"][1], width=width),
-    "report": lambda told, width: standing.report(told["report"], width=width),
+    "releases": lambda told, width: released.releases(told["releases"], width=width),
+    **{
+        name: lambda told, width, name=name: released.moved(told[name], width=width)
+        for name in ("release-added", "release-promoted", "release-again", "release-blocked")
+    },
+    **{name: lambda told, width, name=name: said(told[name], width) for name in ("opt-in", "opt-in-again", "opt-out")},
+    **{name: lambda told, width, name=name: over(told[name], width) for name in ("unpin", "unpin-again")},
+    "plan-opted": lambda told, width: planned.text(told["plan-opted"], width=width),
+    "plan-owner-early": lambda told, width: owner.for_service(told["plan-opted"], "shop/cart", width=width),
+    "report": lambda told, width: reported.text(told["report"], width=width),
+    "report-of-one": lambda told, width: reported.text(told["report-of-one"], width=width),
+    "report-of-several": lambda told, width: reported.text(told["report-of-several"], width=width),
     **{
         name: lambda told, width, name=name: standing.status(told[name], width=width)
-        for name in ("status-3", "status-4", "status-5", "status-through", "status-done", "status-back")
+        for name in ("status-3", "status-4", "status-5", "status-through", "status-done", "status-back", "status-opted")
     },
     **{
         f"end-{name}": lambda told, width, name=name: ending(told[name], width=width)
@@ -125,6 +149,7 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
             "exit-3",
             "exit-4",
             "exit-5",
+            "exit-held",
             "exit-8",
             "exit-9",
             "exit-130",
@@ -179,16 +204,25 @@ def pretty(document: object) -> str:
 
 def test_documents_for_programs(told: dict, golden: Golden) -> None:
     golden("plan-owner.json", pretty(planned.document(told["rollback-plan"])))
+    golden("plan-held.json", pretty(planned.document(told["plan-held"])["held"]))
     golden("run-4.json", pretty(outcome_document(told["exit-4"])))
     golden("status-through.json", pretty(standing.status_document(told["status-through"])))
-    golden("report.json", pretty(standing.report_document(told["report"])))
+    golden("report.json", pretty(reported.as_document(told["report-of-several"])))
+    golden("releases.json", pretty(released.releases_document(told["releases"])))
+    golden("release.json", pretty(released.moved_document(told["release-blocked"])))
     golden("rehearsal.json", pretty(standing.rehearsal_document(told["rehearsal"], scenario="corner")))
+    word = told["opt-in"]
+    made = optin.said_document(word.word, fresh=word.fresh, notes=word.notes, follow=word.next)
+    golden("opt-in.json", pretty(made))
     golden("error-6.json", pretty(error_document(told["exit-6"])))
     golden("init.json", pretty(first.document(told["init"], filename="meshup.yaml", locked="meshup.lock")))
 
 
 def test_reports_for_reviews_and_ci(told: dict, golden: Golden) -> None:
+    golden("report.md", even(markdown(told["report-of-several"])))
+    golden("report.html", even(page(told["report-of-several"])))
     stop = told["exit-4"]
+    golden("plan-held.md", even(planned.markdown(told["plan-held"])))
     golden("plan.md", even(planned.markdown(told["plan"])))
     golden("run-4.md", even(summary_markdown(stop)))
     golden("run-4.junit.xml", even(junit(stop.judgements, name=f"meshup {stop.plan}")))
@@ -207,6 +241,7 @@ def test_nothing_stays_armed_while_a_run_waits_for_a_person(told: dict) -> None:
 
 def test_refusals(told: dict, golden: Golden) -> None:
     golden("error-exit-6.txt", even(error(told["exit-6"])))
+    golden("error-release.txt", even(error(told["release-refused"])))
     golden("error-self-approval.txt", even(error(told["self-approval"])))
 
 
@@ -260,6 +295,9 @@ def _empty(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
         ["config"],
         ["simulator", "faults"],
         ["simulator", "status"],
+        ["simulator", "user", "alice"],
+        ["releases", "promote", "1.30.3"],
+        ["releases", "promote", "1.30.3", "--reason", "x", "--end-of-support", "soon"],
         ["status"],
         ["lint"],
         ["aply"],

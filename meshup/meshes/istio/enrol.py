@@ -49,7 +49,8 @@ def enrolment(workload: Object, snapshot: Snapshot, revision: str | None) -> Enr
     namespace = _namespace_labels(workload, snapshot)
     blocked = _blocked(workload) or (_beaten(workload, namespace) if revision is not None else "")
     if blocked:
-        return Enrolment(at=at, blocked=blocked, revision_before=now.get(REV, ""))
+        way_out = "" if _blocked(workload) else _dropping(workload, namespace)
+        return Enrolment(at=at, blocked=blocked, way_out=way_out, revision_before=now.get(REV, ""))
     if revision is None:
         wanted: dict[str, str | None] = {REV: None, INJECT: None}
         if chosen_by(_with(now, wanted), namespace, snapshot):
@@ -146,6 +147,18 @@ def _beaten(workload: Object, namespace: Mapping[str, str]) -> str:
         if key in namespace:
             return f"namespace {name} carries {key}={namespace[key]}, which beats the pod's label; drop it first"
     return ""
+
+
+def _dropping(workload: Object, namespace: Mapping[str, str]) -> str:
+    """Say how a namespace that decides for its pods is made to leave it to them; "" where no label of it decides."""
+    key = next((each for each in (INJECTION, REV) if each in namespace), "")
+    name = str(dig(workload, "metadata", "namespace") or "")
+    return (
+        f"label the pod templates of {name} first, so that none leaves the mesh by it; then whoever may change Namespaces "
+        f"runs: kubectl label namespace {name} {key}-"
+        if key
+        else ""
+    )
 
 
 def _namespace_labels(workload: Object, snapshot: Snapshot) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from meshup.simulate.api.kinds import Kind
 from meshup.simulate.api.pod_defaults import admit_pod
 from meshup.simulate.api.policies import Policies
 from meshup.simulate.api.problems import forbidden, invalid, not_found, not_here
+from meshup.simulate.api.registry import Registry
 from meshup.simulate.api.shaping import How, settled
 from meshup.simulate.api.store import Obj, Store, copied
 from meshup.simulate.api.users import MASTERS
@@ -24,9 +25,9 @@ LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 class Admission:
     """Looks at every write before it is stored."""
 
-    def __init__(self, store: Store, webhooks: Webhooks, chance: random.Random) -> None:
+    def __init__(self, store: Store, registry: Registry, webhooks: Webhooks, chance: random.Random) -> None:
         self._store, self._webhooks, self._chance = store, webhooks, chance
-        self._policies = Policies(store)
+        self._policies = Policies(store, registry)
 
     def suffix(self) -> str:
         """Make five letters for a generated name."""
@@ -67,8 +68,8 @@ class Admission:
         admit_pod(made, self.suffix(), mount=True)
         return made
 
-    def check(self, kind: Kind, operation: str, obj: Obj, how: How, old: Obj | None) -> None:
-        """Refuse what policies, webhooks and quotas forbid."""
+    def check(self, kind: Kind, operation: str, obj: Obj, how: How, old: Obj | None, *, sub: str = "") -> None:
+        """Refuse what policies, webhooks and quotas forbid. sub: "status" when that alone is written."""
         name = obj["metadata"].get("name", "")
         namespace = obj["metadata"].get("namespace", "")
         if kind.key == ("", "pods") and operation == "CREATE":
@@ -78,13 +79,13 @@ class Admission:
             for why in (bounds, security):
                 if why:
                     raise forbidden(kind.plural, kind.group, name, why)
-        if kind.namespaced and kind.kind in sc.TEMPLATES and not how.controller:
+        if kind.namespaced and kind.kind in sc.TEMPLATES and not sub and not how.controller:
             found = self._store.get(NAMESPACES, "", namespace)
             if found is not None:
                 how.warnings.extend(podsecurity.warnings(sc.pod_template(obj), found))
         if kind.group == rbac.GROUP and not how.controller:
             self._no_escalation(kind, obj, how)
-        asked = self._asked(kind, operation, obj, how, old)
+        asked = replace(self._asked(kind, operation, obj, how, old), subresource=sub)
         self._policies.judge(asked, obj, how.warnings)
         self._webhooks.validate(asked, obj)
         if operation == "CREATE" and kind.namespaced and kind.plural in (*quota.COUNTED, "pods") and not kind.custom:
@@ -101,6 +102,7 @@ class Admission:
     def deleting(self, kind: Kind, old: Obj, how: How) -> None:
         """Ask policies and webhooks about a deletion."""
         asked = self._asked(kind, "DELETE", old, how, old)
+        asked = replace(asked, name="") if how.collection else asked
         self._policies.judge(asked, old, how.warnings)
         self._webhooks.validate(asked, old)
 
@@ -139,7 +141,9 @@ class Admission:
             namespace=meta.get("namespace", ""),
             name=meta.get("name", ""),
             user=how.user.name,
+            uid=how.user.uid,
             groups=how.user.groups,
+            options={"fieldManager": how.sent_manager} if how.sent_manager else {},
             dry_run=how.dry_run,
             old=old,
         )

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from meshup.simulate.api.authorizing import PARTS, Check, Decision
 from meshup.simulate.api.expressions import Call, Index, Literal, Name, Node, Pairs, Select, Several
+from meshup.simulate.api.patterns import as_re2
 
 Lazy = Callable[[], Any]
 """A variable whose value is made when it is asked for."""
@@ -315,9 +317,25 @@ def _timestamp(text: Any) -> datetime:
 
 def _matches(text: Any, pattern: Any) -> bool:
     try:
-        return re.search(_string(pattern), _string(text)) is not None
+        return re.search(as_re2(_string(pattern)), _string(text)) is not None
     except re.error as error:
         raise Failed(f"error parsing regexp: {error}") from error
+
+
+def _checked(of: Any) -> Check:
+    if not isinstance(of, Check):
+        raise Failed(OVERLOAD)
+    return of
+
+
+def _part(name: str) -> Callable[[Any, Any], Check]:
+    return lambda of, text: _checked(of).with_part(name, _string(text))
+
+
+def _allowed(of: Any) -> bool:
+    if not isinstance(of, Decision):
+        raise Failed(OVERLOAD)
+    return of.allowed
 
 
 def _string(of: Any) -> str:
@@ -373,5 +391,8 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "split": lambda of, by: _string(of).split(_string(by)),
     "replace": lambda of, old, new: _string(of).replace(_string(old), _string(new)),
     "join": lambda of, by="": _string(by).join(_string(each) for each in _list(of)),
+    "check": lambda of, verb: _checked(of).check(_string(verb)),
+    "allowed": _allowed,
+    **{name: _part(name) for name in PARTS},
     "getSeconds": lambda of: int(of.total_seconds()) if isinstance(of, timedelta) else of.second,
 }

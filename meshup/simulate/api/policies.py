@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from meshup.model.objects import matches
-from meshup.simulate.api import evaluating, expressions
+from meshup.simulate.api import evaluating, expressions, parameters, rbac
+from meshup.simulate.api.authorizing import Check
 from meshup.simulate.api.problems import Refusal, cause, not_here
+from meshup.simulate.api.registry import Registry
 from meshup.simulate.api.store import Obj, Store
 from meshup.simulate.api.webhooks import ADMISSION, Asked, rule_fits
 
 POLICIES = (ADMISSION, "validatingadmissionpolicies")
 BINDINGS = (ADMISSION, "validatingadmissionpolicybindings")
 CODES = {"Unauthorized": 401, "Forbidden": 403, "Invalid": 422, "RequestEntityTooLarge": 413}
-VARIABLES = frozenset({"object", "oldObject", "request", "namespaceObject", "variables"})
+VARIABLES = frozenset({"object", "oldObject", "request", "namespaceObject", "variables", "authorizer"})
 
 
 class Policies:
     """The policies of one cluster, judged at once for every write."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self._store, self._registry = store, registry
 
     def judge(self, asked: Asked, obj: Obj, warnings: list[str]) -> None:
         """Let every policy that is bound look at a request. Adds warnings; raises Refusal when one denies."""
@@ -29,9 +31,18 @@ class Policies:
             return
         denied: list[tuple[str, str]] = []
         for policy, binding in self._bound(asked, obj):
-            where = f"'{policy['metadata']['name']}' with binding '{binding['metadata']['name']}'"
+            named = f"'{policy['metadata']['name']}'"
+            where = f"{named} with binding '{binding['metadata']['name']}'"
             actions = (binding.get("spec") or {}).get("validationActions") or ()
-            for reason, why in self._failures(policy, asked, obj):
+            try:
+                given = parameters.chosen(self._store, self._registry, policy, binding, asked.namespace)
+            except parameters.Unserved as unserved:
+                given = []
+                denied.append(("Invalid", f"ValidatingAdmissionPolicy {named} denied request: {unserved}"))
+            except parameters.Missing as missing:
+                given = []
+                denied.append(("Invalid", f"ValidatingAdmissionPolicy {where} denied request: {missing}"))
+            for reason, why in (each for params in given for each in self._failures(policy, asked, obj, params)):
                 if "Deny" in actions:
                     denied.append((reason, f"ValidatingAdmissionPolicy {where} denied request: {why}"))
                 if "Warn" in actions:
@@ -75,11 +86,11 @@ class Policies:
     def _namespace(self, asked: Asked) -> Obj | None:
         return self._store.get(("", "namespaces"), "", asked.namespace) if asked.namespace else None
 
-    def _failures(self, policy: Obj, asked: Asked, obj: Obj) -> Iterator[tuple[str, str]]:
+    def _failures(self, policy: Obj, asked: Asked, obj: Obj, params: Obj | None) -> Iterator[tuple[str, str]]:
         """Yield reason and message of each validation that does not hold."""
         spec = policy["spec"]
         strict = spec.get("failurePolicy", "Fail") == "Fail"
-        variables = self._variables(spec, asked, obj)
+        variables = self._variables(spec, asked, obj, params)
         for each in spec.get("matchConditions") or ():
             try:
                 if not evaluating.value(expressions.read(each["expression"]), variables):
@@ -99,12 +110,18 @@ class Policies:
                 continue
             yield str(each.get("reason") or "Invalid"), _message(each, text, variables)
 
-    def _variables(self, spec: Obj, asked: Asked, obj: Obj) -> dict[str, Any]:
+    def _may(self, asked: Asked) -> Callable[[rbac.Asked], bool]:
+        who = rbac.User(name=asked.user, groups=asked.groups, uid=asked.uid)
+        return lambda right: rbac.allowed(self._store, who, right)
+
+    def _variables(self, spec: Obj, asked: Asked, obj: Obj, params: Obj | None) -> dict[str, Any]:
         found: dict[str, Any] = {
             "object": None if asked.operation == "DELETE" else obj,
             "oldObject": asked.old,
             "request": request_of(asked),
             "namespaceObject": self._namespace(asked),
+            "params": params,
+            "authorizer": Check(may=self._may(asked)),
         }
         lazy: dict[str, Any] = {}
         found["variables"] = lazy
@@ -123,7 +140,12 @@ def request_of(asked: Asked) -> Obj:
         "name": asked.name,
         "namespace": asked.namespace,
         "operation": asked.operation,
-        "userInfo": {"username": asked.user, "groups": list(asked.groups)},
+        "userInfo": {
+            "username": asked.user,
+            **({"uid": asked.uid} if asked.uid else {}),
+            "groups": list(asked.groups),
+        },
+        "options": dict(asked.options),
         "dryRun": asked.dry_run,
     }
 
@@ -147,19 +169,20 @@ def _fits(rule: Obj, asked: Asked) -> bool:
 def _refusal(asked: Asked, denied: list[tuple[str, str]]) -> Refusal:
     reason, why = denied[0]
     named = f"{asked.plural}.{asked.group}" if asked.group else asked.plural
-    details: Obj = {"name": asked.name} if asked.name else {}
+    name = asked.name or ("Unknown" if asked.operation == "DELETE" else "")
+    details: Obj = {"name": name} if name else {}
     if asked.group:
         details["group"] = asked.group
-    details |= {"kind": asked.plural, "causes": [{"message": each} for _, each in denied]}
-    shown = f'{named} "{asked.name}"' if asked.name else named
+    details |= {"kind": asked.plural, "causes": [{"message": why}]}
+    shown = f'{named} "{name}"' if name else named
     return Refusal(CODES.get(reason, 422), f"{shown} is forbidden: {why}", reason=reason, details=details)
 
 
 def policy_rules(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
     """Yield what is wrong with a policy. Raises Refusal 501 for what is not evaluated here."""
     spec = obj.get("spec") or {}
-    if spec.get("paramKind"):
-        raise not_here("parameters of admission policies")
+    known = VARIABLES | ({"params"} if spec.get("paramKind") else set())
+    yield from parameters.kind_rules(spec.get("paramKind"))
     validations = spec.get("validations") or []
     if not validations and not spec.get("auditAnnotations"):
         message = "Required value: validations or auditAnnotations must contain at least one item"
@@ -167,19 +190,19 @@ def policy_rules(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
         yield cause("FieldValueRequired", message, "spec.auditAnnotations")
     for number, each in enumerate(validations):
         at = f"spec.validations[{number}]"
-        yield from _expression(each.get("expression"), f"{at}.expression")
+        yield from _expression(each.get("expression"), f"{at}.expression", known)
         if each.get("messageExpression"):
-            yield from _expression(each["messageExpression"], f"{at}.messageExpression")
+            yield from _expression(each["messageExpression"], f"{at}.messageExpression", known)
         if each.get("reason", "Invalid") not in ("Forbidden", "Invalid", "RequestEntityTooLarge"):
             supported = '"Forbidden", "Invalid", "RequestEntityTooLarge"'
             message = f'Unsupported value: "{each["reason"]}": supported values: {supported}'
             yield cause("FieldValueNotSupported", message, f"{at}.reason")
     for where in ("matchConditions", "variables"):
         for number, each in enumerate(spec.get(where) or ()):
-            yield from _expression(each.get("expression"), f"spec.{where}[{number}].expression")
+            yield from _expression(each.get("expression"), f"spec.{where}[{number}].expression", known)
 
 
-def _expression(text: Any, at: str) -> Iterator[dict[str, str]]:
+def _expression(text: Any, at: str, known: frozenset[str]) -> Iterator[dict[str, str]]:
     if not str(text or "").strip():
         yield cause("FieldValueRequired", "Required value: expression is not specified", at)
         return
@@ -191,15 +214,23 @@ def _expression(text: Any, at: str) -> Iterator[dict[str, str]]:
         return
     for name in evaluating.unknown_functions(tree):
         raise not_here(f"the function {name} in expressions")
-    for name in sorted(evaluating.names(tree) - VARIABLES):
+    if "params" in evaluating.names(tree) - known:
+        yield cause("FieldValueInvalid", f'Invalid value: "{text}": {_undeclared(str(text), "params")}', at)
+        return
+    for name in sorted(evaluating.names(tree) - known):
         raise not_here(f"the variable {name} in expressions")
+
+
+def _undeclared(text: str, name: str) -> str:
+    column = text.index(name)
+    lines = (f"compilation failed: ERROR: <input>:1:{column + 1}: undeclared reference to '{name}' (in container '')",)
+    return "\n".join((*lines, f" | {text}", f" | {'.' * column}^"))
 
 
 def binding_rules(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
     """Yield what is wrong with a binding."""
     spec = obj.get("spec") or {}
-    if spec.get("paramRef"):
-        raise not_here("parameters of admission policies")
+    yield from parameters.ref_rules(spec.get("paramRef"))
     actions = spec.get("validationActions") or []
     at = "spec.validationActions"
     if not spec.get("policyName"):

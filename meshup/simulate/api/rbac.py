@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from meshup.model.objects import matches
 from meshup.simulate.api.store import Obj, Store
-from meshup.simulate.api.users import ADMIN, ANONYMOUS, MASTERS, User
+from meshup.simulate.api.users import ADMIN, ANONYMOUS, AUTHENTICATED, MASTERS, User
 
-__all__ = ["ADMIN", "ANONYMOUS", "Asked", "User", "allowed", "not_held", "reason", "role_of", "rules", "said"]
+__all__ = ["ADMIN", "ANONYMOUS", "Asked", "User", "allowed", "not_held", "reason", "role_of", "roles", "rules", "said"]
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -60,6 +60,21 @@ def rules(store: Store, user: User, namespace: str) -> Iterator[Obj]:
         yield {"verbs": ["*"], "nonResourceURLs": ["*"]}
     for _, role, _ in _grants(store, user, namespace):
         yield from role.get("rules") or ()
+
+
+def roles(store: Store, user: User) -> list[str]:
+    """Name the roles that bindings to a user or to their own groups give: "ROLE" in the whole cluster, "ROLE in NAMESPACE"."""
+    own = replace(user, groups=tuple(each for each in user.groups if each != AUTHENTICATED))
+    found = [
+        str(each["roleRef"]["name"])
+        for each in store.list((GROUP, "clusterrolebindings"))
+        if any(_is(subject, own, "") for subject in each.get("subjects") or ())
+    ]
+    for each in store.list((GROUP, "rolebindings")):
+        space = str(each["metadata"]["namespace"])
+        if any(_is(subject, own, space) for subject in each.get("subjects") or ()):
+            found.append(f"{each['roleRef']['name']} in {space}")
+    return sorted(dict.fromkeys(found))
 
 
 def _grants(store: Store, user: User, namespace: str) -> Iterator[tuple[Obj, Obj, str]]:

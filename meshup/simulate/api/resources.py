@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from meshup.model.transport import Response
@@ -152,6 +153,7 @@ class Resources:
         return How(
             user=call.user,
             manager=call.query.get("fieldManager") or agent,
+            sent_manager=call.query.get("fieldManager", ""),
             dry_run=dry == "All",
             force=call.query.get("force", "") in ("1", "true"),
             validation=validation,
@@ -264,6 +266,7 @@ class Resources:
         )
         namespace = self._namespace(call, kind)
         found = [each for each in self._store.list(kind.key, namespace) if test is None or test(each)]
+        how = replace(how, collection=True)
         for each in found:
             meta = each["metadata"]
             self._writes.delete(kind, meta.get("namespace", ""), meta["name"], options, how)

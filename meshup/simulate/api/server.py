@@ -227,4 +227,6 @@ class Bound:
     def send(self, request: Request) -> Response:
         """Carry out a request as that user."""
         headers = {**request.headers, "x-meshup-user": self.user.name, "x-meshup-groups": ",".join(self.user.groups)}
+        if self.user.uid:
+            headers["x-meshup-uid"] = self.user.uid
         return self._server.send(replace(request, headers=headers))

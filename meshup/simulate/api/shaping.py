@@ -22,16 +22,19 @@ ORDER = ("kind", "apiVersion", "metadata")
 class How:
     """Circumstances of a write.
 
-    manager: field manager; "" leaves ownership untracked. validation: what an unknown field is: Strict refuses, Warn
-    warns, Ignore drops. controller: trusted, from within: no shaping of what is not a Pod, no validation.
+    manager: field manager; "" leaves ownership untracked. sent_manager: what the request named as that, "" = nothing.
+    validation: what an unknown field is: Strict refuses, Warn warns, Ignore drops. controller: trusted, from within: no
+    shaping of what is not a Pod, no validation. collection: the object is one of many that one request deletes.
     """
 
     user: User = ADMIN
     manager: str = "unknown"
+    sent_manager: str = ""
     dry_run: bool = False
     force: bool = False
     validation: str = "Ignore"
     controller: bool = False
+    collection: bool = False
     warnings: list[str] = field(default_factory=list, compare=False)
 
 

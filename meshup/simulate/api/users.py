@@ -48,7 +48,8 @@ def from_headers(headers: Mapping[str, str]) -> User:
     if name == ANONYMOUS.name:
         return ANONYMOUS
     groups = tuple(each for each in headers.get("x-meshup-groups", "").split(",") if each)
-    return User(name=name, groups=(*(each for each in groups if each != AUTHENTICATED), AUTHENTICATED))
+    named = (*(each for each in groups if each != AUTHENTICATED), AUTHENTICATED)
+    return User(name=name, groups=named, uid=headers.get("x-meshup-uid", ""))
 
 
 def impersonated(headers: Mapping[str, str]) -> User | None:

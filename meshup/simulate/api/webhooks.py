@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from meshup.model.objects import matches
@@ -21,7 +21,11 @@ Callee = Callable[[Obj], Obj]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One request as admission sees it. operation: CREATE, UPDATE, DELETE."""
+    """One request as admission sees it.
+
+    operation: CREATE, UPDATE, DELETE. name: "" for each object of a collection that is deleted. options: as they were
+    sent with the request, of which policies see the field manager.
+    """
 
     operation: str
     group: str
@@ -32,7 +36,9 @@ class Asked:
     name: str
     subresource: str = ""
     user: str = ""
+    uid: str = ""
     groups: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
     dry_run: bool = False
     old: Obj | None = None
 

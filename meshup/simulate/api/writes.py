@@ -67,7 +67,7 @@ class Writes:
     ) -> None:
         self.store, self.registry = store, registry
         self._now, self._chance = now, chance
-        self.admission = Admission(store, webhooks, chance)
+        self.admission = Admission(store, registry, webhooks, chance)
         self._addresses = Addresses(store)
 
     def time(self) -> str:
@@ -332,14 +332,16 @@ class Writes:
             new = {**new, "metadata": {**new["metadata"], **({"managedFields": owners} if owners else {})}}
         if has_generation(kind) and sub != "status" and spec_of(kind, new) != spec_of(kind, old):
             new["metadata"]["generation"] = int(before.get("generation") or 0) + 1
-        if same(old, new):
-            return old
+        unchanged = same(old, new)
         if not how.controller:
-            validated(kind, new, old, node)
-            if owned_as:
+            if not unchanged:
+                validated(kind, new, old, node)
+            if owned_as and not unchanged:
                 self.admission.not_concerned(kind, new, how, old, sub=owned_as)
-            elif not sub:
-                self.admission.check(kind, "UPDATE", new, how, old)
+            elif not owned_as and sub in ("", "status"):
+                self.admission.check(kind, "UPDATE", new, how, old, sub=sub)
+        if unchanged:
+            return old
         if how.dry_run:
             return new
         stored = self.store.put(kind.key, new)

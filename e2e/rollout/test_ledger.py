@@ -1,0 +1,163 @@
+"""Alice takes her service back on a real cluster under traffic: nobody's leave, no failed request, on record for everybody."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from conftest import CLOSING, EVIDENCE, Person
+from installed import Installed
+from small import QUICK, runbook, stage, written
+from town import NEW, OLD, OLD_REVISION, Town, get, kubectl
+
+from e2e import lab
+from e2e.providers import Provider
+
+pytestmark = [pytest.mark.e2e, pytest.mark.lab]
+ROOT = Path(__file__).resolve().parents[2]
+TEAMS = {"alice": ("shop-team", ("shop",)), "bob": ("data-team", ("data",))}
+CART, REVIEWS = "shop/cart", "shop/reviews"
+
+
+@pytest.fixture(scope="module")
+def town(provider: Provider, evidence: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A real cluster with an application, whose cart is on the older release already, and callers that never stop."""
+    if provider.name != "lab":
+        pytest.skip("it is written for the images and addresses of the lab: PROVIDER=lab")
+    with provider.cluster() as reached, evidence(reached, "ledger"):
+        made = Town(tmp_path_factory.mktemp("ledger"))
+        try:
+            made.found()
+            yield made
+        finally:
+            made.load.stop()
+            folder = EVIDENCE / "ledger" / "told"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "report.json").write_text(json.dumps(made.report.rows, indent=2), "utf-8")
+
+
+@pytest.fixture
+def told(town: Town, record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Let the closing lines of the tests show what each stage took, sent and failed."""
+    yield
+    record_property(CLOSING, town.report.tell())
+
+
+@pytest.fixture(scope="module")
+def people(programs: Installed, town: Town) -> dict[str, Person]:
+    """The platform owner, and two owners of services who have the owner's role in their own namespaces and nothing else."""
+    kubectl("apply", f"--filename={ROOT / 'templates' / 'rbac'}")
+    path = f"{lab.istioctl(NEW).parent}{os.pathsep}{programs.bin}{os.pathsep}{os.environ['PATH']}"
+    found = {}
+    for name, (group, spaces) in {"pia": ("", ()), **TEAMS}.items():
+        home = town.folder / name
+        home.mkdir()
+        kubeconfig = lab.user(name, [group]) if group else lab.Home().kubeconfig
+        found[name] = Person(programs=programs, home=home, kubeconfig=kubeconfig, more={"PATH": path})
+        for role, where in (
+            *(("meshup-owner", each) for each in spaces),
+            ("meshup-records", "meshup-system"),
+            ("meshup-control-planes", "istio-system"),
+        ):
+            if group:
+                kubectl(
+                    "create",
+                    "rolebinding",
+                    f"{group}-{role}",
+                    f"--clusterrole={role}",
+                    f"--group={group}",
+                    f"-n{where}",
+                )
+        for role in ("meshup-owner-reads", "meshup-owner-releases"):
+            if group:
+                kubectl("create", "clusterrolebinding", f"{group}-{role}", f"--clusterrole={role}", f"--group={group}")
+    return found
+
+
+def book(*services: str) -> dict[str, Any]:
+    """Give a runbook whose services join by the word of their owners alone."""
+    stages = [
+        stage("mesh", "install-control-plane", gates=QUICK[:1]),
+        stage("onboard", "enrol", waves=["all"]),
+    ]
+    made = runbook("ledger", {"all": list(services)}, stages=stages)
+    for each in made["services"]:
+        del each["optIn"]
+    return {**made, "holds": {"users": 0}}
+
+
+def proxies(app: str) -> set[str]:
+    """Give the images of the sidecars of a service's pods that stay."""
+    return {
+        container["image"]
+        for pod in get("pods", namespace="shop")
+        if pod["metadata"]["labels"].get("app") == app and "deletionTimestamp" not in pod["metadata"]
+        for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ()))
+        if container["name"] == "istio-proxy"
+    }
+
+
+@pytest.mark.usefixtures("told")
+def test_an_owner_goes_back_by_herself_and_the_platform_owner_reads_what_it_says(
+    town: Town, people: dict[str, Person]
+) -> None:
+    pia, alice, bob = people["pia"], people["alice"], people["bob"]
+    pia.meshup("ledger", "install", "--yes")
+    pia.meshup("releases", "add", OLD.version)
+    promote = ["releases", "promote", OLD.version, "--reason", "ran for a year", "--end-of-support", "2099-04-30"]
+    pia.meshup(*promote)
+    assert proxies("cart") == {OLD.proxy_image}
+
+    alice.meshup("opt-in", "cart", "-n", "shop")
+    written(book(CART), pia.home)
+    with town.stage("the new revision is rolled out"):
+        pia.meshup("apply", "--yes", timeout=400)
+    assert proxies("cart") == {NEW.proxy_image}
+
+    with town.stage("alice goes back by herself"):
+        back = ["rollback", "cart", "-n", "shop", "--to", OLD.version, "--reason", "timeouts to ledger"]
+        alice.meshup(*back, "--until", "7d")
+    assert proxies("cart") == {OLD.proxy_image}, "as the running pods say"
+    (pin,) = get("meshpins.meshup.dev")
+    assert pin["status"]["observed"] == [{"release": OLD.version, "pods": 2}]
+
+    mine = ["rollback", "cart", "-n", "shop", "--to", "none", "--reason", "not mine", "--until", "1d"]
+    bob.meshup(*mine, code=None).is_one_error(exit_code=7)
+    bob.kubectl("rollout", "restart", "deployment/cart", "-n", "shop", code=1)
+    bob.kubectl("delete", "meshpin", pin["metadata"]["name"], "-n", "shop", code=1)
+
+    said = pia.meshup("report", "-o", "json").document()
+    (row,) = [each for each in said["rollbacks"] if each["trust"] != "inferred"]
+    assert (row["user"], row["service"], row["from"], row["to"]) == ("alice", CART, NEW.version, OLD.version)
+    assert (row["reason"], row["trust"], row["overdue"]) == ("timeouts to ledger", "enforced", False)
+    assert row["until"] == pin["spec"]["until"]
+
+    alice.meshup("opt-in", "reviews", "-n", "shop")
+    written(book(CART, REVIEWS), pia.home)
+    held = pia.meshup("plan", "-o", "json", code=3)
+    assert "timeouts to ledger" in held.out, str(held)
+    pia.meshup("apply", "--yes", code=3)
+    assert proxies("reviews") == set(), "a release on hold goes no further"
+    assert proxies("cart") == {OLD.proxy_image}
+
+    with town.stage("a pin that is over is overdue, and moves nothing"):
+        alice.meshup(*back, "--until", "5s")
+        time.sleep(6)
+        pia.meshup("apply", "--yes", code=3)
+    assert proxies("cart") == {OLD.proxy_image}, "never upgraded silently"
+    pia.meshup("report", "--check", code=3)
+    assert [
+        each["overdue"] for each in pia.meshup("pins", "-o", "json").document()["pins"] if each["phase"] == "Active"
+    ] == [True]
+    assert OLD_REVISION in get("deployment", "cart", "shop")["spec"]["template"]["metadata"]["labels"]["istio.io/rev"]
+    failed = {row["stage"]: row["why"] for row in town.report.rows if row["failed"]}
+    assert failed == {}, town.report.tell()

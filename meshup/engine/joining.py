@@ -1,0 +1,276 @@
+"""An owner lets a service join the mesh, or keeps it out: recorded with no right beyond their own; nothing moves by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from meshup.cluster.clock import server_now
+from meshup.cluster.errors import Forbidden
+from meshup.engine.history import newest_run
+from meshup.engine.opted import out_words
+from meshup.engine.planning import driver_of, snapshot_for
+from meshup.engine.session import Session
+from meshup.engine.wait import Pause
+from meshup.journal.ledger import holding, pins
+from meshup.journal.optin import API_VERSION, KIND, from_body, optin_name, optins, record
+from meshup.journal.pin import groups_digest, pin_name
+from meshup.model.objects import Object, Ref, dig, ref_of
+from meshup.model.optin import OptInRecord
+from meshup.model.problem import Refused, Unreachable, UsageError, Where
+from meshup.model.runbook import Runbook, Service
+
+KINDS = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("batch/v1", "CronJob"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What became of an owner's word. word: the record that counts now. fresh: it was written by this very call.
+
+    notes: what follows from it, one line each. next: the command to go on with.
+    """
+
+    word: OptInRecord
+    fresh: bool
+    notes: tuple[str, ...]
+    next: str
+
+
+def say(
+    session: Session,
+    service: str,
+    *,
+    joins: bool,
+    namespace: str = "",
+    reason: str = "",
+    wave: str = "",
+    not_before: datetime | None = None,
+    book: Runbook | None = None,
+    wish: str = "",
+) -> Said:
+    """Record that a service joins or stays out. The same word again writes nothing.
+
+    wish: digest of the file that says it, which is done once whatever was said after it; "" = somebody says it now.
+
+    service: "namespace/name", or "name" in `namespace`, or what only one service of the runbook is called. book: None =
+    that of the newest run, if there is one. Raises UsageError (MU3401, MU3421), Unreachable (MU7101), Refused (MU3422
+    for a service that refuses plaintext, MU2316, MU2317).
+    """
+    meant = book or _book_of_newest(session)
+    workload, name = _target(session, meant, service, namespace)
+    ref = ref_of(workload)
+    id_ = f"{ref.namespace}/{name}"
+    if wave and meant is not None and wave not in (each.name for each in meant.waves):
+        raise UsageError(
+            f'the runbook {meant.name} has no wave "{wave}"',
+            code="MU3421",
+            why=f"it has {', '.join(each.name for each in meant.waves) or 'none'}",
+            fix="correct --wave, or leave it out: the runbook decides then",
+            cluster="nothing was changed",
+        )
+    _check_right(session, ref.namespace)
+    before = optins(session.cluster, namespace=ref.namespace).get(id_)
+    if wish and (done := _performed(session, ref.namespace, id_, wish)) is not None:
+        return _told(session, meant, done, fresh=False, inside=False)
+    inside = False
+    if not joins:
+        inside = _check_leaving(session, meant, id_, workload)
+    word = _word(session, name, workload, joins=joins, reason=reason, wave=wave, not_before=not_before, before=before)
+    if wish:
+        word = replace(word, name=_wish_name(session, id_, wish))
+    elif before is not None and _says_the_same(before, word):
+        return _told(session, meant, before, fresh=False, inside=inside)
+    pause = Pause(session, beat=lambda: None, next_command=f"meshup {_command(joins=joins)} {id_}")
+    made = record(session.cluster, word, pause=pause.sleep)
+    counts = optins(session.cluster, namespace=ref.namespace).get(id_, made)
+    if (counts.name, counts.uid) != (made.name, made.uid) and counts.joins != joins:
+        raise _overruled(made, counts)
+    return _told(session, meant, made, fresh=True, inside=inside)
+
+
+def _word(
+    session: Session,
+    name: str,
+    workload: Object,
+    *,
+    joins: bool,
+    reason: str,
+    wave: str,
+    not_before: datetime | None,
+    before: OptInRecord | None,
+) -> OptInRecord:
+    who, ref = session.identity, ref_of(workload)
+    at = server_now(session.clock).astimezone(UTC).replace(microsecond=0)
+    if before is not None:
+        # Whoever decides in view of another word is later than it, whatever the clocks say.
+        at = max(at, before.at + timedelta(seconds=1))
+    made = OptInRecord(
+        name="",
+        namespace=ref.namespace,
+        service=name,
+        workload=ref,
+        workload_uid=str(dig(workload, "metadata", "uid") or ""),
+        joins=joins,
+        user=who.user,
+        user_uid=who.uid,
+        user_groups_digest=groups_digest(who.groups),
+        at=at,
+        reason=reason,
+        wave=wave,
+        not_before=not_before,
+        on_behalf_of=session.on_behalf_of,
+        on_behalf_trust=session.on_behalf_trust or ("declared" if session.on_behalf_of else ""),
+    )
+    after = before.uid or before.name if before is not None else ""
+    return replace(made, name=optin_name(cluster_uid=session.cluster.uid(), record=made, after=after))
+
+
+def _wish_name(session: Session, id_: str, wish: str) -> str:
+    return pin_name(
+        cluster_uid=session.cluster.uid(),
+        service=id_,
+        workload_uid="",
+        from_release="",
+        to_release="",
+        user=session.identity.user,
+        nonce=wish,
+    )
+
+
+def _performed(session: Session, namespace: str, id_: str, wish: str) -> OptInRecord | None:
+    """Give the record that a wish was performed with, None = it was not yet."""
+    ref = Ref(api_version=API_VERSION, kind=KIND, namespace=namespace, name=_wish_name(session, id_, wish))
+    there = session.cluster.find(ref)
+    return from_body(there) if there is not None else None
+
+
+def _says_the_same(before: OptInRecord, word: OptInRecord) -> bool:
+    same = (before.joins, before.wave, before.not_before) == (word.joins, word.wave, word.not_before)
+    return same and (not word.reason or before.reason == word.reason)
+
+
+def _target(session: Session, book: Runbook | None, service: str, namespace: str) -> tuple[Object, str]:
+    """Find the workload that a service's pods come from, and the service's name. Raises UsageError (MU3401)."""
+    known = _known(book, service, namespace) if book is not None else None
+    if known is not None:
+        found = session.cluster.find(known.workload)
+        if found is not None:
+            return found, known.name
+        raise _nobody(service, f"{known.workload} is not in the cluster", session)
+    space, _, name = service.rpartition("/")
+    space = space or namespace
+    for api_version, kind in KINDS:
+        found = session.cluster.find(Ref(api_version=api_version, kind=kind, namespace=space, name=name))
+        if found is not None:
+            return found, name
+    raise _nobody(service, f"namespace {space} has no {', '.join(kind for _, kind in KINDS)} of that name", session)
+
+
+def _known(book: Runbook, service: str, namespace: str) -> Service | None:
+    ids = {each.id: each for each in book.services}
+    if service in ids:
+        return ids[service]
+    named = [each for each in book.services if each.name == service]
+    near = [each for each in named if each.namespace == namespace]
+    return near[0] if near else named[0] if len(named) == 1 and "/" not in service else None
+
+
+def _nobody(service: str, why: str, session: Session) -> UsageError:
+    return UsageError(
+        f'there is no service "{service}"',
+        code="MU3401",
+        why=why,
+        fix="name it as NAMESPACE/NAME, or give -n NAMESPACE",
+        cluster="nothing was changed",
+    )
+
+
+def _book_of_newest(session: Session) -> Runbook | None:
+    """Give the runbook of the newest run; None where there is none, or where none may be read."""
+    try:
+        found = newest_run(session)
+    except Forbidden:
+        return None
+    return found[1]().book if found is not None else None
+
+
+def _check_right(session: Session, namespace: str) -> None:
+    """Raise Unreachable (MU7101) before anything is looked for or written."""
+    wanted = (("list", "meshup.dev/optins"), ("create", "meshup.dev/optins"))
+    missing = [verb for verb, what in wanted if not session.cluster.can_i(verb, what, namespace=namespace)]
+    if missing:
+        raise Unreachable(
+            f"{session.identity.user} may not speak for services of namespace {namespace}",
+            code="MU7101",
+            details=tuple(f"{verb} meshup.dev/optins in {namespace}" for verb in missing),
+            why="an owner's word counts in their own namespaces; templates/rbac/owner.yaml holds the rights of an owner",
+            fix="somebody who may grant rights grants these; then the command again",
+            cluster="nothing was changed",
+        )
+
+
+def _check_leaving(session: Session, book: Runbook | None, id_: str, workload: Object) -> bool:
+    """Tell whether a service that is to stay out is inside; refuse while it refuses plaintext (MU3422)."""
+    if book is None:
+        return False
+    driver = driver_of(session, book)
+    spaces = (ref_of(workload).namespace, book.mesh.namespace)
+    snapshot = snapshot_for(session, driver, spaces=spaces)
+    ref = ref_of(workload)
+    service = next((each for each in book.services if each.id == id_), None) or Service(
+        name=id_.rpartition("/")[2], namespace=ref.namespace, workload=ref, owner=""
+    )
+    inside = bool(driver.enrolment(workload, snapshot, None).revision_before)
+    if inside and driver.is_strict(service, snapshot):
+        raise Refused(
+            f"{id_} runs in the mesh and refuses plaintext, so it can't be opted out as it is",
+            code="MU3422",
+            why="out of reach of every later step, its strict mode would outlast its sidecar: nobody could call it any more",
+            fix=f"meshup rollback {id_} --to none --reason TEXT --until 7d lifts it first and leaves the mesh; then opt out",
+            at=Where(object=str(ref)),
+            cluster="nothing was changed, and nothing was recorded",
+        )
+    return inside
+
+
+def _overruled(mine: OptInRecord, other: OptInRecord) -> Refused:
+    return Refused(
+        f"{other.user} said the opposite of {mine.id} at the same time, and that counts",
+        code="MU2317",
+        why=f"OptIn {other.namespace}/{other.name} was stored later, or says no",
+        fix="agree, then run the command again",
+        cluster="both words are on record; nothing was moved",
+    )
+
+
+def _told(session: Session, book: Runbook | None, word: OptInRecord, *, fresh: bool, inside: bool) -> Said:
+    notes = _joining_notes(session, book, word) if word.joins else _leaving_notes(word, inside=inside)
+    follow = f"meshup plan --service {word.id}"
+    if not word.joins and inside:
+        follow = f"meshup rollback {word.id} --to none --reason TEXT --until 7d"
+    return Said(word=word, fresh=fresh, notes=tuple(notes), next=follow)
+
+
+def _joining_notes(session: Session, book: Runbook | None, word: OptInRecord) -> Sequence[str]:
+    notes = ["nothing moves now: the next plan takes it along; a run under way keeps to its own plan"]
+    known = {each.id for each in book.services} if book is not None else set()
+    if book is not None and word.id not in known:
+        notes.append(f"the runbook {book.name} does not have {word.id} yet: meshup init proposes it")
+    elif book is not None and not word.wave and not any(word.id in each.services for each in book.waves):
+        notes.append("it is in no wave of the runbook by name: --wave W wishes for one")
+    pin = holding(pins(session.cluster, namespace=word.namespace), namespace=word.namespace, service=word.service)
+    if pin is not None:
+        held = f"MeshPin {pin.namespace}/{pin.name} holds it on {pin.to_release or 'none'} until {pin.until:%Y-%m-%d}"
+        notes.append(f"{held}; meshup unpin {word.id} ends that")
+    return notes
+
+
+def _leaving_notes(word: OptInRecord, *, inside: bool) -> Sequence[str]:
+    if inside:
+        return ("no plan moves it any more; it runs in the mesh, and stays there until its owner takes it out",)
+    return (f"no plan takes it along any more: {out_words(word)}",)
+
+
+def _command(*, joins: bool) -> str:
+    return "opt-in" if joins else "opt-out"

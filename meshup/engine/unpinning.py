@@ -1,0 +1,126 @@
+"""A pin is ended early by its owner: a record is closed, and nothing moves before the next plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from meshup.cluster.clock import server_now
+from meshup.cluster.errors import Forbidden
+from meshup.engine.history import newest_run
+from meshup.engine.pinning import name_of
+from meshup.engine.session import Session
+from meshup.journal.in_pin import PinStore
+from meshup.journal.ledger import advance, holding, is_open, pins
+from meshup.model.ledger import Pin
+from meshup.model.problem import Refused, Unreachable
+from meshup.model.runbook import Runbook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A pin that is over. fresh: this very call ended it. notes: what follows, one line each. next: a command."""
+
+    pin: Pin
+    fresh: bool
+    notes: tuple[str, ...]
+    next: str
+
+
+def unpin(
+    session: Session,
+    name: str,
+    *,
+    reason: str,
+    namespace: str = "",
+    book: Runbook | None = None,
+    written: datetime | None = None,
+) -> Ended:
+    """End a pin early. One that is over already is left as it is, and nothing is written.
+
+    name: of a service or of the pin itself, "NAMESPACE/NAME" or in `namespace`. book: None = that of the newest run.
+    written: when that was wished for: later pins are not meant, None = now. Raises Refused: MU3408 when there is no such
+    pin, MU3409 while its rollback is under way; Unreachable (MU7101).
+    """
+    space, _, plain = name.rpartition("/")
+    space = space or namespace
+    every = pins(session.cluster, namespace=space)
+    if written is not None:
+        every = tuple(each for each in every if each.since <= written)
+    pin = _meant(every, space, plain)
+    if pin is None:
+        raise _nothing(space, plain, every)
+    if not is_open(pin):
+        return _ended(session, pin, book, fresh=False)
+    if not session.cluster.can_i("patch", "meshup.dev/meshpins/status", namespace=space):
+        raise Unreachable(
+            f"{session.identity.user} may not end pins of namespace {space}",
+            code="MU7101",
+            details=(f"patch meshup.dev/meshpins/status in {space}",),
+            why="templates/rbac/owner.yaml holds the rights of an owner",
+            fix="somebody who may grant rights grants this one; then the command again",
+            cluster="nothing was changed",
+        )
+    if pin.phase == "Requested" and PinStore(session.cluster, pin).entries():
+        raise Refused(
+            f"the rollback recorded in MeshPin {name_of(pin)} has begun and has not ended",
+            code="MU3409",
+            why="ended now, the service could stay half-way: its pods may be on either release",
+            fix=f"meshup rollback {space}/{pin.service} --resume, then meshup unpin {space}/{pin.service}",
+            cluster="nothing was changed",
+        )
+    at = server_now(session.clock).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    done = advance(session.cluster, pin, "Closed", by=session.identity.user, at=at, message=reason)
+    mine = (
+        done.closed_by == session.identity.user
+        and done.closed_at is not None
+        and f"{done.closed_at:%Y-%m-%dT%H:%M:%SZ}" == at
+    )
+    return _ended(session, done, book, fresh=mine)
+
+
+def _meant(every: tuple[Pin, ...], namespace: str, name: str) -> Pin | None:
+    """Give the pin of that name, else the one that holds the service of that name, else its newest one that is over."""
+    named = next((each for each in every if (each.namespace, each.name) == (namespace, name)), None)
+    if named is not None:
+        return named
+    held = holding(every, namespace=namespace, service=name)
+    over = [each for each in every if (each.namespace, each.service) == (namespace, name)]
+    return held or max(over, key=lambda each: (each.since, each.name), default=None)
+
+
+def _nothing(namespace: str, name: str, every: tuple[Pin, ...]) -> Refused:
+    there = ", ".join(f"{each.service} ({each.name})" for each in every if is_open(each))
+    return Refused(
+        f"no pin of {namespace}/{name} is on record",
+        code="MU3408",
+        why=f"in force in {namespace}: {there or 'none'}",
+        fix=f"meshup pins -n {namespace}",
+        cluster="nothing was changed",
+    )
+
+
+def _ended(session: Session, pin: Pin, book: Runbook | None, *, fresh: bool) -> Ended:
+    meant = book or _book_of_newest(session)
+    service = next(
+        (each for each in (meant.services if meant else ()) if each.id == f"{pin.namespace}/{pin.service}"), None
+    )
+    stays = f"nothing moves now: it stays on {pin.to_release or 'none'}"
+    if meant is None or service is None:
+        notes = [f"{stays} until a plan that knows the service moves it"]
+    elif service.opt_in is None:
+        notes = [f"{stays}, as its owner did not opt it in"]
+    else:
+        notes = [f"{stays} until the next plan moves it to {meant.mesh.release}"]
+    if pin.user != session.identity.user:
+        notes.append(f"it was the pin of {pin.user}: {pin.reason}")
+    follow = f"meshup plan --service {pin.namespace}/{pin.service}"
+    return Ended(pin=pin, fresh=fresh, notes=tuple(notes), next=follow)
+
+
+def _book_of_newest(session: Session) -> Runbook | None:
+    try:
+        found = newest_run(session)
+    except Forbidden:
+        return None
+    return found[1]().book if found is not None else None

@@ -1,0 +1,199 @@
+"""An export of the ledger: what is not yet in its chain is appended, and nothing that is in it is touched. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from meshup.journal.chain import FIRST, HEADER, SEAL, Chain, Sound, records, verify
+from meshup.journal.pin import KIND
+from meshup.journal.rollup import VERSION, dump, rolled
+from meshup.model.counts import TRUSTS, weaker
+from meshup.model.held import RANKS, Held, stamp
+from meshup.model.report import State, View
+
+SUM = "Rollup"
+LEAST = 256 * 1024
+PARTS = 4
+"""A rollup is written once the lines since the last one are this many times as long as it: at most a fifth of a file."""
+
+
+@dataclass(slots=True)
+class Export:
+    """A file, read. at: when it was sealed last. start: hash of its first line, which names the chain.
+
+    seq, head, size: where it goes on. states: record's key -> digest of what it said last; hashes: key -> hash of that
+    line. held: every reading of a pin. heads: of every seal. odd: records that can't be read. rollup: (offset, length)
+    of the newest, (0, 0) = there is none.
+    """
+
+    cluster: str = ""
+    at: str = ""
+    start: str = ""
+    seq: int = 0
+    head: str = FIRST
+    size: int = 0
+    states: dict[str, str] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
+    releases: dict[str, State] = field(default_factory=dict)
+    odd: list[str] = field(default_factory=list)
+    heads: set[str] = field(default_factory=set)
+    rollup: tuple[int, int] = (0, 0)
+
+
+def key_of(line: Mapping[str, Any]) -> str:
+    """Name what a line is about: a record by UID, so that one made again under its name is another."""
+    record = line["record"]
+    if "metadata" not in record:
+        return f"{line['kind']} {record['run']}"
+    meta = record["metadata"]
+    return f"{line['kind']} {meta.get('namespace', '')}/{meta['name']} {meta.get('uid', '')}"
+
+
+def state_of(line: Mapping[str, Any]) -> str:
+    """Give the digest of what a line says of its record."""
+    said = json.dumps([line["trust"], line["record"]], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def appended(
+    before: Export | None, found: Iterable[Mapping[str, Any]], *, cluster: str, at: str, least: int = LEAST
+) -> tuple[bytes, Chain, int]:
+    """Give the lines that go behind a file (None = a new one) with their seal, the chain then, and how many are records.
+
+    No bytes when nothing is new. at: RFC 3339. least: bytes of lines below which no rollup is made.
+    """
+    so_far = before or Export()
+    chain = Chain(seq=so_far.seq, head=so_far.head, size=so_far.size)
+    lines = [] if before else [chain.link({"kind": HEADER, "cluster": cluster, "at": at})]
+    gone = Export(held=list(so_far.held), releases=dict(so_far.releases), odd=list(so_far.odd), cluster=cluster)
+    new = 0
+    for each in found:
+        if so_far.states.get(key_of(each)) != state_of(each):
+            lines.append(chain.link({**each, "cluster": cluster}))
+            take(gone, {**each, "cluster": cluster})
+            new += 1
+    if before and not new:
+        return b"", chain, 0
+    offset, length = so_far.rollup
+    if chain.size - offset - length >= max(least, PARTS * length):
+        offset = chain.size
+        lines.append(chain.link({"kind": SUM, "sum": summed(gone)}))
+        length = len(lines[-1])
+    lines.append(chain.seal(at, **({"rollup": [offset, length]} if length else {})))
+    return b"".join(lines), chain, new
+
+
+def summed(found: Export, pack: Callable[[array[int]], Any] | None = None) -> dict[str, Any]:
+    """Give what a rollup line holds. pack: see rollup.dump."""
+    return {
+        **dump(rolled(found.held), pack),
+        "states": sorted(list(each) for each in found.releases.values()),
+        "odd": list(found.odd),
+    }
+
+
+def read(data: bytes) -> Export:
+    """Read an export, unchecked: see `sound`. Raises ValueError, KeyError or TypeError for what is none."""
+    found, at = Export(), 0
+    lines = data.splitlines(keepends=True)
+    for line, raw in zip(records(lines), lines, strict=True):
+        kind = line["kind"]
+        found.seq, found.head = int(line["seq"]) + 1, str(line["hash"])
+        if kind == HEADER:
+            found.cluster, found.start = str(line["cluster"]), found.head
+        elif kind == SEAL:
+            found.at = str(line["at"])
+            found.heads.add(found.head)
+        elif kind == SUM:
+            found.rollup = (at, len(raw))
+        else:
+            found.states[key_of(line)], found.hashes[key_of(line)] = state_of(line), found.head
+            take(found, line)
+        at += len(raw)
+    found.size = at
+    if not found.start:
+        raise ValueError("it has no first line")
+    return found
+
+
+def sound(data: bytes, *, head: str = "") -> Sound:
+    """Check a chain, and that each of its rollups adds up the lines before it. Never raises."""
+    checked = verify(data, head=head)
+    if checked.why or b'"kind":"Rollup"' not in data:
+        return checked
+    gone = Export()
+    for number, line in enumerate(records(data.splitlines()), 1):
+        if line["kind"] == SUM and line["sum"].get("version") == VERSION:
+            if json.loads(json.dumps(summed(gone))) != line["sum"]:
+                return Sound(lines=number - 1, head=line["prev"], line=number, why="it adds up other records")
+        elif "record" in line:
+            take(gone, line)
+    return checked
+
+
+def take(found: Export, line: Mapping[str, Any]) -> None:
+    """Take from one line what a report asks for."""
+    try:
+        if line["kind"] == KIND:
+            found.held.append(held_of(line))
+        elif line["kind"] == "MeshRelease":
+            spec = line["record"]["spec"]
+            state = State(spec["version"], spec["state"], spec.get("endOfSupport") or "", spec.get("note") or "")
+            found.releases[state.release] = state
+    except (KeyError, TypeError, ValueError, AttributeError):
+        found.odd.append(key_of(line))
+
+
+def held_of(line: Mapping[str, Any]) -> Held:
+    """Give what a report asks of one line. Raises KeyError, TypeError or ValueError when it does not fit."""
+    record = line["record"]
+    spec, meta, status = record["spec"], record["metadata"], record.get("status") or {}
+    behalf = spec.get("onBehalfOf")
+    trust = line["trust"]
+    user = spec["requestedBy"]["username"]
+    held = Held(
+        since=when(spec["since"]),
+        name=meta["name"],
+        cluster=line["cluster"],
+        namespace=meta["namespace"],
+        service=spec["service"],
+        left=spec["from"].get("release", ""),
+        to=spec["to"].get("release", ""),
+        who=behalf["name"] if behalf else user,
+        trust=trust if not behalf or behalf["trust"] == "verified" else weaker(trust, "declared"),
+        reason=spec["reason"],
+        until=when(spec["until"]),
+        phase=status.get("phase") or "Requested",
+        user=user,
+        uid=meta.get("uid") or "",
+    )
+    if not all(isinstance(each, str) for each in held) or trust not in TRUSTS or held.phase not in RANKS:
+        raise ValueError("a field has another form")
+    return held
+
+
+def when(text: str) -> str:
+    """Give a time as records compare it. Raises ValueError for what is none."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return text if len(text) == 20 and text[10] == "T" and text[19] == "Z" else stamp(found)
+
+
+def view(found: Export, name: str) -> View:
+    """Give an export as a report sees it: records and releases, no pods."""
+    return View(
+        names=frozenset({name}),
+        cluster=found.cluster,
+        at=found.at,
+        held=tuple(found.held),
+        states=tuple(sorted(found.releases.values())),
+        odd=tuple(found.odd),
+    )

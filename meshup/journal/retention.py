@@ -1,0 +1,104 @@
+"""Pins that are over go after their time, and only as they stand in an export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from meshup.cluster.errors import Conflict, MaybeDone, NotFound
+from meshup.cluster.ports import Reader, Writer
+from meshup.journal.export import Export, key_of, state_of
+from meshup.journal.gather import bare
+from meshup.journal.ledger import TRIES, is_open
+from meshup.journal.pin import API_VERSION, KIND, from_body, ref_of_pin
+from meshup.model.exports import Due, Retention
+from meshup.model.ledger import Pin
+from meshup.model.objects import Object, dig
+
+DAYS = 400.0
+MOST = 5000
+
+
+def due(cluster: Reader, found: Export, *, path: str, now: datetime, days: float = DAYS, most: int = MOST) -> Retention:
+    """Say which pins go: over for longer than `days`, or more than `most` newer ones are over too. Writes nothing.
+
+    found: an export that was checked. One that is not in it as it is now stays.
+    """
+    known: list[tuple[Pin, Object]] = []
+    try:
+        for each in cluster.list(API_VERSION, KIND):
+            try:
+                known.append((from_body(each), each))
+            except ValueError:
+                continue
+    except NotFound:
+        known = []
+    over = sorted(((pin, body) for pin, body in known if not is_open(pin)), key=lambda each: _ended(each[0]))
+    before = now - timedelta(days=days)
+    old = [(pin, body) for at, (pin, body) in enumerate(over) if _ended(pin)[0] <= before or at < len(over) - most]
+    going, left = [], []
+    for pin, body in old:
+        line, why = _in(found, pin, body)
+        if why:
+            left.append((pin, why))
+        else:
+            going.append(Due(pin=pin, line=line))
+    return Retention(
+        path=path,
+        going=tuple(going),
+        left=tuple(left),
+        over=len(over),
+        open=len(known) - len(over),
+        days=days,
+        most=most,
+        at=now,
+    )
+
+
+def _ended(pin: Pin) -> tuple[datetime, str, str]:
+    return pin.closed_at or pin.until, pin.namespace, pin.name
+
+
+def _in(found: Export, pin: Pin, body: Object) -> tuple[str, str]:
+    """Give (hash of the line that holds a record as it is now, why it is in none)."""
+    fields = {"kind": KIND, "trust": pin.trust, "record": bare(body, KIND)}
+    key = key_of(fields)
+    if key not in found.states:
+        return "", "it is not in the export"
+    if found.states[key] != state_of(fields):
+        return "", "it changed since the export"
+    return found.hashes[key], ""
+
+
+def let_go(cluster: Writer, going: tuple[Due, ...]) -> Iterator[tuple[Due, str]]:
+    """Mark each with the line that holds it, then delete it, by UID. Yields (pin, why it stays after all, "" = gone).
+
+    Safe to repeat: what is marked and still there goes the next time.
+    """
+    for each in going:
+        yield each, _let_go(cluster, each)
+
+
+def _let_go(cluster: Writer, due: Due) -> str:
+    ref = ref_of_pin(due.pin)
+    for _ in range(TRIES):
+        there = cluster.find(ref)
+        if there is None:
+            return ""
+        now = from_body(there)
+        if now.uid != due.pin.uid:
+            return "another pin has its name now"
+        if is_open(now):
+            return f"it is {now.phase}"
+        version = str(dig(there, "metadata", "resourceVersion"))
+        try:
+            if now.exported != due.line:
+                marked = cluster.update_status(ref, {"exported": due.line}, resource_version=version)
+                version = str(dig(marked, "metadata", "resourceVersion"))
+            cluster.delete(ref, uid=due.pin.uid, resource_version=version)
+        except NotFound:
+            return ""
+        except (Conflict, MaybeDone):
+            continue
+        return ""
+    return "somebody else keeps changing it"

@@ -1,0 +1,135 @@
+"""Whether a release may go on spreading: on hold when too many users, or too large a share of services, went back from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from meshup.model.counts import TRUSTS, Counts, distinct
+from meshup.model.held import Held, lineage, of_pin, stamp
+from meshup.model.ledger import Pin, Running, Trust
+from meshup.model.text import amount
+
+DAY_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldAt:
+    """When a release goes on hold (runbook: `holds`). Initial values, for a platform owner to tune.
+
+    users: more distinct users than this. percent: a larger share than this of the services that reached it, judged from
+    `least` such services on, as 1 of 1 says little. window_s: rollbacks begun that long ago count, and any in effect.
+    """
+
+    users: int = 3
+    percent: float = 10.0
+    least: int = 10
+    window_s: float = 30 * DAY_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseVerdict:
+    """What rollbacks say of one release.
+
+    answer: hold = it must not spread; unknown = nothing ran it or a part was not read. trust: how far down the
+    records had to be trusted to hold it, "" when it is not on hold. users, services: distinct, that went back from it.
+    reached: services that run it or went back from it, None = the data plane was not looked at.
+    """
+
+    release: str
+    answer: Literal["pass", "hold", "unknown"]
+    because: str
+    trust: Trust | Literal[""] = ""
+    users: Counts = Counts()
+    services: Counts = Counts()
+    reached: int | None = None
+
+
+def judge(
+    release: str,
+    *,
+    users: Counts,
+    services: Counts,
+    reached: int | None,
+    at: HoldAt,
+    unread: int = 0,
+    blocked: str = "",
+) -> ReleaseVerdict:
+    """Decide from counts alone. Never raises. unread: parts that could not be read, which may hold more rollbacks.
+
+    blocked: why the platform owner blocked it, "" = they did not.
+    """
+
+    def say(
+        answer: Literal["pass", "hold", "unknown"], because: str, trust: Trust | Literal[""] = ""
+    ) -> ReleaseVerdict:
+        return ReleaseVerdict(
+            release=release,
+            answer=answer,
+            because=because,
+            trust=trust,
+            users=users,
+            services=services,
+            reached=reached,
+        )
+
+    if blocked:
+        return say("hold", f"blocked: {blocked}", "enforced")
+    for trust in TRUSTS:
+        people, places = users.down_to(trust), services.down_to(trust)
+        if people > at.users:
+            return say("hold", f"{amount(people, 'user')} went back from it, more than {at.users}", trust)
+        if reached is not None and reached >= at.least and places * 100 > at.percent * reached:
+            share = f"{places} of {reached} services ({places * 100 / reached:.0f} %)"
+            return say("hold", f"{share} went back from it, more than {at.percent:g} %", trust)
+    if unread:
+        return say("unknown", f"{amount(unread, 'part')} of the record could not be read")
+    if not reached and not any(services):
+        return say("unknown", "no service runs it or went back from it")
+    return say("pass", f"at most {at.users} users and {at.percent:g} % of services may go back from it")
+
+
+def went_back(found: Iterable[Pin], *, now: datetime, at: HoldAt, cluster: str = "") -> Mapping[str, tuple[Held, ...]]:
+    """Give release -> the records that count against it, oldest first: begun within the window, or still in effect."""
+    since = stamp(now - timedelta(seconds=at.window_s))
+    away: dict[str, list[Held]] = {}
+    for each in lineage(of_pin(pin, cluster=cluster) for pin in found):
+        if each.counts(since):
+            away.setdefault(each.origin, []).append(each.held)
+    return {release: tuple(several) for release, several in away.items()}
+
+
+def verdicts(
+    found: Iterable[Pin],
+    running: Iterable[Running],
+    *,
+    now: datetime,
+    at: HoldAt,
+    cluster: str = "",
+    untracked: Mapping[str, Iterable[str]] | None = None,
+) -> Mapping[str, ReleaseVerdict]:
+    """Judge every release that runs or was left, from one cluster's pins and pods.
+
+    untracked: release -> services ("namespace/name") that left it without a record.
+    """
+    reached: dict[str, set[str]] = {}
+    for each in running:
+        for release, _ in each.releases:
+            reached.setdefault(release, set()).add(f"{each.namespace}/{each.service}")
+    away = went_back(found, now=now, at=at, cluster=cluster)
+    names = dict.fromkeys([*reached, *away, *(untracked or {})])
+    judged = {}
+    for release in sorted(name for name in names if name):
+        gone_from = away.get(release, ())
+        left = {f"{each.namespace}/{each.service}" for each in gone_from}
+        gone: list[tuple[Trust, str]] = [("inferred", name) for name in (untracked or {}).get(release, ())]
+        judged[release] = judge(
+            release,
+            users=distinct((each.trust, each.who) for each in gone_from),
+            services=distinct([*((each.trust, f"{each.namespace}/{each.service}") for each in gone_from), *gone]),
+            reached=len(reached.get(release, set()) | left | {name for _, name in gone}),
+            at=at,
+        )
+    return judged

@@ -1,0 +1,40 @@
+"""What an installation of the ledger writes, and whether it is enforced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from meshup.views.documents import document as framed
+from meshup.views.table import columns
+
+Rows = Sequence[tuple[str, str]]
+"""(new or changed, object) in the order of writing."""
+
+
+def wanted(rows: Rows, *, width: int = 0) -> str:
+    """Show what would be written."""
+    if not rows:
+        return "ledger    every kind and policy is as shipped; nothing is written"
+    return columns(rows, header=("how", "object"), width=width)
+
+
+def result(*, state: str, since: datetime | None, why: str) -> str:
+    """Show whether records are enforced from now on."""
+    if since is None:
+        return f"ledger    {state}: {why}\nNext      meshup ledger install"
+    return (
+        f"ledger    enforced since {_text(since)}: forged records were denied 10 times in a row\n"
+        "Next      kubectl get meshreleases, as a pin needs a release that is supported"
+    )
+
+
+def document(rows: Rows, *, state: str, since: datetime | None, why: str) -> dict[str, Any]:
+    """Give all of it as a document."""
+    written = [{"how": how, "object": name} for how, name in rows]
+    return framed("ledger-install", written=written, state=state, since=_text(since) if since else "", why=why)
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

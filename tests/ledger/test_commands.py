@@ -1,0 +1,226 @@
+"""From a cluster to a file and back: the commands as a person types them, on the simulator."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from killing import Killed, Killer, Loser
+from test_pins import pin
+
+from meshup.cli.main import main
+from meshup.cli.simulating import programs
+from meshup.cluster.connect import over
+from meshup.journal import exports
+from meshup.journal.definitions import ensure
+from meshup.journal.export import read, sound
+from meshup.journal.ledger import advance, pins
+from meshup.journal.pin import from_body, to_body
+from meshup.journal.retention import due, let_go
+from meshup.model.objects import Ref
+from meshup.model.problem import Refused
+from meshup.simulate.http import Front
+from meshup.simulate.scenario import load as scene
+
+SECRET = "hunter2-hunter2"
+OVER = 6
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A person's folder with a kubeconfig of the simulator."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.chdir(tmp_path)
+    front = Front(scene("shop", programs=programs()).server, speed=0).start()
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": front.url}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}],
+        "users": [{"name": "u", "user": {"token": "simulator-admin"}}],
+        "current-context": "c",
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    yield front
+    front.stop()
+
+
+@pytest.fixture
+def plain(shop):
+    """The door to it, and pins in it: six that are over, one in effect."""
+    cluster = over(shop.server, shop.server.clock, in_flight=1)
+    ensure(cluster, "meshpins", pause=shop.server.clock.sleep)
+    for number in range(OVER + 1):
+        written(cluster, number, closed=number < OVER)
+    return cluster
+
+
+def written(cluster, number, *, closed=True, **more):
+    since = cluster.clock.now() - timedelta(days=500 - number)
+    made = pin(
+        name=f"cart-{number}", namespace="shop", since=since, until=since + timedelta(days=7), trust="declared", **more
+    )
+    body = to_body(made)
+    body["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": SECRET}
+    body["metadata"]["labels"] = {"token": SECRET}
+    found = from_body(cluster.create(body))
+    at = (since + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    advance(cluster, found, "Active", message="its password is kept apart")
+    if closed:
+        advance(cluster, found, "Closed", by="ana", at=at)
+
+
+@pytest.fixture
+def call(capsys):
+    def asked(*arguments, code=0):
+        assert main(list(arguments)) == code, capsys.readouterr()
+        return capsys.readouterr()
+
+    return asked
+
+
+def test_an_export_is_whole_goes_on_and_holds_what_the_cluster_has(plain, call, tmp_path):
+    said = json.loads(call("ledger", "export", "--out", "l.jsonl", "-o", "json").out)
+    data = (tmp_path / "l.jsonl").read_bytes()
+    assert (said["new"], said["on_record"]) == (OVER + 1, True)
+    assert sound(data, head=said["head"]).why == ""
+    assert said["head"] in call("ledger", "verify", "l.jsonl", "--head", said["head"][:12]).out
+    assert "nothing was new" in call("ledger", "export", "--after", "l.jsonl").out
+    assert (tmp_path / "l.jsonl").read_bytes() == data
+    written(plain, 9)
+    assert "1 record added" in call("ledger", "export", "--after", "l.jsonl").out
+    grown = (tmp_path / "l.jsonl").read_bytes()
+    assert grown.startswith(data)
+    assert sound(grown).why == ""
+    assert [each.lines for each in exports.heads(plain)] == [data.count(b"\n"), grown.count(b"\n")]
+    call("ledger", "export", "--out", "l.jsonl", code=2)
+
+
+def test_what_goes_to_stdout_is_the_file_and_nothing_else(plain, call):
+    said = call("ledger", "export")
+    assert sound(said.out.encode()).why == ""
+    assert sound(said.out.encode()).head in said.err
+
+
+def test_no_secret_and_no_control_byte_reaches_a_file(plain, call, tmp_path):
+    body = to_body(pin(name="odd-1", namespace="shop"))
+    body["spec"]["reason"] = "red \x1b[31m \u202e and back"
+    plain.create(body)
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s", "namespace": "shop"},
+        "stringData": {"a": SECRET},
+    }
+    plain.create(secret)
+    call("ledger", "export", "--out", "l.jsonl")
+    text = (tmp_path / "l.jsonl").read_text()
+    assert SECRET not in text
+    assert '"odd-1"' in text
+    assert [
+        each for each in text if each != "\n" and (ord(each) < 32 or 127 <= ord(each) < 160 or each == "\u202e")
+    ] == []
+
+
+def test_verify_names_the_first_wrong_line_and_ends_with_6(plain, call, tmp_path):
+    call("ledger", "export", "--out", "l.jsonl")
+    good = (tmp_path / "l.jsonl").read_bytes()
+    (tmp_path / "l.jsonl").write_bytes(good.replace(b'"cart-3"', b'"cart-8"', 1))
+    said = call("ledger", "verify", "l.jsonl", code=6).err
+    assert "error[MU2318]" in said
+    assert "line 5 is wrong" in said
+    assert "it was edited" in said
+    for command in (("export", "--after", "l.jsonl"), ("prune", "l.jsonl", "--yes")):
+        assert "MU2318" in call("ledger", *command, code=6).err
+    call("ledger", "verify", "none.jsonl", code=2)
+    call("ledger", "verify", "l.jsonl", "--head", "xyz", code=2)
+
+
+def test_verify_contacts_nothing(plain, call, shop):
+    call("ledger", "export", "--out", "l.jsonl")
+    before = shop.requests
+    call("ledger", "verify", "l.jsonl")
+    assert shop.requests == before
+
+
+def test_a_file_put_back_to_an_older_state_is_not_gone_on_from(plain, call, tmp_path):
+    call("ledger", "export", "--out", "l.jsonl")
+    older = (tmp_path / "l.jsonl").read_bytes()
+    written(plain, 9)
+    call("ledger", "export", "--after", "l.jsonl")
+    (tmp_path / "l.jsonl").write_bytes(older)
+    assert "MU2319" in call("ledger", "export", "--after", "l.jsonl", code=6).err
+    assert "MU2319" in call("ledger", "prune", "l.jsonl", "--yes", code=6).err
+    assert len(pins(plain)) == OVER + 2
+
+
+def test_a_file_that_is_not_on_record_lets_nothing_go(plain, call):
+    call("ledger", "export", "--out", "l.jsonl")
+    plain.delete(exports.PLACE, uid=plain.get(exports.PLACE)["metadata"]["uid"])
+    assert "MU2319" in call("ledger", "prune", "l.jsonl", "--yes", code=6).err
+    assert len(pins(plain)) == OVER + 1
+
+
+def test_pins_that_are_over_go_after_their_time_and_only_as_they_stand_in_the_export(plain, call):
+    call("ledger", "export", "--out", "l.jsonl")
+    written(plain, 9)
+    shown = call("ledger", "prune", "l.jsonl", code=2)
+    assert "7 over" in shown.out
+    assert "delete    MeshPin shop/cart-0" in shown.out
+    assert "cart-9, Closed" in shown.out
+    assert "it is not in the export" in shown.out
+    assert "MU1002" in shown.err
+    assert len(pins(plain)) == OVER + 2
+    assert "6 pins" in call("ledger", "prune", "l.jsonl", "--yes").out
+    assert [each.name for each in pins(plain)] == ["cart-6", "cart-9"]
+    assert "Next      meshup ledger export --after l.jsonl" in call("ledger", "prune", "l.jsonl").out
+    call("ledger", "export", "--after", "l.jsonl")
+    call("ledger", "prune", "l.jsonl", "--yes")
+    assert "no pin is due" in call("ledger", "prune", "l.jsonl").out
+
+
+def test_no_more_than_so_many_that_are_over_stay(plain, call, tmp_path):
+    call("ledger", "export", "--out", "l.jsonl")
+    found = read((tmp_path / "l.jsonl").read_bytes())
+    told = due(plain, found, path="l.jsonl", now=plain.clock.now(), days=600, most=2)
+    assert [each.pin.name for each in told.going] == ["cart-0", "cart-1", "cart-2", "cart-3"]
+    assert due(plain, found, path="l.jsonl", now=plain.clock.now(), days=600).going == ()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("how", [Killer, Loser])
+def test_killed_or_lost_at_any_write_each_pin_goes_once_and_none_that_is_not_exported(
+    shop, plain, call, tmp_path, how, when
+):
+    call("ledger", "export", "--out", "l.jsonl")
+    found = read((tmp_path / "l.jsonl").read_bytes())
+    for at in range(1, 5):
+        cluster = over(how(shop.server, at=at, when=when), shop.server.clock, in_flight=1)
+        due_now = due(cluster, found, path="l.jsonl", now=plain.clock.now(), days=0, most=0)
+        try:
+            list(let_go(cluster, due_now.going[:2]))
+        except Killed:
+            pass
+    rest = due(plain, found, path="l.jsonl", now=plain.clock.now(), days=0, most=0)
+    assert rest.left == ()
+    assert [why for _, why in let_go(plain, rest.going) if why] == []
+    assert [each.name for each in pins(plain)] == ["cart-6"]
+
+
+def test_another_pin_of_the_same_name_stays(plain, call, tmp_path):
+    call("ledger", "export", "--out", "l.jsonl")
+    found = read((tmp_path / "l.jsonl").read_bytes())
+    going = due(plain, found, path="l.jsonl", now=plain.clock.now()).going[:1]
+    ref = Ref(api_version="meshup.dev/v1", kind="MeshPin", namespace="shop", name="cart-0")
+    plain.delete(ref, uid=going[0].pin.uid)
+    written(plain, 0)
+    assert [why for _, why in let_go(plain, going)] == ["another pin has its name now"]
+
+
+def test_a_record_of_exports_that_is_damaged_is_said(plain, call):
+    call("ledger", "export", "--out", "l.jsonl")
+    plain.merge_patch(exports.PLACE, {"data": {"exports": "{"}})
+    with pytest.raises(Refused, match="damaged") as said:
+        exports.heads(plain)
+    assert said.value.code == "MU2311"

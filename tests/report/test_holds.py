@@ -1,0 +1,132 @@
+"""A release is on hold when too many people or services went back from it; what is not trusted alike is counted apart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from meshup.model.counts import Counts, distinct
+from meshup.model.held import is_back
+from meshup.model.holds import HoldAt, judge, verdicts
+from meshup.model.ledger import Pin, Running
+from meshup.model.objects import Ref
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+NEW, OLD = "1.30.3", "1.29.4"
+
+
+def pin(service: str, user: str, **more) -> Pin:
+    """A rollback that began a day ago and goes on for six more."""
+    known = {
+        "name": f"{service}-1",
+        "namespace": "shop",
+        "service": service,
+        "workload": Ref(api_version="apps/v1", kind="Deployment", namespace="shop", name=service),
+        "workload_uid": service,
+        "from_release": NEW,
+        "from_revision": "1-30-3",
+        "to_release": OLD,
+        "to_revision": "1-29-4",
+        "user": user,
+        "user_uid": "",
+        "reason": "timeouts",
+        "since": NOW - timedelta(days=1),
+        "until": NOW + timedelta(days=6),
+        "phase": "Active",
+        "trust": "enforced",
+    }
+    return Pin(**known | more)
+
+
+def runs(count: int, release: str = NEW) -> list[Running]:
+    """So many services that run a release."""
+    return [Running(service=f"s{n}", namespace="shop", owner="", releases=((release, 2),)) for n in range(count)]
+
+
+def test_more_users_than_allowed_hold_a_release_and_as_many_as_allowed_do_not() -> None:
+    pins = [pin(f"a{n}", f"user{n}") for n in range(4)]
+    assert verdicts(pins[:3], runs(60), now=NOW, at=HoldAt(users=3))[NEW].answer == "pass"
+    held = verdicts(pins, runs(60), now=NOW, at=HoldAt(users=3))[NEW]
+    assert (held.answer, held.trust, held.users) == ("hold", "enforced", Counts(4, 0, 0))
+    assert "4 users" in held.because
+
+
+def test_a_share_holds_only_where_enough_services_reached_the_release() -> None:
+    pins = [pin("a0", "ana"), pin("a1", "ana", name="a1-1")]
+    assert verdicts(pins, runs(7), now=NOW, at=HoldAt(least=10))[NEW].answer == "pass"
+    held = verdicts(pins, runs(8), now=NOW, at=HoldAt(least=10))[NEW]
+    assert (held.answer, held.reached) == ("hold", 10)
+    assert "2 of 10 services (20 %)" in held.because
+    assert verdicts(pins, runs(18), now=NOW, at=HoldAt(least=10))[NEW].answer == "pass", "10 % is not more than 10 %"
+
+
+def test_a_hold_says_how_far_down_the_records_had_to_be_trusted() -> None:
+    pins = [pin(f"a{n}", f"user{n}", trust="enforced" if n < 2 else "declared") for n in range(4)]
+    held = verdicts(pins, runs(90), now=NOW, at=HoldAt())[NEW]
+    assert (held.answer, held.trust, held.users) == ("hold", "declared", Counts(2, 2, 0))
+    gone = {NEW: [f"shop/x{n}" for n in range(20)]}
+    held = verdicts([], runs(20), now=NOW, at=HoldAt(), untracked=gone)[NEW]
+    assert (held.answer, held.trust, held.services) == ("hold", "inferred", Counts(0, 0, 20))
+
+
+def test_somebody_a_service_account_speaks_for_counts_as_that_person_and_is_declared_unless_verified() -> None:
+    pins = [pin(f"a{n}", "system:serviceaccount:ci:runner", on_behalf_of=f"user{n}") for n in range(4)]
+    held = verdicts(pins, runs(90), now=NOW, at=HoldAt())[NEW]
+    assert (held.answer, held.users) == ("hold", Counts(0, 4, 0))
+
+
+@pytest.mark.parametrize(
+    ("more", "answer"),
+    [
+        ({"phase": "Failed"}, "pass"),
+        ({"to_release": "1.31.0"}, "pass"),
+        ({"from_release": OLD}, "pass"),
+        ({"phase": "Closed"}, "hold"),
+        ({"phase": "Closed", "since": NOW - timedelta(days=40)}, "pass"),
+        ({"since": NOW - timedelta(days=40)}, "hold"),
+        ({"to_release": ""}, "hold"),
+    ],
+    ids=["failed", "ahead", "in place", "ended lately", "ended long ago", "in effect for long", "out of the mesh"],
+)
+def test_what_counts_as_a_rollback(more: dict, answer: str) -> None:
+    pins = [pin(f"a{n}", f"user{n}", **more) for n in range(4)]
+    assert verdicts(pins, runs(90), now=NOW, at=HoldAt())[NEW].answer == answer
+
+
+def test_a_pin_that_prolongs_another_still_counts_against_the_release_that_was_left() -> None:
+    first = [pin(f"a{n}", f"user{n}", phase="Closed", since=NOW - timedelta(days=60)) for n in range(4)]
+    again = [pin(f"a{n}", f"user{n}", name=f"a{n}-2", from_release=OLD) for n in range(4)]
+    assert verdicts(first, runs(90), now=NOW, at=HoldAt())[NEW].answer == "pass"
+    assert verdicts([*first, *again], runs(90), now=NOW, at=HoldAt())[NEW].answer == "hold"
+
+
+def test_what_nobody_runs_or_was_not_read_is_unknown_but_a_hold_stays_a_hold() -> None:
+    at = HoldAt()
+    assert judge(NEW, users=Counts(), services=Counts(), reached=0, at=at).answer == "unknown"
+    assert judge(NEW, users=Counts(1), services=Counts(1), reached=50, at=at, unread=1).answer == "unknown"
+    assert judge(NEW, users=Counts(4), services=Counts(4), reached=50, at=at, unread=1).answer == "hold"
+    assert judge(NEW, users=Counts(), services=Counts(), reached=50, at=at, blocked="CVE").answer == "hold"
+
+
+def test_a_name_counts_once_at_its_strongest() -> None:
+    found = [("declared", "ana"), ("enforced", "ana"), ("inferred", "ben"), ("declared", "cleo")]
+    assert distinct(found) == Counts(1, 1, 1)
+    assert Counts(1, 2, 4).down_to("declared") == 3
+
+
+@pytest.mark.parametrize(
+    ("origin", "to", "back"),
+    [
+        ("1.30.3", "1.29.4", True),
+        ("1.30.3", "1.30.10", False),
+        ("1.30.3", "", True),
+        ("", "1.29.4", False),
+        ("1.31.0-dev", "1.30.0-relabel", True),
+        ("1.31.0", "1.31.0-beta.1", True),
+        ("1.31.0-beta.1", "1.31.0", False),
+        ("1.30.3", "1.30.3", False),
+    ],
+)
+def test_older_is_told_by_the_numbers(origin: str, to: str, back: bool) -> None:
+    assert is_back(origin, to) is back
