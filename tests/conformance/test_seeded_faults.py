@@ -84,13 +84,14 @@ FAULTS = [
         "            pass\n        return stored",
     ),
 ]
+CASES = ("tests/cases/conformance", "tests/cases/prometheus")
 LEAST = 0.9
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     place = tmp_path_factory.mktemp("broken")
-    for name in ("meshup", "tests/conformance", "tests/simulator", "tests/cases/conformance", "tests/cases/prometheus"):
+    for name in ("meshup", "templates", "tests/conformance", "tests/simulator", *CASES):
         shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", place)
     (place / "tests/conformance/test_seeded_faults.py").unlink()

@@ -109,10 +109,39 @@ def prepare(server: Server) -> None:
 def ready(server: Server) -> None:
     """Wait until a right record is taken and a forged one denied, by every policy that an attempt names."""
     play = Play(server, "ready")
-    for act in ({"who": "alice", "pin": {}, "until": {"status": 201}}, FORGED):
-        play.act({**act, "dry": True})
+    server.made("/api/v1/namespaces/shop/configmaps", MARKED)
+    for act in ({"who": "alice", "pin": {}, "until": {"status": 201}}, FORGED, *LATE):
+        found = play.act({**act, "dry": True})
+        assert found["status"] == act["until"]["status"], found
 
 
+MARKED = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "ready", "namespace": "shop", "annotations": {"meshup.dev/epoch": "7"}},
+}
+LATE = (
+    {
+        "who": "platform",
+        "ask": {
+            "method": "PATCH",
+            "path": f"{OURS}/meshreleases/1.29.4",
+            "body": {"spec": {"digest": "sha256:" + "c" * 64}},
+        },
+        "until": {"status": 422},
+    },
+    {
+        "who": "admin",
+        "ask": {
+            "method": "PATCH",
+            "path": "/api/v1/namespaces/shop/configmaps/ready",
+            "body": {"metadata": {"annotations": {"meshup.dev/epoch": "6"}}},
+        },
+        "query": {"fieldManager": "meshup"},
+        "until": {"status": 403},
+    },
+)
+"""What the policies that are written last deny: a server takes up new policies in turn, and these after the others."""
 FORGED = {"who": "alice", "pin": {"requestedBy.username": "bob"}, "until": {"status": 403}}
 
 
