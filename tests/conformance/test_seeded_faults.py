@@ -34,7 +34,7 @@ FAULTS = [
     ),
     ("strategy.py", "    if status_apart(kind) and not controller:", "    if False:"),
     ("writes.py", 'new["metadata"]["generation"] = int(before.get("generation") or 0) + 1', "pass"),
-    ("writes.py", "        if same(old, new):\n            return old\n", ""),
+    ("writes.py", "        unchanged = same(old, new)", "        unchanged = False"),
     ("admission.py", '        if found["metadata"].get("deletionTimestamp"):', "        if False:"),
     ("rbac.py", '    if asked.verb not in verbs and "*" not in verbs:\n        return False\n', ""),
     ("rbac.py", "    return not names or asked.name in names", "    return True"),
