@@ -18,7 +18,7 @@ LOOK = Path(__file__).with_name("look.mjs")
 
 
 class NoBrowser(Exception):
-    """Node's package manager is not there or could not fetch the browser; the text says why."""
+    """Node's package manager is not there, could not fetch the browser, or it can't start here; the text says why."""
 
 
 def home() -> Path:
@@ -58,7 +58,10 @@ def home() -> Path:
 
 
 def look(page: Path, folder: Path, widths: tuple[int, ...]) -> list[dict[str, Any]]:
-    """Open a page and say what it did, one mapping per scheme and width; screenshots and a PDF go to `folder`."""
+    """Open a page and say what it did, one mapping per scheme and width; screenshots and a PDF go to `folder`.
+
+    Raises NoBrowser where there is none, or the machine lacks a library it needs.
+    """
     kept = home()
     done = subprocess.run(
         ["node", str(LOOK), str(page), str(folder), *map(str, widths)],
@@ -67,8 +70,11 @@ def look(page: Path, folder: Path, widths: tuple[int, ...]) -> list[dict[str, An
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=480,
     )
+    if done.returncode and "shared libraries" in done.stderr:
+        lacks = next(line for line in done.stderr.splitlines() if "shared libraries" in line)
+        raise NoBrowser(f"Chromium does not start: {lacks.strip()}")
     assert done.returncode == 0, done.stderr[-3000:]
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
