@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from town import HERE, NEW, Town, get
+from town import HERE, HOST, NEW, Town, get
 
 from e2e import lab
 from e2e.lab.errors import LabError
@@ -30,7 +30,10 @@ def main() -> int:
         print(f"not founded: {error}      is the lab up?  python -m e2e.lab up", file=sys.stderr)
         return 1
     workloads = [each for each in get("deployments,statefulsets,cronjobs") if "meshup.dev/owner" in _notes(each)]
-    print(f"{len(workloads)} workloads of other teams run. Next:")
+    address = get("service", "nginx-ingress", "edge")["spec"]["clusterIP"]
+    print(f"{len(workloads)} workloads of other teams run. In another terminal, for users from outside:")
+    print(f"while sleep 0.1; do curl -so /dev/null -H 'Host: {HOST}' http://{address}/debug; done")
+    print("Next:")
     print(f"export PATH={lab.istioctl(NEW).parent}:{lab.kube('kubectl').parent}:$PATH")
     print(f"export KUBECONFIG={lab.Home().kubeconfig}")
     print(f"meshup init --values {HERE / 'values.yaml'}")
