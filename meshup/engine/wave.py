@@ -273,6 +273,7 @@ class WaveRun:
             plan_digest=self._plan.digest,
             first=self._log.state.looked.get((self._place, gate.id)),
             since=since,
+            moved=bool(self._wave.changes),
         )
 
     def _fresh(self, gate: PlannedGate) -> Callable[[Eyes], Eyes]:
@@ -281,9 +282,6 @@ class WaveRun:
         return lambda eyes: replace(eyes, approvals=approvals(self._session.cluster, self._plan.digest))
 
     def _first_looks(self) -> None:
-        """Record what gates see before the wave's changes. Without changes there is no before: the past is evidence too."""
-        if not self._wave.changes:
-            return
         for gate in self._wave.gates:
             if gate.waived or gate.kind == SOAK or (self._place, gate.id) in self._log.state.looked:
                 continue

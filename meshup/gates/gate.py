@@ -22,7 +22,8 @@ class Eyes:
     services: what this gate is about, in order. place: "STAGE[/WAVE]". approvals: those recorded for this run.
     revision: what the services should run now ("" = out of the mesh, in an undo). first: the reading taken before the
     wave's changes began, None when there was none; deltas start there. since: when the gates began to be asked, None in
-    that first look; what was sampled earlier says nothing of the changes.
+    that first look; what was sampled earlier says nothing of the changes. moved: the wave has changes; without any there is
+    no before, and what was sampled ahead of the first look is evidence too.
     """
 
     cluster: Reader
@@ -36,6 +37,7 @@ class Eyes:
     approvals: tuple[Approved, ...] = ()
     first: Reading | None = None
     since: datetime | None = None
+    moved: bool = True
 
 
 class Blind(Exception):

@@ -105,11 +105,11 @@ def _fresh(eyes: Eyes, wanted: Mapping[str, str], excused: Collection[str] = ())
 def window(eyes: Eyes, longest_s: float, own: Collection[Object]) -> float:
     """Give the seconds to ask about. Raises Blind when they are too few for a rate.
 
-    At most longest_s, since the wave began, and within the life of every pod that keeps its name over a restart.
+    At most longest_s, since the wave began if it changes anything, and within the life of every pod that keeps its name over a restart.
     """
     at = moment(eyes)
     since = [at - longest_s] if longest_s else []
-    if eyes.first is not None:
+    if eyes.first is not None and eyes.moved:
         since.append(eyes.first.at.timestamp())
     for pod in own:
         if any(each.get("kind") == "StatefulSet" for each in dig(pod, "metadata", "ownerReferences") or ()):

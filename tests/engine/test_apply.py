@@ -49,18 +49,20 @@ def test_a_plan_is_performed_and_performing_it_again_writes_nothing():
     assert world.server.mutations == before
 
 
-def test_a_place_without_changes_is_judged_by_the_past_and_has_no_look_before():
+def test_gates_are_told_whether_their_place_moves_anything_and_look_before_it_in_any_case():
     world = World()
     around, plan = begun(world)
     apply(around, plan)
     gone = ref_of(policy(BOOK.services[0], "strict"))
     world.plain.delete(gone, uid=world.plain.get(gone)["metadata"]["uid"])
-    around, again = begun(world)
+    gates = kinds()[1]
+    around, again = begun(world, gates)
     assert {each.change.on for each in again.changes() if each.service} == {gone}
     assert apply(around, again).exit == 0
+    assert gates["says"].moved == {"first": False, "strict/w-workload": True}
     head = heads(around.cluster)[-1]
     told = open_store(around.cluster, head.run, epoch=head.epoch, folder=None).entries()
-    assert {each.place for each in told if isinstance(each, Looked)} == {"strict/w-workload"}
+    assert {each.place for each in told if isinstance(each, Looked)} == {"first", "strict/w-workload"}
     assert {each.place for each in told if isinstance(each, Judgement)} == {"first", "strict/w-workload"}
 
 

@@ -247,9 +247,11 @@ class Says:
         self.kind, self.title = kind, title
         self.script = {}
         self.looks = []
+        self.moved = {}
 
     def observe(self, eyes, terms):
         self.looks.append(eyes.place)
+        self.moved[eyes.place] = eyes.moved
         answers = self.script.get(eyes.place) or self.script.get("*") or ["pass"]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         return {"answer": answer, "services": [each.id for each in eyes.services], "revision": eyes.revision}

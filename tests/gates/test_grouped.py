@@ -231,6 +231,12 @@ def test_the_first_look_only_marks_where_the_window_may_begin():
     assert seeing.cluster.queries == []
 
 
+def test_where_nothing_moves_the_window_begins_before_the_first_look():
+    late = replace(eyes(), first=replace(FIRST, at=datetime.fromtimestamp(END - 60, UTC)))
+    assert observed(late, reads="requests", longest_s=120.0)["window_s"] == 60.0
+    assert observed(replace(late, moved=False), reads="requests", longest_s=120.0)["window_s"] == 120.0
+
+
 TRAFFIC = "istio_requests_total"
 NEWEST = "timestamp("
 BLIND = {
