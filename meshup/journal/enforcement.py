@@ -17,6 +17,7 @@ from meshup.model.objects import Object, Ref, dig, ref_of
 from meshup.model.shipped import shipped
 
 BOUNDS = Ref(api_version="meshup.dev/v1", kind="MeshLedger", name="meshup")
+ADMISSION = "admissionregistration.k8s.io/v1"
 REQUIRED = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 STAMPS = ("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding")
 USUAL: Mapping[str, Any] = {
@@ -84,24 +85,23 @@ def identities(found: Iterable[Object]) -> str:
 def enforcement(cluster: Reader) -> Enforcement:
     """Read the policies and judge them. Never raises for what the cluster is like; an unreachable one does."""
     try:
-        found = [(each, cluster.find(ref_of(each))) for each in required()]
+        live = {ref_of(each): each for kind in REQUIRED for each in cluster.list(ADMISSION, kind)}
         bounds = cluster.find(BOUNDS)
     except (Forbidden, NotFound) as refused:
         return Enforcement(state="unreadable", why=refused.message or refused.what)
-    absent = [str(ref_of(each)) for each, there in found if there is None]
+    wanted = {ref_of(each): each for each in required()}
+    absent = [str(ref) for ref in wanted if ref not in live]
     if absent or bounds is None:
         return Enforcement(state="missing", why=f"{(absent or [str(BOUNDS)])[0]} is not there")
-    live = [there for _, there in found if there is not None]
-    odd = [
-        str(ref_of(each)) for each, there in found if there is not None and plain(there["spec"]) != plain(each["spec"])
-    ]
+    found = [live[ref] for ref in wanted]
+    odd = [str(ref) for ref, each in wanted.items() if plain(live[ref]["spec"]) != plain(each["spec"])]
     if odd:
         return Enforcement(state="altered", why=f"{odd[0]} is not as shipped")
     status = bounds.get("status") or {}
     since = status.get("enforcedSince")
-    if not since or status.get("policies") != fingerprint(live):
+    if not since or status.get("policies") != fingerprint(found):
         return Enforcement(state="unproven", why="no forged record was seen to be denied by these policies")
-    if status.get("objects") != identities(live):
+    if status.get("objects") != identities(found):
         return Enforcement(state="unproven", why="a policy was altered, or deleted and made again, since it was proven")
     return Enforcement(state="in force", since=datetime.fromisoformat(str(since)))
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from meshup.cluster.errors import NotFound
 from meshup.cluster.ports import Reader
 from meshup.journal.enforcement import trusted
 from meshup.journal.in_cluster import ClusterStore
-from meshup.journal.ledger import pins
-from meshup.journal.pin import API_VERSION, KIND
+from meshup.journal.pin import API_VERSION, KIND, from_body
 from meshup.journal.runs import heads
 from meshup.journal.store import to_line
 from meshup.model.held import OPEN
 from meshup.model.journal import Started
+from meshup.model.ledger import Pin, Trust
 from meshup.model.objects import Object, dig
 from meshup.model.text import clean
 
@@ -59,17 +60,36 @@ def gathered(cluster: Reader) -> Iterator[dict[str, Any]]:
 
     A kind that is not served has none. Raises what reading raises, and Refused (MU2311) for a journal that is damaged.
     """
-    trusts = {(each.namespace, each.name): each.trust for each in trusted(cluster, pins(cluster))}
     for kind in SPECS:
-        try:
-            found = list(cluster.list(API_VERSION, kind))
-        except NotFound:
-            continue
+        found = served(cluster, kind)
+        trusts = {pin.uid: pin.trust for pin, _ in relied_on(cluster, found)} if kind == KIND else {}
         for each in sorted(found, key=_age):
-            place = (str(dig(each, "metadata", "namespace") or ""), str(dig(each, "metadata", "name")))
-            yield {"kind": kind, "trust": trusts.get(place, "declared"), "record": bare(each, kind)}
+            yield line_of(each, kind, trust=trusts.get(str(dig(each, "metadata", "uid")), "declared"))
     for head in heads(cluster):
         yield {"kind": RUN, "trust": "declared", "record": _run(cluster, head.run, head.epoch)}
+
+
+def served(cluster: Reader, kind: str) -> list[Object]:
+    """Give the records of a kind; none when it is not served."""
+    try:
+        return list(cluster.list(API_VERSION, kind))
+    except NotFound:
+        return []
+
+
+def relied_on(cluster: Reader, found: Iterable[Object]) -> list[tuple[Pin, Object]]:
+    """Give (pin, its object) with how far each can be relied on; those that can't be read are left out."""
+    read: list[tuple[Pin, Object]] = []
+    for each in found:
+        with contextlib.suppress(ValueError):
+            read.append((from_body(each), each))
+    known = trusted(cluster, (pin for pin, _ in read))
+    return [(pin, body) for pin, (_, body) in zip(known, read, strict=True)]
+
+
+def line_of(found: Object, kind: str, *, trust: Trust) -> dict[str, Any]:
+    """Give a record as the fields of a line."""
+    return {"kind": kind, "trust": trust, "record": bare(found, kind)}
 
 
 def _age(found: Object) -> tuple[str, str, str]:

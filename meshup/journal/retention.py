@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from meshup.cluster.errors import Conflict, MaybeDone, NotFound
 from meshup.cluster.ports import Reader, Writer
 from meshup.journal.export import Export, key_of, state_of
-from meshup.journal.gather import bare
+from meshup.journal.gather import line_of, relied_on, served
 from meshup.journal.ledger import TRIES, is_open
-from meshup.journal.pin import API_VERSION, KIND, from_body, ref_of_pin
+from meshup.journal.pin import KIND, from_body, ref_of_pin
 from meshup.model.exports import Due, Retention
 from meshup.model.ledger import Pin
 from meshup.model.objects import Object, dig
@@ -24,15 +24,7 @@ def due(cluster: Reader, found: Export, *, path: str, now: datetime, days: float
 
     found: an export that was checked. One that is not in it as it is now stays.
     """
-    known: list[tuple[Pin, Object]] = []
-    try:
-        for each in cluster.list(API_VERSION, KIND):
-            try:
-                known.append((from_body(each), each))
-            except ValueError:
-                continue
-    except NotFound:
-        known = []
+    known = relied_on(cluster, served(cluster, KIND))
     over = sorted(((pin, body) for pin, body in known if not is_open(pin)), key=lambda each: _ended(each[0]))
     before = now - timedelta(days=days)
     old = [(pin, body) for at, (pin, body) in enumerate(over) if _ended(pin)[0] <= before or at < len(over) - most]
@@ -61,7 +53,7 @@ def _ended(pin: Pin) -> tuple[datetime, str, str]:
 
 def _in(found: Export, pin: Pin, body: Object) -> tuple[str, str]:
     """Give (hash of the line that holds a record as it is now, why it is in none)."""
-    fields = {"kind": KIND, "trust": pin.trust, "record": bare(body, KIND)}
+    fields = line_of(body, KIND, trust=pin.trust)
     key = key_of(fields)
     if key not in found.states:
         return "", "it is not in the export"

@@ -10,8 +10,12 @@ from meshup.cluster.connect import over
 from meshup.engine.ledger import install, missing, prove
 from meshup.engine.session import Session
 from meshup.journal.enforcement import enforcement, plain, policies, trust_of
+from meshup.journal.export import appended, read
+from meshup.journal.gather import gathered
 from meshup.journal.holder import this_process
+from meshup.journal.ledger import advance, pins
 from meshup.journal.pin import from_body
+from meshup.journal.retention import due, let_go
 from meshup.model.objects import Ref
 from meshup.model.problem import DeadlinePassed, Refused
 from meshup.simulate.api.server import ApiServer
@@ -184,3 +188,17 @@ def test_what_a_server_fills_in_changes_no_policy():
     assert plain(filled) == plain(spec)
     filled["matchConstraints"]["namespaceSelector"] = {"matchLabels": {"a": "b"}}
     assert plain(filled) != plain(spec)
+
+
+def test_a_pin_that_the_policies_enforced_goes_once_it_is_over_and_exported(place):
+    place.install()
+    place.release()
+    made = advance(place.cluster, place.pin("cart-1"), "Active", run="run-1")
+    over = place.clock.now()
+    advance(place.cluster, made, "Closed", by=place.session.identity.user, at=f"{over:%Y-%m-%dT%H:%M:%SZ}")
+    lines, _, new = appended(None, gathered(place.cluster), cluster="c", at=f"{over:%Y-%m-%dT%H:%M:%SZ}")
+    assert (new, lines.count(b'"trust":"enforced"')) == (2, 1), "the release and the pin"
+    told = due(place.cluster, read(lines), path="ledger.jsonl", now=over + timedelta(days=1), days=0.5)
+    assert (told.left, [each.pin.name for each in told.going]) == ((), ["cart-1"])
+    assert [why for _, why in let_go(place.cluster, told.going)] == [""]
+    assert pins(place.cluster) == ()
