@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from meshup.cluster.clock import server_now
-from meshup.cluster.errors import Forbidden
-from meshup.engine.history import newest_run
+from meshup.engine.history import readable_book
 from meshup.engine.opted import out_words
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.session import Session
@@ -57,7 +56,7 @@ def say(
     that of the newest run, if there is one. Raises UsageError (MU3401, MU3421), Unreachable (MU7101), Refused (MU3422
     for a service that refuses plaintext, MU2316, MU2317).
     """
-    meant = book or _book_of_newest(session)
+    meant = book or readable_book(session)
     workload, name = _target(session, meant, service, namespace)
     ref = ref_of(workload)
     id_ = f"{ref.namespace}/{name}"
@@ -184,15 +183,6 @@ def _nobody(service: str, why: str, session: Session) -> UsageError:
         fix="name it as NAMESPACE/NAME, or give -n NAMESPACE",
         cluster="nothing was changed",
     )
-
-
-def _book_of_newest(session: Session) -> Runbook | None:
-    """Give the runbook of the newest run; None where there is none, or where none may be read."""
-    try:
-        found = newest_run(session)
-    except Forbidden:
-        return None
-    return found[1]().book if found is not None else None
 
 
 def _check_right(session: Session, namespace: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from meshup.engine.handover import await_yield
-from meshup.engine.history import newest_run
+from meshup.engine.history import needed_book
 from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
 from meshup.engine.performing import perform
@@ -59,7 +59,7 @@ def resume_own(session: Session, service: str, *, book: Runbook | None = None) -
     """Go on with the recorded rollback of a service. service: as in `service_plan`. Raises Refused (MU2305)."""
     namespace, _, name = service.rpartition("/")
     if not namespace:
-        meant = book or _newest_book(session)
+        meant = book or needed_book(session)
         namespace, name = find_service(meant, service).id.split("/")
     pin = holding(pins(session.cluster, namespace=namespace), namespace=namespace, service=name)
     if pin is None or (pin.phase == "Active" and not pin.run):
@@ -75,19 +75,7 @@ def resume_own(session: Session, service: str, *, book: Runbook | None = None) -
     stored = PinStore(session.cluster, pin).plan()
     if stored:
         return _perform(session, parse(stored, where=f"MeshPin {name_of(pin)}"), pin)
-    return _perform(session, plan_of_pin(session, book or _newest_book(session), pin), pin)
-
-
-def _newest_book(session: Session) -> Runbook:
-    found = newest_run(session)
-    if found is None:
-        raise Refused(
-            "there is no run on record, and no runbook was given",
-            code="MU2305",
-            fix="name the runbook with -f",
-            cluster="nothing was changed",
-        )
-    return found[1]().book
+    return _perform(session, plan_of_pin(session, book or needed_book(session), pin), pin)
 
 
 def _perform(session: Session, plan: Plan, pin: Pin) -> Outcome:

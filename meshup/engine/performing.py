@@ -99,54 +99,35 @@ def _one_place(run: Run, log: RunLog, place: Place, *, compare: bool) -> Outcome
     return None if held is None else _held(run, log, place, wave, held)
 
 
-def _undone(plan: Plan, place: Place, *, why: str, details: tuple[str, ...]) -> Outcome:
+def _ends(
+    plan: Plan, how: Exit, code: str, *, why: str, details: tuple[str, ...], kept: str, on: tuple[str, ...]
+) -> Outcome:
+    """Give how a run ends at a place. on: the commands that go on. Its id is filled in by whoever closes it."""
     return Outcome(
-        exit=int(Exit.UNDONE),
-        run="",
-        plan=plan.id,
-        kind=plan.kind,
-        code="MU3112",
-        why=why,
-        details=details,
-        kept=f"{place.name} is back as it was, verified; what came before it stays",
-        next=mended(plan),
+        exit=int(how), run="", plan=plan.id, kind=plan.kind, code=code, why=why, details=details, kept=kept, next=on
     )
 
 
+def _undone(plan: Plan, place: Place, *, why: str, details: tuple[str, ...]) -> Outcome:
+    kept = f"{place.name} is back as it was, verified; what came before it stays"
+    return _ends(plan, Exit.UNDONE, "MU3112", why=why, details=details, kept=kept, on=mended(plan))
+
+
 def _held(run: Run, log: RunLog, place: Place, wave: WaveRun, held: Held) -> Outcome:
-    verdict = held.judgement.judged.verdict
-    why = f"{held.judgement.judged.kind}: {verdict.because}"
-    details = tuple(verdict.names)
-    plan = run.plan
-    if held.judgement.judged.kind == NotOnHold.kind and verdict.answer is Answer.FAIL:
-        log.reached(place.name, "held", why)
-        return Outcome(
-            exit=int(Exit.GATE_HELD),
-            run="",
-            plan=plan.id,
-            kind=plan.kind,
-            code="MU3121",
-            why=why,
-            details=details,
-            kept=f"{place.name} did not begin, so {plan.release} went no further; what came before it stays",
-            next=(f"meshup report --version {plan.release}", f"when it may spread again: {plan.again}"),
-        )
+    judged = held.judgement.judged
+    verdict, plan = judged.verdict, run.plan
+    on: tuple[str, ...]
+    why, details, failed = f"{judged.kind}: {verdict.because}", tuple(verdict.names), verdict.answer is Answer.FAIL
     if held.before or not (place.wave.changes or plan.takes_back):
         wave.disarm()
         log.reached(place.name, "held", why)
+        if failed and judged.kind == NotOnHold.kind:
+            kept = f"{place.name} did not begin, so {plan.release} went no further; what came before it stays"
+            on = (f"meshup report --version {plan.release}", f"when it may spread again: {plan.again}")
+            return _ends(plan, Exit.GATE_HELD, "MU3121", why=why, details=details, kept=kept, on=on)
         kept = f"{place.name} did not begin; what came before it stays"
-        return Outcome(
-            exit=int(Exit.GATE_HELD),
-            run="",
-            plan=plan.id,
-            kind=plan.kind,
-            code="MU3111",
-            why=why,
-            details=details,
-            kept=kept,
-            next=mended(plan) if verdict.answer is Answer.FAIL else (plan.again, "meshup status"),
-        )
-    failed = verdict.answer is Answer.FAIL
+        on = mended(plan) if failed else (plan.again, "meshup status")
+        return _ends(plan, Exit.GATE_HELD, "MU3111", why=why, details=details, kept=kept, on=on)
     if failed and plan.takes_back:
         log.reached(place.name, "held", why)
         raise wave.not_back(why)
@@ -155,27 +136,10 @@ def _held(run: Run, log: RunLog, place: Place, wave: WaveRun, held: Held) -> Out
         return _undone(plan, place, why=why, details=details)
     if place.wave.guard is not None:
         wave.undo(why)
-        return Outcome(
-            exit=int(Exit.GATE_HELD),
-            run="",
-            plan=plan.id,
-            kind=plan.kind,
-            code="MU3113",
-            why=why,
-            details=details,
-            kept=f"{place.name} was taken back, because strict mode is not left on without evidence",
-            next=(plan.again, "meshup status"),
-        )
+        kept = f"{place.name} was taken back, because strict mode is not left on without evidence"
+        on = (plan.again, "meshup status")
+        return _ends(plan, Exit.GATE_HELD, "MU3113", why=why, details=details, kept=kept, on=on)
     log.reached(place.name, "held", why)
     kept = f"{place.name} holds in place; nothing was taken back"
-    return Outcome(
-        exit=int(Exit.GATE_HELD),
-        run="",
-        plan=plan.id,
-        kind=plan.kind,
-        code="MU3113" if not failed else "MU3114",
-        why=why,
-        details=details,
-        kept=kept,
-        next=(plan.again, f"meshup rollback --stage {place.stage.name}"),
-    )
+    on, code = (plan.again, f"meshup rollback --stage {place.stage.name}"), "MU3114" if failed else "MU3113"
+    return _ends(plan, Exit.GATE_HELD, code, why=why, details=details, kept=kept, on=on)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from meshup.cluster.errors import Forbidden
-from meshup.engine.history import newest_run
+from meshup.engine.history import newest_book
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.running import running
 from meshup.engine.session import Session
@@ -41,7 +41,7 @@ def listed(session: Session, *, book: Runbook | None = None, context: str = "") 
 
     Raises what the door raises.
     """
-    meant = book or _book_of_newest(session)
+    meant = book or newest_book(session)
     records, odd = releases(session.cluster)
     now, installed, seen, unread = session.clock.now(), dict[str, str](), tuple[Running, ...](), tuple[str, ...]()
     if meant is not None:
@@ -96,7 +96,7 @@ def decide(
     Raises Refused: MU3501 for a move that does not lead on from where the release is, MU3502 for one that is not on
     record, MU3505; GateHeld (MU3503) for a promotion while the release is on hold.
     """
-    meant = book or _book_of_newest(session)
+    meant = book or newest_book(session)
     before = find(session.cluster, version)
     if move == "add" and state_of(before) in ("supported", "deprecated") and not (ends or issues):
         assert before is not None
@@ -259,8 +259,3 @@ def _mesh(session: Session, book: Runbook | None) -> str:
 
 def _hold_at(book: Runbook | None) -> HoldAt:
     return book.holds if book is not None else HoldAt()
-
-
-def _book_of_newest(session: Session) -> Runbook | None:
-    found = newest_run(session)
-    return found[1]().book if found is not None else None

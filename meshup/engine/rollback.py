@@ -14,7 +14,7 @@ from meshup.engine.assembling import assembled, gate_of
 from meshup.engine.draft import completed
 from meshup.engine.drift import wanted_values
 from meshup.engine.healthy import default_target
-from meshup.engine.history import newest_run
+from meshup.engine.history import needed_book
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.running import release_now, running
 from meshup.engine.send import RUN, overtaken
@@ -31,7 +31,7 @@ from meshup.model.fields import pointer
 from meshup.model.ledger import Pin, Running
 from meshup.model.objects import TEMPLATE_PATH, Object, annotated, dig, ref_of
 from meshup.model.plan import Plan, PlannedChange, PlannedStage, PlannedWave
-from meshup.model.problem import Refused, UsageError
+from meshup.model.problem import UsageError
 from meshup.model.runbook import Runbook, Service
 from meshup.model.snapshot import Snapshot
 from meshup.model.text import amount
@@ -59,7 +59,7 @@ def service_plan(
     random when empty. name: of the record, where that follows from something else. Raises UsageError (MU3401, MU3405,
     MU3407) and Refused (MU3402-MU3404, MU3406).
     """
-    meant = book or _book_of_newest(session)
+    meant = book or needed_book(session)
     chosen = find_service(meant, service)
     if not timedelta(0) < until <= MOST:
         raise UsageError(
@@ -215,25 +215,13 @@ def find_service(book: Runbook, service: str) -> Service:
 
 def choices(session: Session, book: Runbook | None = None) -> tuple[tuple[str, str], ...]:
     """Give (release, revision) pairs that a service could go to now, "none" last."""
-    meant = book or _book_of_newest(session)
+    meant = book or needed_book(session)
     driver = driver_of(session, meant)
     spaces = tuple(dict.fromkeys(each for service in meant.services for each in spaces_of(meant, service)))
     snapshot = snapshot_for(session, driver, spaces=spaces)
     installed = driver.installed(snapshot)
     may = set(able(installed, snapshot))
     return (*sorted((release, revision) for revision, release in installed.items() if release in may), (NONE, ""))
-
-
-def _book_of_newest(session: Session) -> Runbook:
-    found = newest_run(session)
-    if found is None:
-        raise Refused(
-            "there is no run on record, and no runbook was given",
-            code="MU2305",
-            fix="name the runbook with -f",
-            cluster="nothing was changed",
-        )
-    return found[1]().book
 
 
 def _unknown(service: Service, able: Sequence[str]) -> UsageError:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from meshup.cluster.clock import server_now
-from meshup.cluster.errors import Forbidden
-from meshup.engine.history import newest_run
+from meshup.engine.history import readable_book
 from meshup.engine.pinning import name_of
 from meshup.engine.session import Session
 from meshup.journal.in_pin import PinStore
@@ -101,7 +100,7 @@ def _nothing(namespace: str, name: str, every: tuple[Pin, ...]) -> Refused:
 
 
 def _ended(session: Session, pin: Pin, book: Runbook | None, *, fresh: bool) -> Ended:
-    meant = book or _book_of_newest(session)
+    meant = book or readable_book(session)
     service = next(
         (each for each in (meant.services if meant else ()) if each.id == f"{pin.namespace}/{pin.service}"), None
     )
@@ -116,11 +115,3 @@ def _ended(session: Session, pin: Pin, book: Runbook | None, *, fresh: bool) -> 
         notes.append(f"it was the pin of {pin.user}: {pin.reason}")
     follow = f"meshup plan --service {pin.namespace}/{pin.service}"
     return Ended(pin=pin, fresh=fresh, notes=tuple(notes), next=follow)
-
-
-def _book_of_newest(session: Session) -> Runbook | None:
-    try:
-        found = newest_run(session)
-    except Forbidden:
-        return None
-    return found[1]().book if found is not None else None
