@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 from meshup.engine.history import newest_run
 from meshup.engine.place import places
 from meshup.engine.session import Session
 from meshup.journal.approvals import approve as store
 from meshup.model.journal import Approved
+from meshup.model.moment import stamp
 from meshup.model.plan import Plan
 from meshup.model.problem import Refused, UsageError
 
@@ -59,11 +60,7 @@ def approve(session: Session, place: str, *, plan: Plan | None = None, lasts: ti
             fix="ask a colleague to run: meshup approve " + place,
             cluster="nothing was changed",
         )
-    now = session.clock.now().astimezone(UTC)
-    given = Approved(at=_text(now), place=place, user=session.identity.user, plan=plan.digest, until=_text(now + lasts))
+    now = session.clock.now()
+    given = Approved(at=stamp(now), place=place, user=session.identity.user, plan=plan.digest, until=stamp(now + lasts))
     store(session.cluster, given)
     return given
-
-
-def _text(moment: object) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

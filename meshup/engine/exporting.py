@@ -11,7 +11,7 @@ from meshup.journal import exports, retention
 from meshup.journal.export import Export, appended
 from meshup.journal.gather import gathered
 from meshup.model.exports import Due, Retention
-from meshup.model.held import stamp
+from meshup.model.moment import stamp
 from meshup.model.problem import Refused
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 from meshup.cluster.errors import Denied, Invalid, NotFound
@@ -22,6 +22,7 @@ from meshup.journal.enforcement import (
 )
 from meshup.journal.home import MANAGED
 from meshup.model.clock import Clock
+from meshup.model.moment import stamp
 from meshup.model.objects import Object, Ref, dig, labels, ref_of
 from meshup.model.problem import DeadlinePassed, Refused
 
@@ -123,7 +124,7 @@ def _taken(cluster: Writer, clock: Clock) -> str:
 
 def _forgeries(cluster: Reader, clock: Clock, releases: Sequence[Object]) -> list[tuple[str, Object]]:
     me = cluster.whoami()
-    now = clock.now().astimezone(UTC)
+    now = clock.now()
     right: dict[str, Any] = {
         "service": FORGED,
         "workload": {"apiVersion": "apps/v1", "kind": "Deployment", "name": FORGED, "uid": FORGED},
@@ -131,8 +132,8 @@ def _forgeries(cluster: Reader, clock: Clock, releases: Sequence[Object]) -> lis
         "to": {"release": FORGED, "revision": FORGED},
         "requestedBy": {"username": me.user, **({"uid": me.uid} if me.uid else {})},
         "reason": "a forged record, to see that it is denied",
-        "since": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "until": f"{now + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+        "since": stamp(now),
+        "until": stamp(now + timedelta(hours=1)),
     }
     some = str(dig(releases[0], "spec", "version")) if releases else FORGED
     wrong: Mapping[str, Mapping[str, Any]] = {
@@ -155,7 +156,7 @@ def _mark(cluster: Writer, clock: Clock) -> Enforcement:
         return found
     live = [cluster.get(ref_of(each)) for each in required()]
     status = {
-        "enforcedSince": f"{clock.now().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "enforcedSince": stamp(clock.now()),
         "policies": fingerprint(live),
         "objects": identities(live),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC
 
 from meshup.cluster.clock import server_now
 from meshup.cluster.ports import Reader
@@ -13,6 +12,7 @@ from meshup.journal.ledger import advance, holding, is_open, pins, record
 from meshup.journal.pin import from_body
 from meshup.model.events import Noted
 from meshup.model.ledger import Pin
+from meshup.model.moment import stamp
 from meshup.model.objects import Ref
 from meshup.model.plan import Plan
 from meshup.model.problem import MeshupError
@@ -42,7 +42,7 @@ def settle_pin(
 
     A pin that can't be moved on is said and does not change how the run ended: the record itself is there.
     """
-    now = server_now(session.clock).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = stamp(server_now(session.clock))
     try:
         if failed:
             advance(session.cluster, pin, "Failed", run=run, message=failed, at=now)

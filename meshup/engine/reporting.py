@@ -7,7 +7,8 @@ from meshup.engine.standing import status
 from meshup.journal.enforcement import trusted
 from meshup.journal.ledger import both
 from meshup.journal.release import releases
-from meshup.model.held import of_pin, stamp
+from meshup.model.held import of_pin
+from meshup.model.moment import stamp
 from meshup.model.problem import MeshupError, Refused
 from meshup.model.release import Release
 from meshup.model.report import Seen, State, View

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
+from meshup.model.moment import instant_or_none
 from meshup.model.objects import Object, dig
 from meshup.model.problem import Refused, Where
 from meshup.model.runbook import Service
@@ -73,7 +74,7 @@ def against(release: str, snapshot: Snapshot) -> tuple[str, str] | None:
     state, note = str(dig(record, "spec", "state") or ""), dig(record, "spec", "note")
     if state != "supported":
         return "MU3404", f"release {release} is {clean(state)}" + (f": {clean(note, limit=256)}" if note else "")
-    ends = _time(dig(record, "spec", "endOfSupport"))
+    ends = instant_or_none(dig(record, "spec", "endOfSupport"))
     if ends is not None and ends <= snapshot.taken_at:
         return "MU3404", f"release {release} is out of support since {ends:%Y-%m-%d}"
     return None
@@ -106,13 +107,5 @@ def refused(service: Service, code: str, why: str, fix: str) -> Refused:
 def _standing(record: Object | None, now: datetime) -> str:
     if record is None:
         return "and no MeshRelease says whether it is supported"
-    ends = _time(dig(record, "spec", "endOfSupport"))
+    ends = instant_or_none(dig(record, "spec", "endOfSupport"))
     return f"supported until {ends:%Y-%m-%d}" if ends is not None and ends > now else "supported"
-
-
-def _time(text: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(text)) if text else None
-    except ValueError:
-        return None
-    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)

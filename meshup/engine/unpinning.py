@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from meshup.cluster.clock import server_now
 from meshup.engine.history import readable_book
@@ -12,6 +12,7 @@ from meshup.engine.session import Session
 from meshup.journal.in_pin import PinStore
 from meshup.journal.ledger import advance, holding, is_open, pins
 from meshup.model.ledger import Pin
+from meshup.model.moment import stamp
 from meshup.model.problem import Refused, Unreachable
 from meshup.model.runbook import Runbook
 
@@ -68,13 +69,9 @@ def unpin(
             fix=f"meshup rollback {space}/{pin.service} --resume, then meshup unpin {space}/{pin.service}",
             cluster="nothing was changed",
         )
-    at = server_now(session.clock).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = stamp(server_now(session.clock))
     done = advance(session.cluster, pin, "Closed", by=session.identity.user, at=at, message=reason)
-    mine = (
-        done.closed_by == session.identity.user
-        and done.closed_at is not None
-        and f"{done.closed_at:%Y-%m-%dT%H:%M:%SZ}" == at
-    )
+    mine = done.closed_by == session.identity.user and done.closed_at is not None and stamp(done.closed_at) == at
     return _ended(session, done, book, fresh=mine)
 
 

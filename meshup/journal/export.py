@@ -14,7 +14,8 @@ from meshup.journal.chain import FIRST, HEADER, SEAL, Chain, Sound, records, ver
 from meshup.journal.pin import KIND
 from meshup.journal.rollup import VERSION, dump, rolled
 from meshup.model.counts import TRUSTS, weaker
-from meshup.model.held import RANKS, Held, stamp
+from meshup.model.held import RANKS, Held
+from meshup.model.moment import stamp
 from meshup.model.report import State, View
 
 SUM = "Rollup"

@@ -14,6 +14,7 @@ from meshup.cluster.ports import Reader, Writer
 from meshup.journal.definitions import LOOK_EVERY_S, ensure
 from meshup.journal.home import MANAGED
 from meshup.journal.pin import REASON_MOST, requested_by
+from meshup.model.moment import instant, stamp
 from meshup.model.objects import Object, Ref, dig
 from meshup.model.optin import OptInRecord
 from meshup.model.problem import Refused
@@ -27,7 +28,7 @@ TRIES = 8
 
 def optin_name(*, cluster_uid: str, record: OptInRecord, after: str) -> str:
     """Give a record's name: equal for an equal word that follows the same one. after: UID of that one, "" = none."""
-    until = _text(record.not_before) if record.not_before else ""
+    until = stamp(record.not_before) if record.not_before else ""
     parts = [cluster_uid, record.id, record.joins, record.wave, until, record.user, record.reason, after]
     plain = re.sub(r"[^a-z0-9-]+", "-", record.service.lower()).strip("-")[:40].strip("-")
     return f"{plain or 'service'}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}"
@@ -46,12 +47,12 @@ def to_body(record: OptInRecord) -> dict[str, Any]:
         },
         "joins": record.joins,
         "requestedBy": requested_by(user=record.user, uid=record.user_uid, groups_digest=record.user_groups_digest),
-        "at": _text(record.at),
+        "at": stamp(record.at),
     }
     if record.wave:
         spec["wave"] = record.wave
     if record.not_before is not None:
-        spec["notBefore"] = _text(record.not_before)
+        spec["notBefore"] = stamp(record.not_before)
     if record.reason:
         spec["reason"] = clean(record.reason, limit=REASON_MOST)
     if record.on_behalf_of:
@@ -179,11 +180,4 @@ def _word(found: Object, *path: str) -> str:
 
 
 def _time(text: object) -> datetime | None:
-    if not text:
-        return None
-    at = datetime.fromisoformat(str(text))
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant(text) if text else None

@@ -6,11 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 from meshup.journal.home import MANAGED, RUN
 from meshup.model.ledger import OnBehalfTrust, Phase, Pin
+from meshup.model.moment import instant, stamp
 from meshup.model.objects import Object, Ref, annotated, dig
 from meshup.model.text import clean
 
@@ -62,8 +63,8 @@ def to_body(pin: Pin) -> dict[str, Any]:
         },
         "requestedBy": requested_by(user=pin.user, uid=pin.user_uid, groups_digest=pin.user_groups_digest),
         "reason": clean(pin.reason, limit=REASON_MOST),
-        "since": _text(pin.since),
-        "until": _text(pin.until),
+        "since": stamp(pin.since),
+        "until": stamp(pin.until),
     }
     if pin.on_behalf_of:
         trust = pin.on_behalf_trust or "declared"
@@ -101,8 +102,8 @@ def from_body(found: Object) -> Pin:
         user_groups_digest=_word(found, "spec", "requestedBy", "groupsDigest"),
         to_digest=_word(found, "spec", "to", "digest"),
         reason=_word(found, "spec", "reason"),
-        since=_moment(dig(found, "spec", "since")),
-        until=_moment(dig(found, "spec", "until")),
+        since=instant(dig(found, "spec", "since")),
+        until=instant(dig(found, "spec", "until")),
         phase=cast("Phase", phase) if phase in PHASES else "Requested",
         run=_word(found, "status", "run") or clean(annotated(found).get(RUN, "")),
         uid=_word(found, "metadata", "uid"),
@@ -126,13 +127,4 @@ def _word(found: Object, *path: str) -> str:
 
 
 def _time(text: object) -> datetime | None:
-    return _moment(text) if text else None
-
-
-def _moment(text: object) -> datetime:
-    at = datetime.fromisoformat(str(text))
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant(text) if text else None

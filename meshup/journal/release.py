@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from meshup.cluster.errors import AlreadyExists, Conflict, MaybeDone, NotFound
 from meshup.cluster.ports import Reader, Writer
 from meshup.journal.definitions import ensure
 from meshup.journal.home import MANAGED
+from meshup.model.moment import instant, stamp
 from meshup.model.objects import Object, Ref, dig
 from meshup.model.problem import Refused
 from meshup.model.release import STATES, Decision, Release, State, name_of
@@ -36,14 +36,14 @@ def to_body(release: Release) -> dict[str, Any]:
     if release.digest:
         spec["digest"] = release.digest
     if release.ends is not None:
-        spec["endOfSupport"] = _text(release.ends)
+        spec["endOfSupport"] = stamp(release.ends)
     if release.issues:
         spec["knownIssues"] = [clean(each, limit=MOST) for each in release.issues]
     if release.note:
         spec["note"] = clean(release.note, limit=MOST)
     if release.decisions:
         spec["decisions"] = [
-            {"state": each.state, "by": each.by, "at": _text(each.at), "reason": clean(each.reason, limit=MOST)}
+            {"state": each.state, "by": each.by, "at": stamp(each.at), "reason": clean(each.reason, limit=MOST)}
             for each in release.decisions
         ]
     meta: dict[str, Any] = {"name": name_of(release.version), "labels": dict(MANAGED)}
@@ -61,13 +61,13 @@ def from_body(found: Object) -> Release:
         version=_word(found, "spec", "version"),
         state=cast("State", state),
         digest=_word(found, "spec", "digest"),
-        ends=_time(ends) if ends else None,
+        ends=instant(ends) if ends else None,
         issues=tuple(clean(each, limit=MOST) for each in dig(found, "spec", "knownIssues") or ()),
         note=_word(found, "spec", "note"),
         decisions=tuple(_decision(each) for each in dig(found, "spec", "decisions") or ()),
         uid=_word(found, "metadata", "uid"),
         resource_version=_word(found, "metadata", "resourceVersion"),
-        created=_time(made) if made else None,
+        created=instant(made) if made else None,
     )
 
 
@@ -189,19 +189,10 @@ def _decision(found: Any) -> Decision:
     return Decision(
         state=cast("State", state),
         by=_word(found, "by"),
-        at=_time(dig(found, "at")),
+        at=instant(dig(found, "at")),
         reason=_word(found, "reason"),
     )
 
 
 def _word(found: Object, *path: str) -> str:
     return clean(dig(found, *path) or "", limit=MOST)
-
-
-def _time(text: object) -> datetime:
-    at = datetime.fromisoformat(str(text))
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

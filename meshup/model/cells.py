@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from meshup.model.held import Chain, Held, Moved, lineage
 from meshup.model.ledger import Trust
+from meshup.model.moment import stamp
 
 LISTED = 200
 """How many ended records a report lists; `ledger export` has them all."""
@@ -23,7 +24,7 @@ def seconds(text: str) -> int:
 
 def text_of(moment: int) -> str:
     """Write seconds since 1970 as records do."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return stamp(datetime.fromtimestamp(moment, UTC))
 
 
 def alike(reason: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
 from meshup.model.counts import weaker
 from meshup.model.ledger import Pin, Trust
+from meshup.model.moment import stamp
 
 OPEN = frozenset({"Requested", "Active"})
 RANKS = {"Requested": 0, "Active": 1, "Closed": 2, "Failed": 3}
@@ -48,11 +48,6 @@ class Held(NamedTuple):
     def is_open(self) -> bool:
         """Tell whether it still holds."""
         return self.phase in OPEN
-
-
-def stamp(moment: datetime) -> str:
-    """Write a time as records do."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def of_pin(pin: Pin, *, cluster: str) -> Held:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from meshup.model.counts import TRUSTS, Counts, distinct
-from meshup.model.held import Held, lineage, of_pin, stamp
+from meshup.model.held import Held, lineage, of_pin
 from meshup.model.ledger import Pin, Running, Trust
+from meshup.model.moment import stamp
 from meshup.model.text import amount
 
 DAY_S = 86400.0

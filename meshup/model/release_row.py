@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 from meshup.model.cells import Cell, Tallied, alike, place_text, seconds, text_of
 from meshup.model.counts import TRUSTS, Counts, counted, distinct
-from meshup.model.held import Held, Moved, stamp
+from meshup.model.held import Held, Moved
 from meshup.model.holds import HoldAt, judge
 from meshup.model.ledger import Trust
+from meshup.model.moment import stamp
 from meshup.model.report import Reason, ReleaseRow, Seen, State, View, Week
 
 WEEKS = 8

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from meshup.model.cells import Tallied, seconds, tallied
 from meshup.model.counts import TRUSTS, Counts
-from meshup.model.held import Held, stamp
+from meshup.model.held import Held
 from meshup.model.holds import HoldAt
 from meshup.model.ledger import Trust
 from meshup.model.merge import latest, merge
+from meshup.model.moment import stamp
 from meshup.model.release_row import Clock, Releases
 from meshup.model.report import Reach, ReleaseRow, Report, Row, Seen, View
 

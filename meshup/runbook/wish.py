@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from meshup.model.moment import instant_or_none, stamp
 from meshup.model.problem import Problem, UsageError
 from meshup.model.wish import DEEDS, Deed, Wish
 from meshup.runbook import marks
@@ -34,7 +35,7 @@ def text(do: Deed, service: str, *, at: datetime, said: Mapping[str, str], path:
         f"do: {do}",
         f"service: {json.dumps(service)}",
         *(f"{key}: {json.dumps(said[key], ensure_ascii=False)}" for key in TEXTS if said.get(key)),
-        f'at: "{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"',
+        f'at: "{stamp(at)}"',
     ]
     return "\n".join(rows) + "\n"
 
@@ -66,7 +67,7 @@ def parse(raw: bytes, name: str) -> Wish:
         for key in (*sorted(known), "at")
         if key in found and not isinstance(found[key], str)
     ]
-    service, at = found.get("service"), _moment(found.get("at"))
+    service, at = found.get("service"), instant_or_none(found.get("at"))
     if not isinstance(service, str) or not SERVICE.fullmatch(service):
         head.append(_odd(source, ("service",), "service must be NAMESPACE/NAME"))
     if at is None:
@@ -76,14 +77,6 @@ def parse(raw: bytes, name: str) -> Wish:
     said: dict[str, Any] = {key.replace("-", "_"): found[key].strip() for key in TEXTS if key in found}
     digest = hashlib.sha256(json.dumps(dict(found), sort_keys=True).encode()).hexdigest()
     return Wish(do=do, service=str(service), at=at, digest=digest, **said)
-
-
-def _moment(value: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(value)) if value else None
-    except ValueError:
-        return None
-    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _odd(source: marks.Source, loc: marks.Loc, what: str, *, key: bool = False) -> Problem:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from meshup.model.moment import stamp
 from meshup.views.documents import document as framed
 from meshup.views.table import columns
 
@@ -25,7 +26,7 @@ def result(*, state: str, since: datetime | None, why: str) -> str:
     if since is None:
         return f"ledger    {state}: {why}\nNext      meshup ledger install"
     return (
-        f"ledger    enforced since {_text(since)}: forged records were denied 10 times in a row\n"
+        f"ledger    enforced since {stamp(since)}: forged records were denied 10 times in a row\n"
         "Next      kubectl get meshreleases, as a pin needs a release that is supported"
     )
 
@@ -33,8 +34,4 @@ def result(*, state: str, since: datetime | None, why: str) -> str:
 def document(rows: Rows, *, state: str, since: datetime | None, why: str) -> dict[str, Any]:
     """Give all of it as a document."""
     written = [{"how": how, "object": name} for how, name in rows]
-    return framed("ledger-install", written=written, state=state, since=_text(since) if since else "", why=why)
-
-
-def _text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return framed("ledger-install", written=written, state=state, since=stamp(since) if since else "", why=why)

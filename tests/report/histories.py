@@ -8,9 +8,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from meshup.model.held import Held, stamp
+from meshup.model.held import Held
 from meshup.model.holds import HoldAt
 from meshup.model.ledger import Pin
+from meshup.model.moment import stamp
 from meshup.model.objects import Ref
 from meshup.model.report import Seen, State, View
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from meshup.journal import rollup
 from meshup.journal.enforcement import Enforcement, trust_of
 from meshup.model.counts import TRUSTS
-from meshup.model.held import OPEN, stamp
+from meshup.model.held import OPEN
 from meshup.model.merge import latest, merge
+from meshup.model.moment import stamp
 from meshup.model.report import View
 from meshup.model.reporting import report
 

@@ -1,0 +1,24 @@
+"""Times as records hold them: RFC 3339 in UTC, to the second, so that their texts sort as the times do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def stamp(moment: datetime) -> str:
+    """Write an aware time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def instant(text: object) -> datetime:
+    """Read a time; one without a zone is UTC. Raises ValueError for what is none."""
+    found = datetime.fromisoformat(str(text))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def instant_or_none(text: object) -> datetime | None:
+    """Read a time; None for nothing and for what is no time."""
+    try:
+        return instant(text) if text else None
+    except ValueError:
+        return None
