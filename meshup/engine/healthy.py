@@ -9,9 +9,10 @@ from meshup.cluster.errors import Forbidden
 from meshup.engine.fold import fold, place_of
 from meshup.engine.planfile import parse
 from meshup.engine.session import Session
-from meshup.engine.targets import against, order
+from meshup.engine.targets import against
 from meshup.journal.ledger import pins
 from meshup.journal.plans import read_plan
+from meshup.journal.release import order
 from meshup.journal.runs import RunHead, heads, open_store
 from meshup.model.journal import Entry, Intent, Reached
 from meshup.model.ledger import Pin

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from meshup.journal.release import order
 from meshup.model.moment import instant_or_none
 from meshup.model.objects import Object, dig
 from meshup.model.problem import Refused, Where
@@ -84,12 +84,6 @@ def able(installed: Mapping[str, str], snapshot: Snapshot) -> tuple[str, ...]:
     """Name the releases that are installed and may be gone to, oldest first."""
     found = {release for release in installed.values() if release and against(release, snapshot) is None}
     return tuple(sorted(found, key=order))
-
-
-def order(release: str) -> tuple[tuple[int, ...], bool, str]:
-    """Give what releases are sorted by: their numbers, and what stands behind a dash before what does not."""
-    plain, _, more = release.partition("-")
-    return tuple(int(each) for each in re.findall(r"\d+", plain)[:8]), not more, release
 
 
 def refused(service: Service, code: str, why: str, fix: str) -> Refused:

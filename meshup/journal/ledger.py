@@ -7,17 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from meshup.cluster.errors import AlreadyExists, Conflict, Invalid, MaybeDone, NotFound
+from meshup.cluster.errors import Conflict, MaybeDone, NotFound
 from meshup.cluster.ports import Reader, Writer
-from meshup.journal.definitions import LOOK_EVERY_S, ensure
+from meshup.journal.once import TRIES, write_once
 from meshup.journal.pin import API_VERSION, KIND, from_body, ref_of_pin, to_body
 from meshup.model.ledger import Phase, Pin
-from meshup.model.objects import dig
+from meshup.model.objects import Object, dig
 from meshup.model.problem import Refused
 from meshup.model.text import clean
 
 PLURAL = "meshpins"
-TRIES = 8
 NEXT: Mapping[Phase, frozenset[Phase]] = {
     "Requested": frozenset({"Active", "Closed", "Failed"}),
     "Active": frozenset({"Closed", "Failed"}),
@@ -31,31 +30,16 @@ def record(cluster: Writer, pin: Pin, *, pause: Callable[[float], None]) -> Pin:
 
     Raises Refused: MU2316 when it can't be recorded, MU2317 when another pin has the name.
     """
-    ensure(cluster, PLURAL, pause=pause)
     body = to_body(pin)
-    for _ in range(TRIES):
-        try:
-            return from_body(cluster.create(body))
-        except (AlreadyExists, MaybeDone):
-            there = cluster.find(ref_of_pin(pin))
-            if there is None:
-                continue
-            found = from_body(there)
-            if _same(found, from_body(body)):
-                return found
-            raise _taken(pin, "another pin has that name") from None
-        except NotFound:
-            # A definition is served a moment after it says that it is.
-            pause(LOOK_EVERY_S)
-        except Invalid as refused:
-            raise Refused(
-                f"the pin of {pin.service} is not accepted",
-                code="MU2316",
-                why=refused.message,
-                fix="correct what is named, then run the command again",
-                cluster="nothing was changed: a rollback is recorded before the act",
-            ) from None
-    raise _taken(pin, "its creation could not be confirmed")
+    meant = from_body(body)
+
+    def refused(code: str, why: str) -> Refused:
+        return _not_accepted(pin, why) if code == "MU2316" else _taken(pin, why)
+
+    def same(there: Object) -> bool:
+        return _same(from_body(there), meant)
+
+    return from_body(write_once(cluster, PLURAL, body, noun="pin", same=same, refused=refused, pause=pause))
 
 
 def advance(
@@ -100,15 +84,9 @@ def advance(
 
 
 def pins(cluster: Reader, *, namespace: str = "") -> tuple[Pin, ...]:
-    """Give every pin, oldest first; none when the kind is not served. One that can't be read is left out: see `odd`."""
+    """Give every pin, oldest first; none when the kind is not served. One that can't be read is left out: see `both`."""
     found, _ = both(cluster, namespace)
     return found
-
-
-def odd(cluster: Reader, *, namespace: str = "") -> tuple[str, ...]:
-    """Name the pins that can't be read (written by something else), so that a report can say so."""
-    _, names = both(cluster, namespace)
-    return names
 
 
 def holding(found: Iterable[Pin], *, namespace: str, workload_uid: str = "", service: str = "") -> Pin | None:
@@ -155,4 +133,14 @@ def _taken(pin: Pin, why: str) -> Refused:
         why=why,
         fix="meshup pins shows what is recorded; then run the command again",
         cluster="nothing was changed in the mesh",
+    )
+
+
+def _not_accepted(pin: Pin, why: str) -> Refused:
+    return Refused(
+        f"the pin of {pin.service} is not accepted",
+        code="MU2316",
+        why=why,
+        fix="correct what is named, then run the command again",
+        cluster="nothing was changed: a rollback is recorded before the act",
     )

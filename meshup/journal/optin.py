@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from meshup.cluster.errors import AlreadyExists, Invalid, MaybeDone, NotFound
+from meshup.cluster.errors import NotFound
 from meshup.cluster.ports import Reader, Writer
-from meshup.journal.definitions import LOOK_EVERY_S, ensure
 from meshup.journal.home import MANAGED
+from meshup.journal.once import write_once
 from meshup.journal.pin import REASON_MOST, requested_by
 from meshup.model.moment import instant, stamp
 from meshup.model.objects import Object, Ref, dig
@@ -23,7 +23,6 @@ from meshup.model.text import clean
 API_VERSION = "meshup.dev/v1"
 KIND = "OptIn"
 PLURAL = "optins"
-TRIES = 8
 
 
 def optin_name(*, cluster_uid: str, record: OptInRecord, after: str) -> str:
@@ -129,26 +128,15 @@ def record(cluster: Writer, word: OptInRecord, *, pause: Callable[[float], None]
 
     Raises Refused: MU2316 when it can't be recorded, MU2317 when another word has the name.
     """
-    ensure(cluster, PLURAL, pause=pause)
-    body = to_body(word)
-    ref = Ref(api_version=API_VERSION, kind=KIND, namespace=word.namespace, name=word.name)
-    for _ in range(TRIES):
-        try:
-            return from_body(cluster.create(body))
-        except (AlreadyExists, MaybeDone):
-            there = cluster.find(ref)
-            if there is None:
-                continue
-            found = from_body(there)
-            if _same(found, word):
-                return found
-            raise _not_written(word, "MU2317", "another word has that name") from None
-        except NotFound:
-            # A definition is served a moment after it says that it is.
-            pause(LOOK_EVERY_S)
-        except Invalid as refused:
-            raise _not_written(word, "MU2316", refused.message) from None
-    raise _not_written(word, "MU2317", "its creation could not be confirmed")
+
+    def refused(code: str, why: str) -> Refused:
+        return _not_written(word, code, why)
+
+    def same(there: Object) -> bool:
+        return _same(from_body(there), word)
+
+    written = write_once(cluster, PLURAL, to_body(word), noun="word", same=same, refused=refused, pause=pause)
+    return from_body(written)
 
 
 def _same(found: OptInRecord, meant: OptInRecord) -> bool:

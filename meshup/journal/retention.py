@@ -9,7 +9,8 @@ from meshup.cluster.errors import Conflict, MaybeDone, NotFound
 from meshup.cluster.ports import Reader, Writer
 from meshup.journal.export import Export, key_of, state_of
 from meshup.journal.gather import line_of, relied_on, served
-from meshup.journal.ledger import TRIES, is_open
+from meshup.journal.ledger import is_open
+from meshup.journal.once import TRIES
 from meshup.journal.pin import KIND, from_body, ref_of_pin
 from meshup.model.exports import Due, Retention
 from meshup.model.ledger import Pin
