@@ -36,6 +36,11 @@ def book(filename: str) -> Runbook:
     return pinned(loaded.runbook, filename)
 
 
+def book_or_none(filename: str) -> Runbook | None:
+    """Load a runbook when it is there: without one, that of the newest run serves. Raises as `book` does."""
+    return book(filename) if Path(filename).exists() else None
+
+
 def values(filename: str) -> dict[str, Any]:
     """Read a file of chart values, by the rules of a runbook: no aliases, no duplicate keys. Raises UsageError."""
     from meshup.runbook import marks

@@ -1,7 +1,8 @@
-"""Exports of ledgers on disk, read and checked for the commands."""
+"""Exports of ledgers on disk, read, checked and written for the commands."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from meshup.model.problem import Refused, UsageError, Where
 if TYPE_CHECKING:
     from meshup.journal.chain import Sound
     from meshup.journal.export import Export
+    from meshup.model.cells import Tallied
+    from meshup.model.report import View
 
 
 def read(path: str) -> bytes:
@@ -52,3 +55,30 @@ def put(path: str, data: bytes) -> None:
 
     write_whole(Path(path), data.decode())
     write_index(Path(path), taken(data))
+
+
+def of_files(paths: Sequence[str]) -> tuple[tuple[View, ...], Tallied | None]:
+    """Read exports for a report; of a single one the index beside it is used when it is of this very file.
+
+    Raises UsageError: MU1005 for a file that can't be read, MU1031 for one that is no export.
+    """
+    from meshup.journal.export import read as taken
+    from meshup.journal.export import view
+    from meshup.journal.folded import of_file
+
+    views, path = [], ""
+    try:
+        if len(paths) == 1 and Path(path := paths[0]).is_file():
+            found, tally = of_file(Path(path))
+            return (found,), tally
+        for path in paths:
+            views.append(view(taken(read(path)), path))
+    except (ValueError, KeyError, TypeError) as odd:
+        raise UsageError(
+            f"{path} is no export of a ledger",
+            code="MU1031",
+            why=str(odd),
+            fix=f"meshup ledger verify {path}",
+            cluster="not contacted",
+        ) from odd
+    return tuple(views), None

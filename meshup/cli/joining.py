@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshup.model.problem import UsageError
@@ -30,7 +29,7 @@ def joining(
     import json
 
     from meshup.cli import wishes
-    from meshup.cli.books import book
+    from meshup.cli.books import book_or_none
     from meshup.cli.connect import Interrupt, door, session
     from meshup.cli.reasons import moment, worded
     from meshup.cli.telling import watcher
@@ -47,7 +46,7 @@ def joining(
         raise UsageError(
             f"meshup {do} wants a SERVICE", code="MU1001", fix=f"meshup {do} --help", cluster="not contacted"
         )
-    loaded = book(filename) if Path(filename).exists() else None
+    loaded = book_or_none(filename)
     cluster = door(aim)
     around = session(cluster, watcher=watcher(output, look, chatty=False), interrupt=Interrupt().listen())
     near = service.rpartition("/")[0] or aim.namespace or cluster.namespace

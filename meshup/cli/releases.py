@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +13,8 @@ from meshup.model.problem import UsageError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from meshup.cli.connect import Aim
     from meshup.model.release import Move
-    from meshup.model.runbook import Runbook
 
 app = typer.Typer(
     add_completion=False,
@@ -22,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 Version = Annotated[str, typer.Argument(help="a release such as 1.30.3")]
-Reason = Annotated[str, typer.Option("--reason", help="why, for those who read the report")]
+
 Ends = Annotated[str, typer.Option("--end-of-support", help="DATE such as 2027-04-30, when its support ends")]
 Issue = Annotated[list[str], typer.Option("--issue", help="something that is known to be wrong with it; repeatable")]
 MOST_ISSUE = 1024
@@ -48,6 +49,7 @@ def listed(
     import json
 
     from meshup.cli import reports
+    from meshup.cli.books import book_or_none
     from meshup.cli.connect import Aim, door, one_of, session
     from meshup.cli.screen import screen
     from meshup.engine.releases import listed as look_at
@@ -59,123 +61,83 @@ def listed(
     further = reports.asked(report, ("json",))
     look = screen(color=color, plain=plain)
     cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group)))
-    found = look_at(session(cluster), book=_book(filename), context=cluster.context)
+    found = look_at(session(cluster), book=book_or_none(filename), context=cluster.context)
     text = json.dumps(view.releases_document(found), ensure_ascii=False, indent=2)
     reports.write(further, {"json": lambda: text})
     look.out(text if output == "json" else view.releases(found, width=look.width))
     return 0
 
 
-@app.command()
-def add(
-    version: Version,
-    reason: Reason = "",
-    end_of_support: Ends = "",
-    issue: Issue = [],
-    filename: options.Filename = "meshup.yaml",
-    output: options.Output = "text",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
-    as_user: options.AsUser = "",
-    as_group: options.AsGroup = [],
-) -> int:
-    """Record a release as a candidate, with the digest of the runbook's lock where it is the runbook's release.
-
-    Example: meshup releases add 1.30.3
-    """
-    aim = (filename, output, context, kubeconfig, as_user, as_group)
-    return _decide("add", version, reason=reason, ends=end_of_support, issues=issue, aim=aim)
+MOVES: Mapping[Move, str] = {
+    "add": "Record a release as a candidate, with the digest of the runbook's lock where it is the runbook's release."
+    "\n\nExample: meshup releases add 1.30.3",
+    "promote": "Support a release: owners may go to it. Refused while too many went back from it."
+    '\n\nExample: meshup releases promote 1.30.3 --end-of-support 2027-04-30 --reason "qualified by payments"',
+    "deprecate": "Say that a release is on its way out: who is on it stays, nobody goes to it any more."
+    '\n\nExample: meshup releases deprecate 1.29.4 --end-of-support 2026-12-31 --reason "1.30.3 is supported"',
+    "block": "Stop a release: no plan widens it, nobody rolls back to it. Who is on it stays until their owner moves."
+    '\n\nExample: meshup releases block 1.30.3 --reason "loses connections on reload" --issue "upstream issue 51234"',
+}
+"""What each decision means, as its help says it."""
 
 
-@app.command()
-def promote(
-    version: Version,
-    reason: Reason = "",
-    end_of_support: Ends = "",
-    issue: Issue = [],
-    filename: options.Filename = "meshup.yaml",
-    output: options.Output = "text",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
-    as_user: options.AsUser = "",
-    as_group: options.AsGroup = [],
-) -> int:
-    """Support a release: owners may go to it. Refused while too many went back from it.
+def _deciding(move: Move, text: str) -> None:
+    """Give a decision its command; all take the same flags."""
 
-    Example: meshup releases promote 1.30.3 --end-of-support 2027-04-30 --reason "qualified by payments"
-    """
-    aim = (filename, output, context, kubeconfig, as_user, as_group)
-    return _decide("promote", version, reason=reason, ends=end_of_support, issues=issue, aim=aim)
+    def command(
+        version: Version,
+        reason: options.Reason = "",
+        end_of_support: Ends = "",
+        issue: Issue = [],
+        filename: options.Filename = "meshup.yaml",
+        output: options.Output = "text",
+        context: options.Context = "",
+        kubeconfig: options.Kubeconfig = "",
+        as_user: options.AsUser = "",
+        as_group: options.AsGroup = [],
+    ) -> int:
+        from meshup.cli.connect import Aim
 
+        aim = Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group))
+        return _decide(
+            move, version, aim, reason=reason, ends=end_of_support, issues=issue, filename=filename, output=output
+        )
 
-@app.command()
-def deprecate(
-    version: Version,
-    reason: Reason = "",
-    end_of_support: Ends = "",
-    issue: Issue = [],
-    filename: options.Filename = "meshup.yaml",
-    output: options.Output = "text",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
-    as_user: options.AsUser = "",
-    as_group: options.AsGroup = [],
-) -> int:
-    """Say that a release is on its way out: who is on it stays, nobody goes to it any more.
-
-    Example: meshup releases deprecate 1.29.4 --end-of-support 2026-12-31 --reason "1.30.3 is supported"
-    """
-    aim = (filename, output, context, kubeconfig, as_user, as_group)
-    return _decide("deprecate", version, reason=reason, ends=end_of_support, issues=issue, aim=aim)
+    app.command(move, help=text)(command)
 
 
-@app.command()
-def block(
-    version: Version,
-    reason: Reason = "",
-    end_of_support: Ends = "",
-    issue: Issue = [],
-    filename: options.Filename = "meshup.yaml",
-    output: options.Output = "text",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
-    as_user: options.AsUser = "",
-    as_group: options.AsGroup = [],
-) -> int:
-    """Stop a release: no plan widens it, nobody rolls back to it. Who is on it stays until their owner moves.
-
-    Example: meshup releases block 1.30.3 --reason "loses connections on reload" --issue "upstream issue 51234"
-    """
-    aim = (filename, output, context, kubeconfig, as_user, as_group)
-    return _decide("block", version, reason=reason, ends=end_of_support, issues=issue, aim=aim)
+for each, meaning in MOVES.items():
+    _deciding(each, meaning)
 
 
 def _decide(
     move: Move,
     version: str,
+    aim: Aim,
     *,
     reason: str,
     ends: str,
     issues: list[str],
-    aim: tuple[str, str, str, str, str, list[str]],
+    filename: str,
+    output: str,
 ) -> int:
     import json
 
     from meshup.cli import reasons
-    from meshup.cli.connect import Aim, door, one_of, session
+    from meshup.cli.books import book_or_none
+    from meshup.cli.connect import door, one_of, session
     from meshup.cli.screen import screen
     from meshup.engine.releases import decide
     from meshup.views import releases as view
 
-    filename, output, context, kubeconfig, user, groups = aim
     one_of(output, ("text", "json"), flag="-o")
     look = screen()
     if reason or move != "add":
         reason = reasons.checked(reason, look, what=f"meshup releases {move}")
     until, known = _date(ends), [_issue(each) for each in issues]
     _release(version)
-    loaded = _book(filename)
-    cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=user, groups=tuple(groups)))
+    loaded = book_or_none(filename)
+    cluster = door(aim)
     found = decide(
         session(cluster),
         move,
@@ -191,15 +153,6 @@ def _decide(
     else:
         look.out(view.moved(found, width=look.width))
     return 0
-
-
-def _book(filename: str) -> Runbook | None:
-    """Load the runbook when it is there: without one, that of the newest run serves."""
-    from pathlib import Path
-
-    from meshup.cli.books import book
-
-    return book(filename) if Path(filename).exists() else None
 
 
 def _date(text: str) -> datetime | None:

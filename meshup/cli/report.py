@@ -50,10 +50,9 @@ def command(
     Example: meshup report --version 1.30.3 --since 30d
     """
     import json
-    from pathlib import Path
 
     from meshup.cli import reports
-    from meshup.cli.books import book
+    from meshup.cli.books import book_or_none
     from meshup.cli.connect import Aim, one_of
     from meshup.cli.screen import screen
     from meshup.model.holds import HoldAt
@@ -64,7 +63,7 @@ def command(
     one_of(output, FORMATS, flag="-o")
     further = reports.asked(report, FORMATS[1:])
     look = screen(color=color, plain=plain)
-    loaded = book(filename) if Path(filename).exists() else None
+    loaded = book_or_none(filename)
     at = loaded.holds if loaded is not None else HoldAt()
     aim = Aim(kubeconfig=kubeconfig, user=as_user, groups=tuple(as_group))
     asked = Asked(version=version, since=since, at=at)
@@ -141,7 +140,7 @@ def _wall() -> datetime:
 
 def _of_files(paths: Sequence[str], asked: Asked) -> Report:
     """Read exports. No cluster is asked, so what runs where is not known."""
-    from meshup.cli.ledger_files import of_files
+    from meshup.cli.exports import of_files
 
     views, tally = of_files(paths)
     return asked.answer(views, now=_wall(), tally=tally)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,7 +65,7 @@ def command(
 
     from meshup.cli import ending, reports, wishes
     from meshup.cli.asking import confirm
-    from meshup.cli.books import book
+    from meshup.cli.books import book_or_none
     from meshup.cli.connect import Aim, Interrupt, door, one_of, seconds, session
     from meshup.cli.reasons import checked, worded
     from meshup.cli.screen import screen
@@ -110,7 +109,7 @@ def command(
     if wish is not None:
         reason = worded(wish.reason, what="a rollback", needed=True)
         lasts = seconds(wish.until or "7d", flag="until")
-    loaded = book(filename) if Path(filename).exists() else None
+    loaded = book_or_none(filename)
     cluster = door(
         Aim(kubeconfig=kubeconfig, context=context, namespace=namespace, user=as_user, groups=tuple(as_group))
     )

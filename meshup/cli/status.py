@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,7 +30,7 @@ def command(
     """
     import json
 
-    from meshup.cli.books import book
+    from meshup.cli.books import book_or_none
     from meshup.cli.connect import Aim, Interrupt, door, one_of, seconds, session
     from meshup.cli.screen import screen
     from meshup.engine.standing import status
@@ -41,7 +40,7 @@ def command(
     one_of(output, ("text", "json"), flag="-o")
     limit = seconds(timeout, flag="--timeout")
     look = screen(color=color, plain=plain)
-    loaded = book(filename) if Path(filename).exists() else None
+    loaded = book_or_none(filename)
     cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group)))
     around = session(cluster, interrupt=Interrupt().listen())
     found = status(around, book=loaded, context=cluster.context)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,7 +34,7 @@ def command(
     import json
 
     from meshup.cli import wishes
-    from meshup.cli.books import book
+    from meshup.cli.books import book_or_none
     from meshup.cli.connect import Aim, door, one_of, session
     from meshup.cli.reasons import worded
     from meshup.cli.screen import screen
@@ -55,7 +54,7 @@ def command(
         raise UsageError(
             "meshup unpin wants a SERVICE or a pin", code="MU1001", fix="meshup unpin --help", cluster="not contacted"
         )
-    loaded = book(filename) if Path(filename).exists() else None
+    loaded = book_or_none(filename)
     cluster = door(
         Aim(kubeconfig=kubeconfig, context=context, namespace=namespace, user=as_user, groups=tuple(as_group))
     )
