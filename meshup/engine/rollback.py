@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import secrets
 from collections.abc import Sequence
@@ -22,8 +21,8 @@ from meshup.engine.session import Session
 from meshup.engine.settle import ROLLED
 from meshup.engine.targets import NONE, Target, able, refused, target
 from meshup.engine.undo import inverse
-from meshup.journal.ledger import is_open, pins
-from meshup.journal.pin import from_body, groups_digest, pin_name, to_body
+from meshup.journal.ledger import is_open, pins, readable
+from meshup.journal.pin import groups_digest, pin_name, to_body
 from meshup.meshes.driver import Driver, Enrolment
 from meshup.model.change import Apply, Change, Label, Restart
 from meshup.model.duration import span
@@ -303,10 +302,7 @@ def _pin(
     nonce: str,
 ) -> Pin:
     """Make the record; one that was written for the same wish and never acted on is used again."""
-    known: list[Pin] = []
-    for each in snapshot.pins:
-        with contextlib.suppress(ValueError):
-            known.append(from_body(each))
+    known, _ = readable(snapshot.pins)
     for there in known:
         same = (there.workload_uid, there.user, (there.to_release, there.to_revision)) == (
             workload_uid,

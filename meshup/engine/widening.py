@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from meshup.engine.running import running
 from meshup.gates.on_hold import NotOnHold
-from meshup.journal.pin import from_body
+from meshup.journal.ledger import readable
 from meshup.journal.release import KIND
 from meshup.journal.release import from_body as release_from_body
 from meshup.meshes.driver import Driver
 from meshup.model.against import in_words, with_block
 from meshup.model.change import Delete
 from meshup.model.holds import verdicts, went_back
-from meshup.model.ledger import Pin
 from meshup.model.plan import OnHold, PlannedChange, PlannedStage
 from meshup.model.release import Release
 from meshup.model.runbook import GateSpec, Runbook, Stage
@@ -51,7 +50,7 @@ def on_hold(stages: Iterable[PlannedStage], book: Runbook, snapshot: Snapshot, d
     if not places:
         return None
     release, at, now = book.mesh.release, book.holds, snapshot.taken_at
-    pins = list(_pins(snapshot))
+    pins, _ = readable(snapshot.pins)
     away = went_back(pins, now=now, at=at).get(release, ())
     record = _record(snapshot, release)
     found = verdicts(pins, running(book.services, snapshot, driver), now=now, at=at).get(release) if away else None
@@ -59,14 +58,6 @@ def on_hold(stages: Iterable[PlannedStage], book: Runbook, snapshot: Snapshot, d
     if judged is None or judged.answer != "hold":
         return None
     return OnHold(release=release, because=judged.because, names=tuple(map(in_words, away)), places=places)
-
-
-def _pins(snapshot: Snapshot) -> Iterable[Pin]:
-    for each in snapshot.pins:
-        try:
-            yield from_body(each)
-        except ValueError:
-            continue
 
 
 def _record(snapshot: Snapshot, release: str) -> Release | None:

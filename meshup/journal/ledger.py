@@ -108,16 +108,21 @@ def is_overdue(pin: Pin, now: datetime) -> bool:
 
 def both(cluster: Reader, namespace: str = "") -> tuple[tuple[Pin, ...], tuple[str, ...]]:
     """Give (every pin, oldest first; names of those that can't be read); none when the kind is not served. One list."""
-    read: list[Pin] = []
-    names: list[str] = []
     try:
-        for each in cluster.list(API_VERSION, KIND, namespace=namespace):
-            try:
-                read.append(from_body(each))
-            except ValueError:
-                names.append(f"{dig(each, 'metadata', 'namespace')}/{dig(each, 'metadata', 'name')}")
+        return readable(cluster.list(API_VERSION, KIND, namespace=namespace))
     except NotFound:
         return (), ()
+
+
+def readable(found: Iterable[Object]) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
+    """Give the same of objects that were read already, such as those of a snapshot."""
+    read: list[Pin] = []
+    names: list[str] = []
+    for each in found:
+        try:
+            read.append(from_body(each))
+        except ValueError:
+            names.append(f"{dig(each, 'metadata', 'namespace')}/{dig(each, 'metadata', 'name')}")
     return tuple(sorted(read, key=lambda each: (each.since, each.namespace, each.name))), tuple(sorted(names))
 
 
