@@ -143,6 +143,16 @@ def test_a_rollup_that_adds_up_something_else_is_found_though_its_chain_holds() 
     assert (sound(forged).line, sound(forged).why) == (line, "it adds up other records")
 
 
+def test_a_file_that_was_cut_between_lines_is_found_without_its_head_unless_it_ends_with_a_seal(whole: bytes) -> None:
+    lines = whole.splitlines(keepends=True)
+    for count in range(1, len(lines)):
+        said = sound(b"".join(lines[:count]))
+        if b'"kind":"Seal"' in lines[count - 1]:
+            assert said.why == ""
+        else:
+            assert (said.line, "without its seal" in said.why) == (count + 1, True), count
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"\n", b"{}\n", b"[]\n", b"\xff\x00", b'{"kind":"Seal"}\n', b"[" * 100_000 + b"\n"]
 )

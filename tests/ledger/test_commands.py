@@ -180,6 +180,16 @@ def test_pins_that_are_over_go_after_their_time_and_only_as_they_stand_in_the_ex
     assert "no pin is due" in call("ledger", "prune", "l.jsonl").out
 
 
+def test_a_pin_that_changed_since_the_export_stays(plain, call, tmp_path):
+    call("ledger", "export", "--out", "l.jsonl")
+    ref = Ref(api_version="meshup.dev/v1", kind="MeshPin", namespace="shop", name="cart-0")
+    plain.update_status(ref, {"message": "written over by somebody"})
+    found = read((tmp_path / "l.jsonl").read_bytes())
+    told = due(plain, found, path="l.jsonl", now=plain.clock.now(), days=0, most=0)
+    assert [(each.name, why) for each, why in told.left] == [("cart-0", "it changed since the export")]
+    assert [each.pin.name for each in told.going] == [f"cart-{number}" for number in range(1, OVER)]
+
+
 def test_no_more_than_so_many_that_are_over_stay(plain, call, tmp_path):
     call("ledger", "export", "--out", "l.jsonl")
     found = read((tmp_path / "l.jsonl").read_bytes())
