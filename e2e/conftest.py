@@ -178,6 +178,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                     terminalreporter.write_line(f"\n{text}")
 
 
+@pytest.fixture
+def told(town: Any, record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Let the closing lines show what each stage of a rollout took, sent and failed. town: the module's own, with a report."""
+    yield
+    record_property(CLOSING, town.report.tell())
+
+
 @pytest.fixture(scope="session")
 def provider() -> Provider:
     """Where clusters come from in this run."""

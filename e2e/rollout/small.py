@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from town import NEW, get, kubectl
+from town import NEW, get, kubectl, sidecars
 
 from e2e import lab
 
@@ -180,14 +180,4 @@ def written(book: Object, folder: Path) -> None:
 
 def releases(*ids: str) -> dict[str, set[str]]:
     """Give the proxies' images of each Deployment's pods that stay; a pod without one gives ""."""
-    found: dict[str, set[str]] = {}
-    for id_ in ids:
-        namespace, _, name = id_.partition("/")
-        images = set()
-        for pod in get("pods", namespace=namespace):
-            if pod["metadata"]["labels"].get("app") != name or "deletionTimestamp" in pod["metadata"]:
-                continue
-            every = (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ()))
-            images.add(next((each["image"] for each in every if each["name"] == "istio-proxy"), ""))
-        found[id_] = images
-    return found
+    return {id_: set(sidecars(*id_.split("/"))) for id_ in ids}

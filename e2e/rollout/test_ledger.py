@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from conftest import CLOSING, EVIDENCE, Person
+from conftest import EVIDENCE, Person
 from installed import Installed
 from small import QUICK, runbook, stage, written
-from town import NEW, OLD, OLD_REVISION, Town, get, kubectl
+from town import NEW, OLD, OLD_REVISION, Town, get, kubectl, proxies
 
 from e2e import lab
 from e2e.providers import Provider
@@ -43,13 +43,6 @@ def town(provider: Provider, evidence: Any, tmp_path_factory: pytest.TempPathFac
             folder = EVIDENCE / "ledger" / "told"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "report.json").write_text(json.dumps(made.report.rows, indent=2), "utf-8")
-
-
-@pytest.fixture
-def told(town: Town, record_property: Callable[[str, object], None]) -> Iterator[None]:
-    """Let the closing lines of the tests show what each stage took, sent and failed."""
-    yield
-    record_property(CLOSING, town.report.tell())
 
 
 @pytest.fixture(scope="module")
@@ -95,17 +88,6 @@ def book(*services: str) -> dict[str, Any]:
     return {**made, "holds": {"users": 0}}
 
 
-def proxies(app: str) -> set[str]:
-    """Give the images of the sidecars of a service's pods that stay."""
-    return {
-        container["image"]
-        for pod in get("pods", namespace="shop")
-        if pod["metadata"]["labels"].get("app") == app and "deletionTimestamp" not in pod["metadata"]
-        for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ()))
-        if container["name"] == "istio-proxy"
-    }
-
-
 @pytest.mark.usefixtures("told")
 def test_an_owner_goes_back_by_herself_and_the_platform_owner_reads_what_it_says(
     town: Town, people: dict[str, Person]
@@ -115,18 +97,18 @@ def test_an_owner_goes_back_by_herself_and_the_platform_owner_reads_what_it_says
     pia.meshup("releases", "add", OLD.version)
     promote = ["releases", "promote", OLD.version, "--reason", "ran for a year", "--end-of-support", "2099-04-30"]
     pia.meshup(*promote)
-    assert proxies("cart") == {OLD.proxy_image}
+    assert proxies("shop", "cart") == {OLD.proxy_image}
 
     alice.meshup("opt-in", "cart", "-n", "shop")
     written(book(CART), pia.home)
     with town.stage("the new revision is rolled out"):
         pia.meshup("apply", "--yes", timeout=400)
-    assert proxies("cart") == {NEW.proxy_image}
+    assert proxies("shop", "cart") == {NEW.proxy_image}
 
     with town.stage("alice goes back by herself"):
         back = ["rollback", "cart", "-n", "shop", "--to", OLD.version, "--reason", "timeouts to ledger"]
         alice.meshup(*back, "--until", "7d")
-    assert proxies("cart") == {OLD.proxy_image}, "as the running pods say"
+    assert proxies("shop", "cart") == {OLD.proxy_image}, "as the running pods say"
     (pin,) = get("meshpins.meshup.dev")
     assert pin["status"]["observed"] == [{"release": OLD.version, "pods": 2}]
 
@@ -146,14 +128,14 @@ def test_an_owner_goes_back_by_herself_and_the_platform_owner_reads_what_it_says
     held = pia.meshup("plan", "-o", "json", code=3)
     assert "timeouts to ledger" in held.out, str(held)
     pia.meshup("apply", "--yes", code=3)
-    assert proxies("reviews") == set(), "a release on hold goes no further"
-    assert proxies("cart") == {OLD.proxy_image}
+    assert proxies("shop", "reviews") == set(), "a release on hold goes no further"
+    assert proxies("shop", "cart") == {OLD.proxy_image}
 
     with town.stage("a pin that is over is overdue, and moves nothing"):
         alice.meshup(*back, "--until", "5s")
         time.sleep(6)
         pia.meshup("apply", "--yes", code=3)
-    assert proxies("cart") == {OLD.proxy_image}, "never upgraded silently"
+    assert proxies("shop", "cart") == {OLD.proxy_image}, "never upgraded silently"
     pia.meshup("report", "--check", code=3)
     assert [
         each["overdue"] for each in pia.meshup("pins", "-o", "json").document()["pins"] if each["phase"] == "Active"

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from conftest import CLOSING, EVIDENCE, Person
+from conftest import EVIDENCE, Person
 from installed import Installed
 from load import wait_until
 from same import differences, snapshot, written_by_people
-from town import NEW, OLD, Town, get, kubectl, strict_policies
+from town import NEW, OLD, Town, get, kubectl, proxies, strict_policies
 
 from e2e import lab
 from e2e.lab.kubectl import apply_gateway_api
@@ -50,13 +50,6 @@ def town(provider: Provider, evidence: Any, tmp_path_factory: pytest.TempPathFac
             made.load.stop()
             (folder / "report.json").write_text(json.dumps(made.report.rows, indent=2), "utf-8")
             shutil.copytree(folder, EVIDENCE / "rollout" / "told", dirs_exist_ok=True)
-
-
-@pytest.fixture
-def told(town: Town, record_property: Callable[[str, object], None]) -> Iterator[None]:
-    """Let the closing lines of the tests show what each stage took, sent and failed."""
-    yield
-    record_property(CLOSING, town.report.tell())
 
 
 @pytest.fixture(scope="module")
@@ -114,17 +107,6 @@ def writes(since: float) -> list[str]:
             if "reviews" not in row["requestURI"]:
                 found.append(f"{row['verb']} {row['requestURI']}")
     return found
-
-
-def proxies(namespace: str, app: str) -> set[str]:
-    """Give the images of the sidecars of an app's pods that stay."""
-    return {
-        container["image"]
-        for pod in get("pods", namespace=namespace)
-        if pod["metadata"]["labels"].get("app") == app and "deletionTimestamp" not in pod["metadata"]
-        for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ()))
-        if container["name"] == "istio-proxy"
-    }
 
 
 @pytest.mark.usefixtures("told")

@@ -35,6 +35,22 @@ def get(kind: str, name: str = "", namespace: str = "") -> Any:
     return found if name else found["items"]
 
 
+def sidecars(namespace: str, app: str) -> list[str]:
+    """Give the image of the sidecar of each of an app's pods that stay; a bare pod gives ""."""
+    found = []
+    for pod in get("pods", namespace=namespace):
+        if pod["metadata"]["labels"].get("app") != app or "deletionTimestamp" in pod["metadata"]:
+            continue
+        every = (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ()))
+        found.append(next((each["image"] for each in every if each["name"] == "istio-proxy"), ""))
+    return found
+
+
+def proxies(namespace: str, app: str) -> set[str]:
+    """Give the images of the sidecars of an app's pods that stay; bare pods have none."""
+    return set(sidecars(namespace, app)) - {""}
+
+
 def strict_policies() -> list[str]:
     """Name the policies that refuse plaintext."""
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from meshup.cli.files import unusable
 from meshup.model.problem import Problem, UsageError
 
 if TYPE_CHECKING:
@@ -49,13 +50,7 @@ def values(filename: str) -> dict[str, Any]:
         with Path(filename).open("rb") as file:
             found, source, problems = marks.read(file.read(marks.MOST_BYTES + 1), filename)
     except OSError as error:
-        raise UsageError(
-            f"{filename} can't be read",
-            code="MU1005",
-            why=str(error.strerror or error),
-            fix="correct --values",
-            cluster="not contacted",
-        ) from error
+        raise unusable(f"{filename} can't be read", error, fix="correct --values") from error
     if problems or not isinstance(found, dict):
         odd = Problem(code="MU1108", what="values are a block of keys", at=source.at(1, 1, 1), fix="correct --values")
         raise UsageError(

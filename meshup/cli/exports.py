@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshup.cli.files import unusable
 from meshup.model.problem import Refused, UsageError, Where
 
 if TYPE_CHECKING:
@@ -20,13 +21,7 @@ def read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as failed:
-        raise UsageError(
-            f"the export {path} can't be read",
-            code="MU1005",
-            why=str(failed.strerror or failed),
-            fix="correct the file's name",
-            cluster="not contacted",
-        ) from failed
+        raise unusable(f"the export {path} can't be read", failed, fix="correct the file's name") from failed
 
 
 def checked(path: str, *, head: str = "") -> tuple[bytes, Export, Sound]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshup.cli.files import unusable
 from meshup.model.problem import UsageError
 
 if TYPE_CHECKING:
@@ -50,13 +51,7 @@ def written(look: Screen, path: str, do: Deed, service: str, said: Mapping[str, 
     try:
         write_whole(Path(path), text)
     except OSError as failed:
-        raise UsageError(
-            f"{path} could not be written",
-            code="MU1005",
-            why=failed.strerror or str(failed),
-            fix="correct --write",
-            cluster="not contacted",
-        ) from failed
+        raise unusable(f"{path} could not be written", failed, fix="correct --write") from failed
     look.out(
         f"wrote     {path}: {do} {service}\n"
         "Nothing was contacted, and nothing is done before CI performs it.\n"
@@ -83,13 +78,7 @@ def read(path: str, do: Deed, *, beside: bool) -> Wish:
         with Path(path).open("rb") as file:
             found = wish.parse(file.read(marks.MOST_BYTES + 1), path)
     except OSError as failed:
-        raise UsageError(
-            f"{path} can't be read",
-            code="MU1005",
-            why=failed.strerror or str(failed),
-            fix="correct --from",
-            cluster="not contacted",
-        ) from failed
+        raise unusable(f"{path} can't be read", failed, fix="correct --from") from failed
     if found.do != do:
         raise UsageError(
             f"{path} asks for {found.do}, and this is meshup {do}",
@@ -113,12 +102,8 @@ def acting_for(around: Session, wish: Wish | None, namespace: str) -> Session:
         try:
             token = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as failed:
-            raise UsageError(
-                f"{file}, named by {TOKEN_FILE}, can't be read",
-                code="MU1005",
-                why=str(getattr(failed, "strerror", "") or failed),
-                fix=f"correct {TOKEN_FILE}",
-                cluster="not contacted",
+            raise unusable(
+                f"{file}, named by {TOKEN_FILE}, can't be read", failed, fix=f"correct {TOKEN_FILE}"
             ) from failed
     if token:
         return vouched(around, token, namespace=namespace)
