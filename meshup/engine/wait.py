@@ -261,9 +261,3 @@ class Looking:
             return False
         self._session.clock.sleep(every_s)
         return True
-
-
-def run_steps(steps: Iterator[float], clock: Clock) -> None:
-    """Run a program that yields the seconds to wait, to its end."""
-    for seconds in steps:
-        clock.sleep(seconds)

@@ -84,11 +84,6 @@ class Moved(NamedTuple):
         """Tell whether it has its service on an older release than the one it left, or out of the mesh."""
         return self.held.phase != "Failed" and is_back(self.origin, self.held.to)
 
-    @property
-    def is_rollback(self) -> bool:
-        """Tell whether it took its service there itself."""
-        return self.is_away and not self.renews
-
     def counts(self, since: str) -> bool:
         """Tell whether it counts in a report: a rollback begun since then, or anything still in effect."""
         return self.is_away and (self.held.is_open or (not self.renews and self.held.since >= since))

@@ -97,12 +97,6 @@ class GateHeld(MeshupError):
     exit = Exit.GATE_HELD
 
 
-class Undone(MeshupError):
-    """A gate failed; its wave was undone and the undo was verified."""
-
-    exit = Exit.UNDONE
-
-
 class Waiting(MeshupError):
     """The run waits for an approval, an opt-in or a long soak; the lock is free."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -78,9 +78,3 @@ class Judged:
     verdict: Verdict
     readings: tuple[Reading, ...]
     waited_s: float
-
-
-def may_go_on(verdicts: Sequence[Verdict]) -> bool:
-    """Tell whether a stage may end. Nothing judged, or skips alone, is not a pass."""
-    answers = {v.answer for v in verdicts}
-    return Answer.PASS in answers and max(answers) <= Answer.SKIPPED

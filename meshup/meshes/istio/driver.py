@@ -141,10 +141,6 @@ class IstioSidecar:
         """Say what puts this workload on a revision, or out of the mesh."""
         return enrol.enrolment(workload, snapshot, revision)
 
-    def would_inject(self, pod_labels: Mapping[str, str], namespace: Object | None, snapshot: Snapshot) -> str:
-        """Give the revision that the cluster's webhooks would inject into such a pod, "" = none."""
-        return enrol.chosen_by(pod_labels, labels(namespace) if namespace is not None else {}, snapshot)
-
     def proxy(self, pod: Object) -> Proxy | None:
         """Find the proxy in a pod."""
         return proxy.find(pod)
