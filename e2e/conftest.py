@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -92,6 +93,16 @@ class Person:
     def kubectl(self, *arguments: str, code: int | None = 0, **more: Any) -> Said:
         """Call the stock kubectl."""
         return self._call(str(self.programs.kubectl), *arguments, code=code, **more)
+
+    def established(self, definition: str) -> None:
+        """Wait until a definition is served. One that is a moment old has no conditions yet, which kubectl wait takes ill."""
+        for _ in range(60):
+            said = self.kubectl("wait", f"crd/{definition}", "--for=condition=Established", "--timeout=30s", code=None)
+            if said.code == 0:
+                return
+            assert "conditions accessor error" in said.err, str(said)
+            time.sleep(0.5)
+        raise AssertionError(str(said))
 
     def program(self, *command: str, code: int | None = 0, **more: Any) -> Said:
         """Call any other program."""

@@ -220,9 +220,7 @@ def test_definitions_give_kinds_with_their_schema(tryout: Person) -> None:
     }
     (tryout.home / "crd.yaml").write_text(yaml.safe_dump(crd))
     tryout.kubectl("apply", "--server-side", "-f", "crd.yaml")
-    # kubectl does not wait for conditions that are not there at all yet, on a real server neither.
-    time.sleep(1.0)
-    tryout.kubectl("wait", "crd/widgets.example.com", "--for=condition=Established", "--timeout=60s")
+    tryout.established("widgets.example.com")
     widget = {
         "apiVersion": "example.com/v1",
         "kind": "Widget",

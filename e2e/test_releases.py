@@ -89,7 +89,7 @@ def town(request: pytest.FixtureRequest, person: Person, provider: Provider, tmp
     write_runbook(tmp_path, NAMES)
     for made in where(person, provider, tmp_path):
         made.admin.kubectl("apply", "-f", str(CRDS))
-        made.admin.kubectl("wait", "--for=condition=Established", "crd", "meshreleases.meshup.dev", "--timeout=30s")
+        made.admin.established("meshreleases.meshup.dev")
         yield made
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from conftest import Person
 
@@ -23,6 +23,15 @@ class Running:
 
     stdout is read only in `until` and `ended`; a pipe holds what is told meanwhile.
     """
+
+    _open: ClassVar[set[Running]] = set()
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Kill every call that nobody has read to its end."""
+        for each in tuple(cls._open):
+            each.process.kill()
+            each._over()
 
     def __init__(self, person: Person, *arguments: str) -> None:
         self.arguments, self.events = arguments, list[Event]()
@@ -38,6 +47,7 @@ class Running:
                 stderr=said,
                 text=True,
             )
+        self._open.add(self)
         self._watchdog = threading.Timer(HANGS_S, self.process.kill)
         self._watchdog.daemon = True
         self._watchdog.start()
@@ -87,6 +97,7 @@ class Running:
     def _over(self) -> int:
         """Leave nothing of it open, and give its exit code."""
         assert self.process.stdout is not None
+        self._open.discard(self)
         self.process.stdout.close()
         self._watchdog.cancel()
         return self.process.wait()

@@ -35,11 +35,16 @@ def get(kind: str, name: str = "", namespace: str = "") -> Any:
     return found if name else found["items"]
 
 
+def pods(namespace: str, app: str) -> list[Any]:
+    """Give every pod of an app, those on their way out too."""
+    return [each for each in get("pods", namespace=namespace) if each["metadata"]["labels"].get("app") == app]
+
+
 def sidecars(namespace: str, app: str) -> list[str]:
     """Give the image of the sidecar of each of an app's pods that stay; a bare pod gives ""."""
     found = []
-    for pod in get("pods", namespace=namespace):
-        if pod["metadata"]["labels"].get("app") != app or "deletionTimestamp" in pod["metadata"]:
+    for pod in pods(namespace, app):
+        if "deletionTimestamp" in pod["metadata"]:
             continue
         every = (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ()))
         found.append(next((each["image"] for each in every if each["name"] == "istio-proxy"), ""))
