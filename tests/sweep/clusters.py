@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -60,8 +61,9 @@ class Cluster:
         return Cluster(made["url"], self.folder.parent / name, self.work)
 
     def end(self) -> None:
-        """Stop serving it."""
-        ask(self.url, {"sweep": "end"})
+        """Stop serving it; a process that ends before its answer is through has ended all the same."""
+        with contextlib.suppress(OSError):
+            ask(self.url, {"sweep": "end"})
         if self._server is not None:
             self._server.wait(10)
             if self._server.stdout is not None:
