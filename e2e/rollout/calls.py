@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 
 TIMEOUT_S = 5.0
 WORKERS = 16
+IDLE_S = 2.0
+"""A connection that rested longer is not used again: a server that drains says so only in an answer, and is gone after."""
 
 
 class Tally:
@@ -58,6 +60,30 @@ class Tally:
         return json.dumps(row)
 
 
+class Kept:
+    """Connections that rest between two requests, by address; the one that rested least is used first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._resting: dict[tuple[str, int], list[tuple[float, http.client.HTTPConnection]]] = {}
+
+    def take(self, at: tuple[str, int]) -> http.client.HTTPConnection | None:
+        """Give a connection that may be used again, None = there is none."""
+        with self._lock:
+            resting = self._resting.pop(at, [])
+            old = [each for since, each in resting if time.monotonic() - since > IDLE_S]
+            young = resting[len(old) :]
+            self._resting[at] = young[:-1]
+        for each in old:
+            each.close()
+        return young[-1][1] if young else None
+
+    def keep(self, at: tuple[str, int], connection: http.client.HTTPConnection) -> None:
+        """Let a connection rest."""
+        with self._lock:
+            self._resting.setdefault(at, []).append((time.monotonic(), connection))
+
+
 def _url(target: str) -> str:
     if not target.startswith("@"):
         return target
@@ -66,12 +92,11 @@ def _url(target: str) -> str:
 
 
 class Caller(threading.Thread):
-    """One worker; keeps a connection per address for those requests that reuse one."""
+    """One worker."""
 
-    def __init__(self, due: queue.Queue[tuple[str, str, bool] | None], tally: Tally) -> None:
+    def __init__(self, due: queue.Queue[tuple[str, str, bool] | None], tally: Tally, kept: Kept) -> None:
         super().__init__(daemon=True)
-        self._due, self._tally = due, tally
-        self._kept: dict[tuple[str, int], http.client.HTTPConnection] = {}
+        self._due, self._tally, self._kept = due, tally, kept
 
     def run(self) -> None:
         """Call until told to end."""
@@ -89,22 +114,22 @@ class Caller(threading.Thread):
             return type(error).__name__
         at = (parts.hostname or "", parts.port or 80)
         headers = {"Host": parts.fragment.removeprefix("host=")} if parts.fragment else {}
-        again = not fresh and at in self._kept
-        connection = self._kept.pop(at) if again else http.client.HTTPConnection(*at, timeout=TIMEOUT_S)
+        again = None if fresh else self._kept.take(at)
+        connection = again or http.client.HTTPConnection(*at, timeout=TIMEOUT_S)
         try:
             connection.request("GET", parts.path or "/", headers=headers)
             answer = connection.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            if again and isinstance(error, ConnectionError | http.client.RemoteDisconnected):
+            if again is not None and isinstance(error, ConnectionError | http.client.RemoteDisconnected):
                 # A kept connection that the other side closed between two requests: every client opens a new one.
                 return self._call(target, fresh=True)
             return type(error).__name__
         if fresh or answer.will_close:
             connection.close()
         else:
-            self._kept[at] = connection
+            self._kept.keep(at, connection)
         return "" if answer.status < 400 else str(answer.status)
 
 
@@ -119,8 +144,8 @@ def main() -> int:
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    tally, due = Tally(), queue.Queue()
-    workers = [Caller(due, tally) for _ in range(WORKERS)]
+    tally, due, kept = Tally(), queue.Queue(), Kept()
+    workers = [Caller(due, tally, kept) for _ in range(WORKERS)]
     for each in workers:
         each.start()
     targets = [tuple(each.split("=", 1)) for each in asked.targets]

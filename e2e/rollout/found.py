@@ -34,7 +34,8 @@ def main() -> int:
     print(f"{len(workloads)} workloads of other teams run. In another terminal, for users from outside:")
     print(f"while sleep 0.1; do curl -so /dev/null -H 'Host: {HOST}' http://{address}/debug; done")
     print("Next:")
-    print(f"export PATH={lab.istioctl(NEW).parent}:{lab.kube('kubectl').parent}:$PATH")
+    folders = (Path(sys.executable).parent, lab.istioctl(NEW).parent, lab.kube("kubectl").parent)
+    print(f"export PATH={':'.join(map(str, folders))}:$PATH")
     print(f"export KUBECONFIG={lab.Home().kubeconfig}")
     print(f"meshup init --values {HERE / 'values.yaml'}")
     return 0
