@@ -110,8 +110,25 @@ def _errors() -> str:
     return table(("code", "what happened (`meshup explain CODE` says what to do)"), rows)
 
 
+def _pipeline(system: str) -> str:
+    """Give the pipeline of the shipped runbook with one of its stages; the others read alike."""
+    from dataclasses import replace
+
+    from meshup.cli.kinds import kinds
+    from meshup.model.shipped import shipped
+    from meshup.runbook.load import load
+    from meshup.views.pipeline import pipeline
+
+    book = load((shipped("runbooks") / "onboard-istio.yaml").read_bytes(), name="meshup.yaml", kinds=kinds()).runbook
+    assert book is not None
+    some = replace(book, stages=tuple(each for each in book.stages if each.name == "ingress"))
+    return f"```yaml\n{pipeline(some, system=system, lock='meshup.lock')}```\n"
+
+
 MADE: Mapping[str, Callable[[], str]] = {
     "help": _help,
+    "github-actions": lambda: _pipeline("github"),
+    "gitlab-ci": lambda: _pipeline("gitlab"),
     "flags": _flags,
     "gates": _gates,
     "steps": _steps,

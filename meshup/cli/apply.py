@@ -61,33 +61,34 @@ def command(
             cluster="not contacted",
         )
     look = screen(color=color, plain=plain)
-    saved = read(plan) if plan else None
-    loaded = None if resume or saved is not None else book(filename)
-    wait_s = seconds(timeout, flag="--timeout")
-    cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group)))
-    around = session(
-        cluster,
-        watcher=watcher(output, look, chatty=verbose > 0),
-        interrupt=Interrupt().listen(),
-        wait_s=wait_s,
-        journal=journal,
-    )
-    if resume:
-        confirm(
-            look,
-            yes=yes,
-            question=f"go on with the newest run on {cluster.context or 'this cluster'} as {around.identity.user}?",
+    with ending.told(look, further):
+        saved = read(plan) if plan else None
+        loaded = None if resume or saved is not None else book(filename)
+        wait_s = seconds(timeout, flag="--timeout")
+        cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group)))
+        around = session(
+            cluster,
+            watcher=watcher(output, look, chatty=verbose > 0),
+            interrupt=Interrupt().listen(),
+            wait_s=wait_s,
+            journal=journal,
         )
-        return ending.show(
-            execute.resume(around, run=run, through=through), screen=look, output=output, further=further
-        )
-    if saved is None and loaded is not None:
-        saved = make_plan(around, loaded, context=cluster.context, accept=tuple(accept_one_way))
-    assert saved is not None
-    saved = accepting(saved, tuple(accept_one_way))
-    if saved.changed:
-        confirm(look, yes=yes, question=_question(saved, cluster.context, around.identity.user))
-    return ending.show(execute.apply(around, saved, through=through), screen=look, output=output, further=further)
+        if resume:
+            confirm(
+                look,
+                yes=yes,
+                question=f"go on with the newest run on {cluster.context or 'this cluster'} as {around.identity.user}?",
+            )
+            return ending.show(
+                execute.resume(around, run=run, through=through), screen=look, output=output, further=further
+            )
+        if saved is None and loaded is not None:
+            saved = make_plan(around, loaded, context=cluster.context, accept=tuple(accept_one_way))
+        assert saved is not None
+        saved = accepting(saved, tuple(accept_one_way))
+        if saved.changed:
+            confirm(look, yes=yes, question=_question(saved, cluster.context, around.identity.user))
+        return ending.show(execute.apply(around, saved, through=through), screen=look, output=output, further=further)
 
 
 def _question(plan: object, context: str, user: str) -> str:

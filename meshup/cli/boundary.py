@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from meshup.cli.commands import COMMANDS
 from meshup.model.problem import Exit, MeshupError, UsageError
-from meshup.model.text import page
+from meshup.model.text import page, unheard
 
 SIGPIPE_CODE = 0
 WRITES = frozenset({"apply", "approve", "ledger", "opt-in", "opt-out", "releases", "rollback", "unpin"})
@@ -50,7 +50,10 @@ def show(stopped: MeshupError, arguments: Sequence[str]) -> int:
     if _wants_json(arguments):
         import json
 
+        from meshup.cli.screen import is_heard
+
         text = page(json.dumps(error_document(stopped), ensure_ascii=False))
+        text = unheard(text) if is_heard(os.environ) else text
         try:
             sys.stdout.write(text + "\n")
         except OSError:
@@ -177,6 +180,11 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 def _write_err(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
+        from meshup.cli.screen import is_heard
+
+        text = page(text)
+        if is_heard(os.environ):
+            text = unheard(text)
         encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-        sys.stderr.write(page(text).encode(encoding, "replace").decode(encoding, "replace") + "\n")
+        sys.stderr.write(text.encode(encoding, "replace").decode(encoding, "replace") + "\n")
         sys.stderr.flush()

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from meshup.model.problem import MeshupError, Problem
+
 if TYPE_CHECKING:
+    from meshup.cli.reports import Asked
     from meshup.cli.screen import Screen
     from meshup.model.events import Outcome
 
 FORMATS = ("json", "md", "junit", "github", "dotenv")
 
 
-def show(outcome: Outcome, *, screen: Screen, output: str, further: Sequence[tuple[str, str]]) -> int:
+def show(outcome: Outcome, *, screen: Screen, output: str, further: Sequence[Asked]) -> int:
     """Write the answer and the reports; give the exit code.
 
     What can't be written is said on stderr and hides neither how the run ended nor its exit code: 0 becomes 1 only.
     """
-    from meshup.cli import reports
     from meshup.cli.boundary import not_written, stdout_gone
-    from meshup.views.ci import dotenv, github
-    from meshup.views.junit import junit
-    from meshup.views.run import ending, outcome_document, summary_markdown
+    from meshup.views.run import ending, outcome_document
 
     document = outcome_document(outcome)
     code = outcome.exit
@@ -37,16 +39,58 @@ def show(outcome: Outcome, *, screen: Screen, output: str, further: Sequence[tup
         screen.err(ending(outcome, width=screen.width))
         code = stdout_gone(code)
     try:
-        reports.write(
-            further,
-            {
-                "json": lambda: json.dumps(document, indent=2),
-                "md": lambda: summary_markdown(outcome),
-                "junit": lambda: junit(outcome.judgements, name=f"meshup {outcome.plan}"),
-                "github": lambda: github(outcome),
-                "dotenv": lambda: dotenv(outcome),
-            },
-        )
+        _report(outcome, screen=screen, further=further)
     except OSError as failed:
         return not_written(failed, code)
     return code
+
+
+@contextlib.contextmanager
+def told(screen: Screen, further: Sequence[Asked], *, ends: int = 0) -> Iterator[None]:
+    """Let the reports say it too when an error ends a command before there is a run; the error goes on its way.
+
+    ends: the exit code when it is not the error's own, 0 = it is.
+    """
+    from meshup.cli.boundary import not_written
+    from meshup.engine.ending import of_error
+
+    try:
+        yield
+    except MeshupError as stopped:
+        try:
+            outcome = of_error(stopped)
+            problems = stopped.problems or (
+                Problem(code=stopped.code, what=outcome.why, fix=stopped.fix, at=stopped.at),
+            )
+            _report(replace(outcome, exit=ends or outcome.exit), screen=screen, further=further, problems=problems)
+        except OSError as failed:
+            not_written(failed, int(stopped.exit))
+        raise
+
+
+def _report(outcome: Outcome, *, screen: Screen, further: Sequence[Asked], problems: Sequence[Problem] = ()) -> None:
+    """Write the reports. problems: what an error before any run found, each at its line. Raises OSError."""
+    from meshup.cli import reports
+    from meshup.views import ci
+    from meshup.views.junit import junit
+    from meshup.views.run import outcome_document
+    from meshup.views.run_md import markdown
+    from meshup.views.sarif import sarif
+
+    values = ci.values_of_run(outcome)
+    reports.write(
+        further,
+        {
+            "json": lambda: json.dumps(outcome_document(outcome), indent=2),
+            "md": lambda: markdown(outcome),
+            "junit": lambda: junit(outcome),
+            "dotenv": lambda: ci.dotenv(values),
+            "sarif": lambda: sarif(problems, of="plan"),
+        },
+        github=reports.GitHub(
+            summary=lambda room: markdown(outcome, room=room),
+            values=values,
+            annotations=ci.problem_annotations(problems) if problems else ci.run_annotations(outcome),
+        ),
+        screen=screen,
+    )

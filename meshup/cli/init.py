@@ -16,6 +16,9 @@ def command(
     driver: Annotated[str, typer.Option("--driver", help="which mesh")] = "istio",
     values: Annotated[str, typer.Option("--values", help="YAML file of values for the mesh's own charts")] = "",
     why: Annotated[bool, typer.Option("--why", help="say for each service why it is where it is")] = False,
+    ci: Annotated[
+        str, typer.Option("--ci", help="write the pipeline of the runbook that is there: github or gitlab")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="overwrite files that are there")] = False,
     output: options.Output = "text",
     context: options.Context = "",
@@ -32,7 +35,7 @@ def command(
     import json
     from pathlib import Path
 
-    from meshup.cli import books, reports
+    from meshup.cli import books, pipelines, reports
     from meshup.cli.connect import Aim, door, one_of, session
     from meshup.cli.kinds import drivers, kinds
     from meshup.cli.screen import screen
@@ -43,6 +46,9 @@ def command(
     from meshup.views import init as view
 
     one_of(output, ("text", "json"), flag="-o")
+    look = screen(color=color, plain=plain)
+    if ci:
+        return pipelines.write(ci, filename, force=force, look=look, output=output)
     chosen = drivers().get(driver)
     if chosen is None:
         raise UsageError(
@@ -80,7 +86,6 @@ def command(
     rendered = chosen.render(proposal.mesh)
     reports.write_whole(Path(filename), text)
     reports.write_whole(Path(locked), lock.text(proposal.mesh, rendered.digest, rendered.origin, rendered.objects))
-    look = screen(color=color, plain=plain)
     if output == "json":
         look.out(json.dumps(view.document(proposal, filename=filename, locked=locked), indent=2))
     else:

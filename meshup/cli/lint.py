@@ -19,28 +19,31 @@ def command(
     import json
     from pathlib import Path
 
-    from meshup.cli import reports
+    from meshup.cli import ending, reports
     from meshup.cli.connect import one_of
     from meshup.cli.kinds import kinds
     from meshup.cli.screen import screen
     from meshup.model.problem import Exit, UsageError
     from meshup.runbook.load import load_file
+    from meshup.views.ci import problem_annotations
     from meshup.views.documents import document
     from meshup.views.problem import findings, problem_document
+    from meshup.views.problem_md import markdown
     from meshup.views.sarif import sarif
     from meshup.views.table import amount
 
     one_of(output, ("text", "json"), flag="-o")
-    further = reports.asked(report, ("json", "sarif"))
-    if not Path(filename).exists():
-        raise UsageError(
-            f"there is no runbook {filename}",
-            code="MU1005",
-            fix="meshup init writes one; -f names another",
-            cluster="not contacted",
-        )
-    loaded = load_file(filename, kinds=kinds())
+    further = reports.asked(report, ("json", "sarif", "github"))
     look = screen(color=color, plain=plain)
+    with ending.told(look, further):
+        if not Path(filename).exists():
+            raise UsageError(
+                f"there is no runbook {filename}",
+                code="MU1005",
+                fix="meshup init writes one; -f names another",
+                cluster="not contacted",
+            )
+        loaded = load_file(filename, kinds=kinds())
     errors = sum(each.severity == "error" for each in loaded.problems)
     told = document(
         "lint",
@@ -49,7 +52,17 @@ def command(
         warnings=len(loaded.problems) - errors,
         problems=[problem_document(each) for each in loaded.problems],
     )
-    reports.write(further, {"json": lambda: json.dumps(told, indent=2), "sarif": lambda: sarif(loaded.problems)})
+    ends = int(Exit.USAGE) if errors else int(Exit.DONE)
+    reports.write(
+        further,
+        {"json": lambda: json.dumps(told, indent=2), "sarif": lambda: sarif(loaded.problems, runbook=filename)},
+        github=reports.GitHub(
+            summary=lambda room: markdown(loaded.problems, room=room),
+            values={"exit": str(ends), "errors": str(errors), "warnings": str(len(loaded.problems) - errors)},
+            annotations=problem_annotations(loaded.problems),
+        ),
+        screen=look,
+    )
     if output == "json":
         look.out(json.dumps(told, ensure_ascii=False, indent=2))
     else:
@@ -66,4 +79,4 @@ def command(
                 f"fail      {filename}: {amount(errors, 'error')}, {amount(len(loaded.problems) - errors, 'warning')}\n"
                 f"Next      correct them, then: meshup lint -f {filename}"
             )
-    return int(Exit.USAGE) if errors else int(Exit.DONE)
+    return ends

@@ -109,58 +109,59 @@ def command(
     if wish is not None:
         reason = worded(wish.reason, what="a rollback", needed=True)
         lasts = seconds(wish.until or "7d", flag="until")
-    loaded = book_or_none(filename)
-    cluster = door(
-        Aim(kubeconfig=kubeconfig, context=context, namespace=namespace, user=as_user, groups=tuple(as_group))
-    )
-    around = session(
-        cluster,
-        watcher=watcher(output, look, chatty=verbose > 0),
-        interrupt=Interrupt().listen(),
-        wait_s=wait_s,
-        journal=journal,
-    )
-    if service or wish is not None:
-        near = wish.namespace if wish is not None else service.rpartition("/")[0] or namespace or cluster.namespace
-        around = wishes.acting_for(around, wish, near)
-    named = f"{namespace}/{service}" if namespace and "/" not in service else service
-    if resume:
-        return ending.show(
-            own_way_back.resume_own(around, named, book=loaded), screen=look, output=output, further=further
+    with ending.told(look, further):
+        loaded = book_or_none(filename)
+        cluster = door(
+            Aim(kubeconfig=kubeconfig, context=context, namespace=namespace, user=as_user, groups=tuple(as_group))
         )
-    if stage:
-        made = stage_plan(around, stage, context=cluster.context)
-    elif run:
-        made = run_plan(around, "" if run == "newest" else run, context=cluster.context)
-    elif wish is not None:
-        until_s = timedelta(seconds=lasts)
-        if not (dry_run or as_commands):
-            done = wishing.take_back(around, wish, until=until_s, book=loaded, context=cluster.context)
-            return ending.show(done, screen=look, output=output, further=further)
-        made = wishing.plan_of_wish(around, wish, until=until_s, book=loaded, context=cluster.context)
-    else:
-        made = _service_plan(
-            around,
-            loaded,
-            look,
-            service=named,
-            to=to,
-            reason=reason,
-            lasts_s=lasts,
-            context=cluster.context,
+        around = session(
+            cluster,
+            watcher=watcher(output, look, chatty=verbose > 0),
+            interrupt=Interrupt().listen(),
+            wait_s=wait_s,
+            journal=journal,
         )
-    if as_commands:
-        look.out("\n".join(as_kubectl(each.change) for each in made.changes()))
-        return 0
-    if dry_run and output != "text":
-        look.out(json.dumps(view.document(made), ensure_ascii=False, indent=2 if output == "json" else None))
-        return 0
-    if dry_run:
-        look.out(view.text(made, width=look.width, details=True))
-        return 0
-    if made.changed:
-        confirm(look, yes=yes or bool(service), question=f"take back {amount_of(made)} as {around.identity.user}?")
-    return ending.show(execute.apply(around, made), screen=look, output=output, further=further)
+        if service or wish is not None:
+            near = wish.namespace if wish is not None else service.rpartition("/")[0] or namespace or cluster.namespace
+            around = wishes.acting_for(around, wish, near)
+        named = f"{namespace}/{service}" if namespace and "/" not in service else service
+        if resume:
+            return ending.show(
+                own_way_back.resume_own(around, named, book=loaded), screen=look, output=output, further=further
+            )
+        if stage:
+            made = stage_plan(around, stage, context=cluster.context)
+        elif run:
+            made = run_plan(around, "" if run == "newest" else run, context=cluster.context)
+        elif wish is not None:
+            until_s = timedelta(seconds=lasts)
+            if not (dry_run or as_commands):
+                done = wishing.take_back(around, wish, until=until_s, book=loaded, context=cluster.context)
+                return ending.show(done, screen=look, output=output, further=further)
+            made = wishing.plan_of_wish(around, wish, until=until_s, book=loaded, context=cluster.context)
+        else:
+            made = _service_plan(
+                around,
+                loaded,
+                look,
+                service=named,
+                to=to,
+                reason=reason,
+                lasts_s=lasts,
+                context=cluster.context,
+            )
+        if as_commands:
+            look.out("\n".join(as_kubectl(each.change) for each in made.changes()))
+            return 0
+        if dry_run and output != "text":
+            look.out(json.dumps(view.document(made), ensure_ascii=False, indent=2 if output == "json" else None))
+            return 0
+        if dry_run:
+            look.out(view.text(made, width=look.width, details=True))
+            return 0
+        if made.changed:
+            confirm(look, yes=yes or bool(service), question=f"take back {amount_of(made)} as {around.identity.user}?")
+        return ending.show(execute.apply(around, made), screen=look, output=output, further=further)
 
 
 def amount_of(plan: Plan) -> str:

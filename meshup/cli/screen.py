@@ -16,12 +16,16 @@ WIDE = 160
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
-    """How this call's text looks. width: columns to fold to. interactive: somebody can be asked. ascii: --plain."""
+    """How this call's text looks. width: columns to fold to. interactive: somebody can be asked. ascii: --plain.
+
+    heard: a CI runner reads every line and obeys some.
+    """
 
     color: bool
     width: int
     interactive: bool
     ascii: bool = False
+    heard: bool = False
 
     def out(self, text: str) -> None:
         """Write the answer to stdout. Raises OSError when nobody can read it."""
@@ -31,6 +35,11 @@ class Screen:
         """Write the story to stderr. Never raises: a story that nobody can read is no reason to stop a run."""
         with contextlib.suppress(OSError):
             _put(sys.stderr, self._dressed(text))
+
+    def command(self, text: str) -> None:
+        """Write one line to stderr that a CI runner is to obey. Never raises."""
+        with contextlib.suppress(OSError):
+            _put(sys.stderr, text)
 
     def ask(self, question: str) -> bool:
         """Ask a yes-or-no question on the terminal; no is the default."""
@@ -45,16 +54,16 @@ class Screen:
         return sys.stdin.readline().strip()
 
     def _dressed(self, text: str) -> str:
-        from meshup.model.text import page
+        from meshup.model.text import page, unheard
 
         text = page(text)
         if self.ascii:
             text = text.encode("ascii", "replace").decode()
-        if not self.color:
-            return text
-        from meshup.cli.paint import painted
+        if self.color:
+            from meshup.cli.paint import painted
 
-        return painted(text)
+            text = painted(text)
+        return unheard(text) if self.heard else text
 
 
 def _put(stream: object, text: str) -> None:
@@ -77,6 +86,11 @@ def wants_color(choice: str, environ: Mapping[str, str], *, terminal: bool) -> b
     return terminal and environ.get("TERM") != "dumb"
 
 
+def is_heard(environ: Mapping[str, str]) -> bool:
+    """Tell whether a GitHub runner reads what is written."""
+    return environ.get("GITHUB_ACTIONS", "").lower() == "true"
+
+
 def screen(*, color: str = "auto", plain: bool = False) -> Screen:
     """Look at this process's terminal and environment and decide how text looks."""
     terminal = sys.stdout.isatty()
@@ -88,4 +102,5 @@ def screen(*, color: str = "auto", plain: bool = False) -> Screen:
         width=min(width, WIDE),
         interactive=interactive,
         ascii=plain,
+        heard=is_heard(os.environ),
     )

@@ -29,6 +29,7 @@ def command(
     from meshup.cli.services import service_id
     from meshup.views import plan as view
     from meshup.views.owner import for_service
+    from meshup.views.plan_md import markdown
 
     one_of(output, ("text", "json", "md"), flag="-o")
     look = screen(color=color, plain=plain)
@@ -36,7 +37,7 @@ def command(
     if output == "json":
         look.out(json.dumps(view.document(plan), ensure_ascii=False, indent=2))
     elif output == "md":
-        look.out(view.markdown(plan))
+        look.out(markdown(plan))
     elif service:
         look.out(for_service(plan, service_id(plan.book, service, namespace), width=look.width))
     else:

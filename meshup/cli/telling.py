@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meshup.model.events import Event, Waits
-from meshup.model.text import page
+from meshup.model.text import page, unheard
 
 if TYPE_CHECKING:
     from meshup.cli.screen import Screen
@@ -62,6 +62,7 @@ class Lines:
 class Stream:
     """One JSON object a line on stdout, each with its schema; when nobody reads it any more the run goes on untold."""
 
+    heard: bool = False
     _gone: bool = False
 
     def tell(self, event: Event) -> None:
@@ -71,7 +72,8 @@ class Stream:
         if self._gone:
             return
         try:
-            sys.stdout.write(page(json.dumps(record(event), ensure_ascii=False)) + "\n")
+            text = page(json.dumps(record(event), ensure_ascii=False))
+            sys.stdout.write((unheard(text) if self.heard else text) + "\n")
             sys.stdout.flush()
         except OSError:
             self._gone = True
@@ -79,4 +81,4 @@ class Stream:
 
 def watcher(output: str, screen: Screen, *, chatty: bool) -> Lines | Stream:
     """Choose by the output format; for json the story still goes to stderr."""
-    return Stream() if output == "events" else Lines(screen=screen, chatty=chatty)
+    return Stream(heard=screen.heard) if output == "events" else Lines(screen=screen, chatty=chatty)

@@ -9,7 +9,7 @@ from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
 from meshup.engine.place import go_on, places
 from meshup.journal.pin import from_body
-from meshup.model.events import Outcome
+from meshup.model.events import Outcome, StepReached
 from meshup.model.journal import Judgement
 from meshup.model.plan import Plan
 from meshup.model.problem import MeshupError
@@ -55,6 +55,7 @@ def result(run: Run, log: RunLog, outcome: Outcome) -> Outcome:
         kind=run.plan.kind,
         places=tuple(state.places.items()),
         judgements=_last_of_each(log),
+        steps=steps_reached(run.plan, state, stopped=outcome.stopped),
         planned=sum(1 for _ in run.plan.changes()),
         written=written,
         already_right=len(state.done) - written,
@@ -70,6 +71,33 @@ def _last_of_each(log: RunLog) -> tuple[Judgement, ...]:
         found.pop(each.judged.gate, None)
         found[each.judged.gate] = each
     return tuple(found.values())
+
+
+def steps_reached(plan: Plan, state: RunState, *, stopped: str = "") -> tuple[StepReached, ...]:
+    """Say how far each step came, in the order of the plan. stopped: the place the run stopped in, reached or not."""
+    found = []
+    for place in places(plan):
+        changes = place.changes()
+        if (
+            place.name not in state.places
+            and place.name != stopped
+            and not any(each.id in state.done for each in changes)
+        ):
+            continue
+        for step in dict.fromkeys(each.step for each in changes):
+            own = [state.done.get(each.id) for each in changes if each.step == step]
+            done = [each for each in own if each is not None]
+            found.append(
+                StepReached(
+                    place=place.name,
+                    step=step,
+                    changes=len(own),
+                    done=len(done),
+                    wrote=sum(each.wrote for each in done),
+                    how=state.places.get(place.name, ""),
+                )
+            )
+    return tuple(found)
 
 
 def left_of(plan: Plan, state: RunState) -> tuple[str, ...]:

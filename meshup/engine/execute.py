@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from meshup.engine.drift import moved, stale
-from meshup.engine.ending import after, left_of
+from meshup.engine.ending import after, left_of, steps_reached
 from meshup.engine.fold import RunState
 from meshup.engine.history import newest_run
 from meshup.engine.holding import Run
@@ -107,6 +107,7 @@ def _done_already(session: Session, plan: Plan, state: RunState, wanted: Sequenc
         kept=kept,
         next=(after(plan, state),),
         places=tuple(state.places.items()),
+        steps=steps_reached(plan, state),
     )
 
 

@@ -119,12 +119,29 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepReached:
+    """How far one step came in one place. changes: planned ones; done: those in force; wrote: those that were sent.
+
+    how: of the place: done, undone, undoing, held, or "" when the run stopped in it. Changes of a place that was taken
+    back are not done.
+    """
+
+    place: str
+    step: str
+    changes: int
+    done: int
+    wrote: int
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a run (or rehearsal) ended; every format shows this one value.
 
     exit: code. stopped: place it stopped at, "" when it went through. why: the cause in one line. details: further
     lines, worst first. likely: a probable cause read from the cluster, marked as such, "" = none. next: commands to go
-    on with, best first. kept: what happened to the cluster, one line. places: how each place ended, in order.
+    on with, best first. kept: what happened to the cluster, one line. places: how each place ended, in order. steps: of the
+    places that were reached.
     """
 
     exit: int
@@ -140,6 +157,7 @@ class Outcome:
     kept: str = ""
     places: tuple[tuple[str, str], ...] = ()
     judgements: tuple[Judgement, ...] = ()
+    steps: tuple[StepReached, ...] = ()
     planned: int = 0
     written: int = 0
     already_right: int = 0

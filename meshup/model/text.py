@@ -24,6 +24,19 @@ def clean(text: object, *, limit: int = 0, lines: bool = False) -> str:
     return shown[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}" if limit and len(shown) > limit else shown
 
 
+_HEARD = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
+
+
+def unheard(text: str) -> str:
+    """Give text in which a GitHub runner finds no command of its own: lines that begin with "::", and "##[" anywhere.
+
+    What a cluster says could otherwise set outputs of the step. A JSON document keeps its meaning. Source: the runner's
+    ActionCommand.cs, TryParseV2 and TryParse. Never raises.
+    """
+    is_json = text[:1] in ("{", "[")
+    return _HEARD.sub(r"\1: ", text).replace("##[", "#\\u0023[" if is_json else "# #[")
+
+
 _ODD = re.compile(r"[^\n\t -~]")
 
 

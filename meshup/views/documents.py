@@ -43,6 +43,7 @@ VERDICT: dict[str, Any] = {
     "names": TEXTS,
     "waited_s": NUMBER,
 }
+STEP: dict[str, Any] = {"place": TEXT, "step": TEXT, "changes": COUNT, "done": COUNT, "wrote": COUNT, "how": TEXT}
 CHANGE: dict[str, Any] = {
     "id": TEXT,
     "place": TEXT,
@@ -146,6 +147,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         changes=_record(planned=COUNT, written=COUNT, already_right=COUNT),
         places=_many(place=TEXT, how=TEXT),
         verdicts=_many(**VERDICT),
+        steps=_many(**STEP),
         requests=COUNT,
         mutations=COUNT,
     ),
@@ -269,6 +271,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         blocked=_many(workload=TEXT, why=TEXT),
         waves=_many(name=TEXT, services=TEXTS),
     ),
+    "pipeline": _record(system=TEXT, file=TEXT, runbook=TEXT, stages=TEXTS),
     "config": _record(settings=_many(name=TEXT, value=TEXT, origin=TEXT)),
     "simulator": _record(state=TEXT, scenario=TEXT, kubeconfig=TEXT, server=TEXT, pid=COUNT),
     "simulator-user": _record(user=TEXT, groups=TEXTS, roles=TEXTS, kubeconfig=TEXT),

@@ -1,4 +1,4 @@
-"""A plan on one screen, as a document, and as Markdown for a review."""
+"""A plan on one screen and as a document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from meshup.views.table import amount, columns, folded
 
 RISK_WORDS = {"none": "none", "low": "low", "medium": "med", "high": "HIGH"}
 RISK_ORDER = ("none", "low", "medium", "high")
-MARKDOWN_LIMIT = 60_000
 FOLDED_FROM, NAMED, AGAINST = 4, 6, 20
 """So many waves that read alike become one row; so many services of one reason, or records, are named."""
 Row: TypeAlias = tuple[str, str, str, str, str]
@@ -126,6 +125,16 @@ def _folded(rows: Iterable[Row]) -> list[Row]:
             continue
         found.append((f"{first[0]} to {last[0].strip()}", f"{len(several)} x {first[1]}", *first[2:]))
     return found
+
+
+def stage_rows(plan: Plan) -> list[Row]:
+    """Give every stage and wave as cells: name, changes, what it waits for, risk, way back."""
+    return list(_shorter(_rows(plan)))
+
+
+def totals_line(plan: Plan) -> str:
+    """Say how much a plan writes, and what it costs, in one line."""
+    return _total(plan).removeprefix("total").strip()
 
 
 def _shorter(rows: Iterable[Row]) -> Iterator[Row]:
@@ -360,29 +369,3 @@ def _gate_document(gate: PlannedGate, when: str) -> dict[str, Any]:
         "window_s": patience.window_s,
         "line": gate.line,
     }
-
-
-def markdown(plan: Plan) -> str:
-    """Show a plan for a pull request: tables, folded details, cut below 60 KB with a note of what was cut."""
-    rows = ["| stage | changes | waits for | risk | way back |", "|---|---|---|---|---|"]
-    rows += [
-        "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in row) + " |" for row in _shorter(_rows(plan))
-    ]
-    head = [f"### meshup plan `{plan.id}` of {plan.runbook}", "", *rows, ""]
-    head.append(_total(plan).removeprefix("total").strip())
-    if plan.held is not None:
-        against = "; ".join(map(clean, plan.held.names[:AGAINST]))
-        head += ["", f"- **on hold** {clean(plan.held.release)}: {clean(plan.held.because)}. {against}"]
-    head += ["", *(f"- **blocked** {problem.what}; {problem.fix}" for problem in plan.blocked)]
-    head += [f"- **one-way** {door}" for door in plan.one_way] + [f"- {note}" for note in plan.notes]
-    body = ["", "<details><summary>every change</summary>", "", "| change | what | known |", "|---|---|---|"]
-    size = sum(map(len, head)) + 2_000
-    changes = list(plan.changes())
-    for number, each in enumerate(changes):
-        row = f"| {each.id} | {each.summary.replace('|', chr(92) + '|')} | {each.known} |"
-        size += len(row.encode()) + 1
-        if size > MARKDOWN_LIMIT:
-            body.append(f"| | {len(changes) - number} more changes were cut; `meshup show` has them | |")
-            break
-        body.append(row)
-    return "\n".join([*head, *body, "", "</details>"])

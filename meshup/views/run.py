@@ -15,6 +15,7 @@ from meshup.model.events import (
     PlaceStarted,
     Retried,
     RunStarted,
+    StepReached,
     Waits,
 )
 from meshup.model.journal import Judgement
@@ -110,6 +111,18 @@ def judgement_document(each: Judgement) -> dict[str, Any]:
     }
 
 
+def step_document(each: StepReached) -> dict[str, Any]:
+    """Give how far one step came as JSON."""
+    return {
+        "place": each.place,
+        "step": each.step,
+        "changes": each.changes,
+        "done": each.done,
+        "wrote": each.wrote,
+        "how": each.how,
+    }
+
+
 def outcome_document(outcome: Outcome, *, schema: str = "run", **further: Any) -> dict[str, Any]:
     """Give how a run ended as one JSON document."""
     return document(
@@ -127,6 +140,7 @@ def outcome_document(outcome: Outcome, *, schema: str = "run", **further: Any) -
         next=outcome.next[0] if outcome.next else "",
         places=[{"place": place, "how": how} for place, how in outcome.places],
         verdicts=[judgement_document(each) for each in outcome.judgements],
+        steps=[step_document(each) for each in outcome.steps],
         changes={"planned": outcome.planned, "written": outcome.written, "already_right": outcome.already_right},
         requests=outcome.requests,
         mutations=outcome.mutations,
@@ -168,17 +182,3 @@ def worst(outcome: Outcome) -> Judgement | None:
     """Give the answer that stopped the run, None when none did."""
     bad = [each for each in outcome.judgements if each.judged.verdict.answer > Answer.SKIPPED]
     return max(bad, key=lambda each: each.judged.verdict.answer, default=None)
-
-
-def summary_markdown(outcome: Outcome) -> str:
-    """Give how a run ended as Markdown for a step summary."""
-    state = "done" if outcome.exit == 0 else f"stopped at {outcome.stopped}, exit {outcome.exit}"
-    lines = [f"### meshup run `{outcome.run}`: {state}", ""]
-    if outcome.why:
-        lines += [outcome.why, ""]
-    lines += ["| place | how |", "|---|---|", *(f"| {place} | {how} |" for place, how in outcome.places), ""]
-    lines += ["| gate | answer | because |", "|---|---|---|"]
-    for each in outcome.judgements:
-        verdict = each.judged.verdict
-        lines.append(f"| {each.judged.gate} | {verdict.answer.word} | {verdict.because.replace('|', chr(92) + '|')} |")
-    return "\n".join([*lines, "", *(f"Next: `{each}`" for each in outcome.next[:1])])

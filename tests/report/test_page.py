@@ -9,9 +9,10 @@ from hypothesis import given, settings
 
 from meshup.model.report import View
 from meshup.model.reporting import report
+from meshup.views.markdown import COMMENT
 from meshup.views.report import text
 from meshup.views.report_html import MOST_BYTES, page
-from meshup.views.report_md import MOST, markdown
+from meshup.views.report_md import markdown
 
 VOID = {"meta", "line", "rect", "br"}
 HOSTILE = '<script src="https://x.example/a.js"></script>\x1b[31m\u202e&"\'| `x`'
@@ -67,8 +68,8 @@ def test_the_page_of_500_services_is_small_and_a_comment_is_cut_to_its_limit() -
     assert "service-499" in made
     assert "more records" in made
     cut = markdown(told)
-    assert len(cut.encode()) <= MOST
-    assert "more records were cut" in cut
+    assert len(cut.encode()) <= COMMENT
+    assert "more rows were cut" in cut
 
 
 def test_what_a_record_says_is_text_in_every_format() -> None:

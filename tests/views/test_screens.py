@@ -20,21 +20,26 @@ from meshup.cli.telling import Lines, watcher
 from meshup.engine.undo import as_kubectl
 from meshup.model.events import Outcome, Waits
 from meshup.model.plan import Plan
+from meshup.model.shipped import shipped
 from meshup.model.standing import Rehearsal
 from meshup.runbook.load import load
 from meshup.simulate.http import Front
 from meshup.simulate.scenario import load as scene
 from meshup.views import ci, optin, owner, standing, unpin
 from meshup.views import init as first
+from meshup.views import pipeline as pipelines
 from meshup.views import plan as planned
 from meshup.views import releases as released
 from meshup.views import report as reported
 from meshup.views.junit import junit
+from meshup.views.plan_md import markdown as plan_markdown
 from meshup.views.problem import error, error_document, findings
+from meshup.views.problem_md import markdown as problem_markdown
 from meshup.views.report_html import page
 from meshup.views.report_md import markdown
-from meshup.views.run import ending, line, outcome_document, record, summary_markdown
-from meshup.views.sarif import sarif
+from meshup.views.run import ending, line, outcome_document, record
+from meshup.views.run_md import markdown as run_markdown
+from meshup.views.sarif import findings_of, sarif
 
 Golden = Callable[[str, str], None]
 
@@ -222,12 +227,25 @@ def test_reports_for_reviews_and_ci(told: dict, golden: Golden) -> None:
     golden("report.md", even(markdown(told["report-of-several"])))
     golden("report.html", even(page(told["report-of-several"])))
     stop = told["exit-4"]
-    golden("plan-held.md", even(planned.markdown(told["plan-held"])))
-    golden("plan.md", even(planned.markdown(told["plan"])))
-    golden("run-4.md", even(summary_markdown(stop)))
-    golden("run-4.junit.xml", even(junit(stop.judgements, name=f"meshup {stop.plan}")))
-    golden("run-4.github.txt", even(ci.github(stop)))
-    golden("run-4.env", even(ci.dotenv(stop)))
+    golden("plan-held.md", even(plan_markdown(told["plan-held"])))
+    golden("plan.md", even(plan_markdown(told["plan"])))
+    golden("run-4.md", even(run_markdown(stop)))
+    golden("run-4.junit.xml", even(junit(stop)))
+    golden("run-4.annotations.txt", even("\n".join(ci.run_annotations(stop))))
+    golden("run-4.output.txt", even(ci.outputs(ci.values_of_run(stop), mark="mark")))
+    golden("run-4.env", even(ci.dotenv(ci.values_of_run(stop))))
+    golden("run-5.junit.xml", even(junit(told["exit-5"])))
+    golden("run-8.junit.xml", even(junit(told["exit-8"])))
+    golden("plan-held.sarif.json", even(sarif(findings_of(told["plan-held"]), of="plan")))
+
+
+@pytest.mark.parametrize("system", list(pipelines.FILES))
+def test_the_pipeline_of_the_shipped_runbook(system: str, golden: Golden) -> None:
+    book = load((shipped("runbooks") / "onboard-istio.yaml").read_bytes(), name="meshup.yaml", kinds=kinds()).runbook
+    assert book is not None
+    golden(f"pipeline.{system}.yml", pipelines.pipeline(book, system=system, lock="meshup.lock").rstrip("\n"))
+    golden(f"pipeline-{system}.txt", pipelines.said(book, system=system, fresh=True))
+    golden(f"pipeline-{system}.json", pretty(pipelines.document(book, system=system)))
 
 
 def test_a_way_back_is_printed_as_kubectl_commands(told: dict, golden: Golden) -> None:
@@ -266,6 +284,8 @@ def test_every_mistake_of_a_runbook_is_shown_at_its_place(golden: Golden) -> Non
     found = load(MISTAKES, name="meshup.yaml", kinds=kinds()).problems
     golden("lint.txt", findings(found))
     golden("lint.sarif.json", sarif(found))
+    golden("lint.md", problem_markdown(found))
+    golden("lint.annotations.txt", "\n".join(ci.problem_annotations(found)))
 
 
 @pytest.fixture
