@@ -28,6 +28,7 @@ GOALS = {
     "rehearse": "rehearse_big",
     "P8": "window",
     "P9": "hurry",
+    "P10": "canary",
     "P11": "ledger_report",
     "real": "real",
 }

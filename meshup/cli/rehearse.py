@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from meshup.cli import options
+
+if TYPE_CHECKING:
+    from meshup.cli.screen import Screen
 
 ASSUMED = "traffic, as a copy has none: opted-in services call each other, 5 requests a second each, and all goes well"
 
@@ -22,6 +25,13 @@ def command(
     through: Annotated[str, typer.Option("--through", help="stop after this STAGE or STAGE/WAVE")] = "",
     seed: Annotated[int, typer.Option("--seed", help="same seed, same story")] = 1,
     no_back: Annotated[bool, typer.Option("--no-back", help="do not try the way back")] = False,
+    judge: Annotated[
+        bool,
+        typer.Option("--judge", help="how often the canary judge is wrong, over seeded rollouts; nothing is played"),
+    ] = False,
+    rollouts: Annotated[
+        int, typer.Option("--rollouts", help="with --judge: how many rollouts", min=1, max=20_000)
+    ] = 200,
     output: options.Output = "text",
     context: options.Context = "",
     kubeconfig: options.Kubeconfig = "",
@@ -52,6 +62,8 @@ def command(
 
     one_of(output, ("text", "json", "events"), flag="-o")
     look = screen(color=color, plain=plain)
+    if judge:
+        return _judge(look, output, rollouts=rollouts, seed=seed)
     if scenario not in scenes.known() and not Path(scenario).is_file():
         raise UsageError(
             f'there is no scenario "{scenario}"',
@@ -100,3 +112,18 @@ def command(
     else:
         look.out(view.rehearsal(found, scenario=scenario, width=look.width, assumed=assumed, runbook=filename))
     return found.exit
+
+
+def _judge(look: Screen, output: str, *, rollouts: int, seed: int) -> int:
+    """Print the operating characteristic of the canary judge. Ends with 0: it is a measurement, and no gate."""
+    import json
+
+    from meshup.engine.characteristic import characteristic
+    from meshup.views import characteristic as view
+
+    found = characteristic(rollouts=rollouts, seed=seed)
+    if output == "text":
+        look.out(view.text(found, width=look.width))
+    else:
+        look.out(json.dumps(view.as_document(found), indent=2 if output == "json" else None))
+    return 0

@@ -57,6 +57,12 @@ IDEAS: Mapping[str, str] = {
     "evidence": "The samples a verdict was made from; kept, so that the verdict can be made again. Counters of proxies come "
     "from the Prometheus that the runbook names (metrics.service), one grouped query per count whatever the number of "
     "services; without one from the proxies' own pages, at most 50 pods at once. Queries go through the API server.",
+    "canary": "Two revisions of a service compared while both serve: control and canary pods, equally fresh, the same minutes. "
+    "Counts (errors, connection-failures, handshake-errors, restarts, and the share of requests slower than a bucket's bound) "
+    "are tested over all looks together, exact given their totals; CPU and memory by ranks of at least 50 points each. A false "
+    "stop has a chance of at most 2 % over a whole rollout: 1 % for errors that callers see, 1 % for all the rest. It passes "
+    "only if harm was not found and the smallest harm would have been found; else it is unknown and says how much is missing. "
+    "A hard limit fails at one interval. How often the judge is wrong: meshup rehearse --judge. No gate of a runbook uses it yet.",
     "handoff": "A change that somebody else makes (DNS, a load balancer, Git); meshup shows it and waits until it is so.",
     "owner": "The team or person who answers for a service; opts in, pins, rolls back.",
     "opt-in": "An owner's word that a service may move: meshup opt-in SERVICE, which writes an OptIn object into the "
@@ -69,7 +75,12 @@ IDEAS: Mapping[str, str] = {
 
 PLAYED = "A Pod whose image is called prometheus scrapes every proxy of the embedded cluster; its API takes a subset of PromQL."
 MORE: Mapping[str, tuple[str, ...]] = {
-    "rehearse": (PLAYED, "the subset: meshup explain promql"),
+    "rehearse": (
+        PLAYED,
+        "the subset: meshup explain promql",
+        "--judge plays no runbook: it prints how often the canary judge stops what is good and misses what is bad.",
+        "what is judged, and how: meshup explain canary",
+    ),
     "simulator": (PLAYED, "the subset: meshup explain promql"),
 }
 """What there is to say of a command beside its flags."""

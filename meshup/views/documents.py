@@ -310,6 +310,16 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         going=_many(namespace=TEXT, name=TEXT, line=TEXT),
         left=_many(namespace=TEXT, name=TEXT, why=TEXT),
     ),
+    "rehearse-judge": _record(
+        seed=COUNT,
+        services=COUNT,
+        waves=COUNT,
+        looks=COUNT,
+        metrics=TEXTS,
+        passed=COUNT,
+        held=COUNT,
+        trials=_many(release=TEXT, word=TEXT, runs=COUNT, hits=COUNT, kept=FLAG, median_requests=COUNT),
+    ),
     "approval": _record(place=TEXT, user=TEXT, plan=TEXT, until=TEXT),
 }
 

@@ -18,6 +18,7 @@ from meshup.cli.main import main
 from meshup.cli.screen import Screen
 from meshup.cli.telling import Lines, watcher
 from meshup.engine.undo import as_kubectl
+from meshup.model.characteristic import Characteristic, Trial
 from meshup.model.events import Outcome, Waits
 from meshup.model.plan import Plan
 from meshup.model.shipped import shipped
@@ -25,6 +26,7 @@ from meshup.model.standing import Rehearsal
 from meshup.runbook.load import load
 from meshup.simulate.http import Front
 from meshup.simulate.scenario import load as scene
+from meshup.views import characteristic as judged
 from meshup.views import ci, optin, owner, standing, unpin
 from meshup.views import init as first
 from meshup.views import pipeline as pipelines
@@ -58,6 +60,29 @@ stages:
     gates:
       - {success-rate: {floor: 99}}
 """
+
+OFTEN = Characteristic(
+    seed=7,
+    services=6,
+    waves=3,
+    looks=20,
+    metrics=("errors", "latency", "cpu"),
+    passed=160,
+    held=38,
+    trials=(
+        Trial(what="nothing is wrong", word="stopped", runs=200, hits=2, bound=0.02, at_least=False),
+        Trial(
+            what="errors 0.1 to 1 %, 2,200 requests per arm",
+            word="caught",
+            runs=200,
+            hits=188,
+            bound=0.95,
+            at_least=True,
+            median=1320,
+        ),
+        Trial(what="fewer requests than are needed", word="unknown", runs=200, hits=200, bound=1.0, at_least=True),
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +147,7 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
     "rehearsal-of-a-copy": lambda told, width: standing.rehearsal(
         told["rehearsal"], scenario="a copy of the cluster", width=width, runbook="meshup.yaml", assumed="traffic"
     ),
+    "rehearsal-judge": lambda told, width: judged.text(OFTEN, width=width),
     "pins": lambda told, width: standing.pins(*told["pins"], width=width),
     "pins-late": lambda told, width: standing.pins(*told["pins-late"], width=width),
     "pins-none": lambda told, width: standing.pins((), told["pins"][1], width=width),
@@ -215,6 +241,7 @@ def test_documents_for_programs(told: dict, golden: Golden) -> None:
     golden("report.json", pretty(reported.as_document(told["report-of-several"])))
     golden("releases.json", pretty(released.releases_document(told["releases"])))
     golden("release.json", pretty(released.moved_document(told["release-blocked"])))
+    golden("rehearsal-judge.json", pretty(judged.as_document(OFTEN)))
     golden("rehearsal.json", pretty(standing.rehearsal_document(told["rehearsal"], scenario="corner")))
     word = told["opt-in"]
     made = optin.said_document(word.word, fresh=word.fresh, notes=word.notes, follow=word.next)
