@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,7 @@ from meshup.cli import options
 
 if TYPE_CHECKING:
     from meshup.cli.screen import Screen
+    from meshup.simulate.scenario import Simulation
 
 ASSUMED = "traffic, as a copy has none: opted-in services call each other, 5 requests a second each, and all goes well"
 
@@ -22,6 +24,10 @@ def command(
         bool, typer.Option("--from-cluster", help="play on a copy of the cluster at hand, which is only read")
     ] = False,
     fault: Annotated[list[str], typer.Option("--fault", help="KIND:NAMESPACE/NAME that goes wrong; repeatable")] = [],
+    bad: Annotated[
+        list[str],
+        typer.Option("--bad", help="KIND in which the runbook's release is bad: would a gate catch it? repeatable"),
+    ] = [],
     through: Annotated[str, typer.Option("--through", help="stop after this STAGE or STAGE/WAVE")] = "",
     seed: Annotated[int, typer.Option("--seed", help="same seed, same story")] = 1,
     no_back: Annotated[bool, typer.Option("--no-back", help="do not try the way back")] = False,
@@ -41,14 +47,15 @@ def command(
 ) -> int:
     """Play a runbook on a cluster in memory: what would happen, where it stops, whether the way back works.
 
-    Example: meshup rehearse --scenario shop --fault server-first:shop/catalog
+    Example: meshup rehearse --scenario shop --bad slow
     """
     import json
 
+    from meshup.cli import trying
     from meshup.cli.books import book
     from meshup.cli.connect import Aim, door, one_of
     from meshup.cli.kinds import drivers
-    from meshup.cli.playing import proposed, session_of
+    from meshup.cli.playing import copied, proposed, session_of
     from meshup.cli.screen import screen
     from meshup.cli.simulating import programs
     from meshup.cli.simulator import spec_of
@@ -56,7 +63,6 @@ def command(
     from meshup.engine.rehearse import rehearse
     from meshup.model.problem import UsageError
     from meshup.simulate import scenario as scenes
-    from meshup.simulate.api.problems import Refusal
     from meshup.simulate.world.faults import FAULTS
     from meshup.views import standing as view
 
@@ -72,8 +78,8 @@ def command(
             fix="meshup rehearse --scenario shop",
             cluster="not contacted",
         )
-    specs = [spec_of(each) for each in fault]
-    wrong = [each["fault"] for each in specs if each["fault"] not in FAULTS]
+    faults = [spec_of(each) for each in fault]
+    wrong = [each["fault"] for each in faults if each["fault"] not in FAULTS]
     if wrong:
         raise UsageError(
             f'there is no fault "{wrong[0]}"',
@@ -83,15 +89,45 @@ def command(
             cluster="not contacted",
         )
     loaded = book(filename) if filename else None
-    if from_cluster:
-        from meshup.cli.playing import copied
+    aim = Aim(kubeconfig=kubeconfig, context=context)
 
-        aim = Aim(kubeconfig=kubeconfig, context=context)
-        simulation = copied(door(aim), drivers()["istio"], programs(), loaded)
-        scenario = "a copy of the cluster"
+    def cluster(*, healthy: bool = False) -> Simulation:
+        if from_cluster:
+            made = copied(door(aim), drivers()["istio"], programs(), loaded)
+        else:
+            made = scenes.load(scenario, seed=seed, programs=programs(), healthy=healthy)  # type: ignore[arg-type]
+        _let_loose(made, [each for each in faults if not healthy or trying.is_good(each)])
+        return made
+
+    simulation = cluster()
+    around = session_of(simulation, watcher(output, look, chatty=verbose > 0))
+    runbook = loaded if loaded is not None else proposed(around)
+    _let_loose(simulation, trying.specs(bad, runbook.mesh.release))
+    against = trying.against(simulation, loaded, lambda: cluster(healthy=True), through=through)
+    assumed = ASSUMED if from_cluster else ""
+    scenario = "a copy of the cluster" if from_cluster else scenario
+    found = rehearse(
+        around,
+        runbook,
+        through=through,
+        back=not no_back,
+        requests=lambda: len(simulation.server.log),
+        against=against,
+    )
+    if output in ("json", "events"):
+        document = view.rehearsal_document(found, scenario=scenario, assumed=assumed)
+        look.out(json.dumps(document, indent=2 if output == "json" else None))
     else:
-        simulation = scenes.load(scenario, seed=seed, programs=programs())  # type: ignore[arg-type]
-    for each in specs:
+        look.out(view.rehearsal(found, scenario=scenario, width=look.width, assumed=assumed, runbook=filename))
+    return found.exit
+
+
+def _let_loose(simulation: Simulation, faults: Sequence[Mapping[str, Any]]) -> None:
+    """Let faults loose in a cluster. Raises UsageError for one that can't be."""
+    from meshup.model.problem import UsageError
+    from meshup.simulate.api.problems import Refusal
+
+    for each in faults:
         try:
             simulation.world.inject(each)
         except Refusal as refused:
@@ -99,19 +135,9 @@ def command(
                 f'the fault "{each["name"]}" can\'t be let loose',
                 code="MU5005",
                 why=refused.message,
-                fix="meshup simulator faults",
+                fix="meshup explain bad-release" if each["fault"] == "bad-release" else "meshup simulator faults",
                 cluster="not contacted",
             ) from refused
-    around = session_of(simulation, watcher(output, look, chatty=verbose > 0))
-    runbook = loaded if loaded is not None else proposed(around)
-    assumed = ASSUMED if from_cluster else ""
-    found = rehearse(around, runbook, through=through, back=not no_back, requests=lambda: len(simulation.server.log))
-    if output in ("json", "events"):
-        document = view.rehearsal_document(found, scenario=scenario, assumed=assumed)
-        look.out(json.dumps(document, indent=2 if output == "json" else None))
-    else:
-        look.out(view.rehearsal(found, scenario=scenario, width=look.width, assumed=assumed, runbook=filename))
-    return found.exit
 
 
 def _judge(look: Screen, output: str, *, rollouts: int, seed: int) -> int:

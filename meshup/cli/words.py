@@ -74,12 +74,25 @@ IDEAS: Mapping[str, str] = {
 
 
 PLAYED = "A Pod whose image is called prometheus scrapes every proxy of the embedded cluster; its API takes a subset of PromQL."
+BAD = (
+    "A release of the mesh that is bad in a known way, to see whether a runbook's gates catch it: its pods suffer, whoever runs "
+    "another release does not. The same seed gives the same failures.",
+    "try the runbook's own release: meshup rehearse --bad KIND[,key=value]. It is played twice, without the fault too; a stop "
+    "that both have caught nothing. Users are watched for an hour after a run that caught nothing.",
+    "in a running simulator: meshup simulator fault bad-release:RELEASE,bad=KIND[,key=value]",
+    "in a scenario file: releases: [{release: RELEASE, bad: KIND, key: value}]; endpoint-counters: true lets proxies count by "
+    "endpoint, as an EnvoyFilter with per_endpoint_stats does",
+    "kinds, with their values when nothing is said (latency in ms, grows in MiB a minute, above in requests a second and pod, "
+    "after in seconds of age, errors and share from 0 to 1):",
+)
 MORE: Mapping[str, tuple[str, ...]] = {
     "rehearse": (
         PLAYED,
         "the subset: meshup explain promql",
         "--judge plays no runbook: it prints how often the canary judge stops what is good and misses what is bad.",
         "what is judged, and how: meshup explain canary",
+        "--bad tells which gate of the runbook catches a bad release, and after how many failed user requests.",
+        "the ways in which it can be bad: meshup explain bad-release",
     ),
     "simulator": (PLAYED, "the subset: meshup explain promql"),
 }
@@ -136,12 +149,14 @@ def words() -> Mapping[str, Word]:
     from meshup.cli.commands import COMMANDS
     from meshup.cli.kinds import checks, drivers
     from meshup.simulate.prometheus import promql
+    from meshup.simulate.world import badness
 
     found: dict[str, Word] = {}
     for name, text in IDEAS.items():
         found[name] = Word(name=name, sort="idea", lines=(text,))
     subset = ("What the embedded Prometheus evaluates; the rest is refused by name.", *promql.subset())
     found["promql"] = Word(name="promql", sort="idea", lines=subset)
+    found["bad-release"] = Word(name="bad-release", sort="idea", lines=(*BAD, *badness.described()))
     for name, text in STAGES.items():
         found[name] = Word(name=name, sort="stage", lines=(text,))
     for word in _steps_and_gates():

@@ -12,6 +12,7 @@ from meshup.engine.place import places
 from meshup.engine.planning import driver_of, plan_from, snapshot_for
 from meshup.engine.session import Session
 from meshup.engine.taking_back import run_plan
+from meshup.engine.trial import Against, Counting, tried
 from meshup.journal.approvals import approve
 from meshup.journal.home import HOME
 from meshup.model.journal import Approved
@@ -48,18 +49,26 @@ def rehearse(
     back: bool = True,
     accept: Sequence[str] = (),
     requests: Callable[[], int] = lambda: 0,
+    against: Against | None = None,
 ) -> Rehearsal:
     """Plan and apply a runbook on the cluster of the session, which must be one in memory, then take the run back.
 
     Approvals are given by the rehearsal itself and named in the result. back: try the way back of the whole run after
-    it, and compare what is there with the first state. requests: how many were sent so far, for the result.
+    it, and compare what is there with the first state. requests: how many were sent so far, for the result. against: the
+    bad release that the runbook is tried against, None = releases are good.
     """
     began = session.clock.elapsed()
     driver = driver_of(session, book)
     first = snapshot_for(session, driver)
     plan = plan_from(session, replace(book, cluster_uid=first.cluster_uid), first, driver, accept=accept)
     approved = _approve_all(session, plan)
-    outcome = apply(session, plan, through=through)
+    trial = None
+    if against is None:
+        outcome = apply(session, plan, through=through)
+    else:
+        counting = Counting(session.watcher, against.suffered)
+        outcome = apply(replace(session, watcher=counting), plan, through=through)
+        trial = tried(against, outcome, counting)
     taken = None
     left: tuple[str, ...] = ()
     if back and outcome.run:
@@ -73,6 +82,7 @@ def rehearse(
         virtual_s=session.clock.elapsed() - began,
         approved=approved,
         requests=requests(),
+        trial=trial,
     )
 
 

@@ -9,6 +9,7 @@ from meshup.model.events import Outcome
 from meshup.model.journal import Judgement
 from meshup.model.ledger import Pin, Running
 from meshup.model.plan import Plan
+from meshup.model.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,8 @@ class Rehearsal:
     """What playing a runbook in memory showed. back: how the way back of the whole run ended, None = not tried.
 
     left: differences to the first state after the way back, one line each; empty = it works. virtual_s: seconds that
-    passed in there. approved: places whose approval was given by the rehearsal itself.
+    passed in there. approved: places whose approval was given by the rehearsal itself. trial: how it fared against a bad
+    release, None = there was none.
     """
 
     plan: Plan
@@ -106,6 +108,7 @@ class Rehearsal:
     virtual_s: float
     approved: tuple[str, ...] = ()
     requests: int = 0
+    trial: Trial | None = None
 
     @property
     def exit(self) -> int:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meshup.model.shipped import shipped
+from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Obj
 from meshup.simulate.api.users import AUTHENTICATED, User
 from meshup.simulate.staffing import staff
+from meshup.simulate.world.edges import Edge
 from meshup.simulate.world.nodes import ready_condition
-from meshup.simulate.world.traffic import Edge
 from meshup.simulate.world.world import World
 
 MANAGED = {"meshup.dev/managed-by": "meshup"}
@@ -35,6 +36,7 @@ class Builder:
     def build(self) -> None:
         """Make everything."""
         self._world.traffic.scraping.standard = bool(self._found.get("standard-metrics", True))
+        self._world.traffic.by_endpoint = bool(self._found.get("endpoint-counters", False))
         for number in range(int(self._found.get("nodes") or 3)):
             self.node(f"node-{number + 1}")
         for each in self._found.get("namespaces") or ():
@@ -56,6 +58,8 @@ class Builder:
         for each in generated:
             if each.get("calls"):
                 self._edge({"from": f"{each['namespace']}/{each['name']}", "to": each["calls"], "rps": 4})
+        for each in self._found.get("releases") or ():
+            self._release(each)
         staff(self._found.get("roles") or (), self.raw)
         for each in self._found.get("users") or ():
             self._user(each)
@@ -248,6 +252,16 @@ class Builder:
                     },
                 },
             )
+
+    def _release(self, each: Mapping[str, Any]) -> None:
+        """Declare a release bad, in one way per entry. Raises ValueError for one that can't be."""
+        release, kind = str(each.get("release") or ""), str(each.get("bad") or "")
+        more = {key: value for key, value in each.items() if key not in ("release", "bad")}
+        name = f"bad-release:{release}:{kind}"
+        try:
+            self._world.inject({"fault": "bad-release", "on": release, "bad": kind, "name": name, **more})
+        except Refusal as refused:
+            raise ValueError(f"a release of a scenario: {refused.message}") from refused
 
     def _edge(self, each: Mapping[str, Any]) -> None:
         self._world.traffic.add(

@@ -44,6 +44,7 @@ VERDICT: dict[str, Any] = {
     "waited_s": NUMBER,
 }
 STEP: dict[str, Any] = {"place": TEXT, "step": TEXT, "changes": COUNT, "done": COUNT, "wrote": COUNT, "how": TEXT}
+SUFFERED = _record(requests=COUNT, failed=COUNT, slowed=COUNT)
 CHANGE: dict[str, Any] = {
     "id": TEXT,
     "place": TEXT,
@@ -255,6 +256,16 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         virtual_s=NUMBER,
         way_back=TEXT,
         assumed=TEXT,
+        trials=_many(
+            bad=_many(release=TEXT, kind=TEXT, values=TEXT),
+            caught=FLAG,
+            gate=TEXT,
+            place=TEXT,
+            because=TEXT,
+            watched_s=NUMBER,
+            at=SUFFERED,
+            in_all=SUFFERED,
+        ),
         places=_many(place=TEXT, how=TEXT),
         verdicts=_many(**VERDICT),
     ),

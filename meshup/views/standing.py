@@ -14,6 +14,8 @@ from meshup.views.documents import document
 from meshup.views.run import ending, outcome_document
 from meshup.views.spans import day, moment_text, span
 from meshup.views.table import amount, columns, folded
+from meshup.views.trial import as_document as trial_document
+from meshup.views.trial import tried
 
 NONE = "none"
 
@@ -193,6 +195,7 @@ def rehearsal(found: Rehearsal, *, scenario: str, width: int, assumed: str = "",
     lines += [f"approved  {place}: by the rehearsal itself" for place in found.approved]
     if assumed:
         lines.append(folded(f"assumed   {assumed}", width=width))
+    lines += [folded(each, width=width) for each in (tried(found.trial) if found.trial is not None else ())]
     lines.append(f"way back  {_way_back(found)}")
     lines += [folded(f"          left: {clean(each)}", width=width) for each in found.left[:10]]
     lines.append(ending(replace(found.outcome, next=_after(found, runbook)), width=width))
@@ -229,4 +232,5 @@ def rehearsal_document(found: Rehearsal, *, scenario: str, assumed: str = "") ->
         way_back=_way_back(found),
         left=list(found.left),
         assumed=assumed,
+        trials=[trial_document(found.trial)] if found.trial is not None else [],
     )

@@ -12,6 +12,7 @@ from typing import Any
 from meshup.cli.kinds import kinds
 from meshup.cli.playing import session_of
 from meshup.cli.simulating import programs
+from meshup.cli.trying import against
 from meshup.engine.approving import approve
 from meshup.engine.execute import apply, resume
 from meshup.engine.joining import say
@@ -110,6 +111,11 @@ def stopped(action: Callable[[], object]) -> MeshupError:
     raise AssertionError("nothing was refused")
 
 
+def scene_of() -> Simulation:
+    """The same cluster with nothing wrong in it."""
+    return corner().simulation
+
+
 @cache
 def chapters() -> dict[str, Any]:
     """Play the whole story once."""
@@ -163,6 +169,16 @@ def chapters() -> dict[str, Any]:
     told |= _approval() | _endings() | _owners()
     played = corner(FAULT)
     told["rehearsal"] = rehearse(played.session, book, requests=lambda: 1234)
+    caught, missed = corner(), corner()
+    bad = {"fault": "bad-release", "on": "1.30.3", "bad": "slow", "name": "bad"}
+    caught.simulation.world.inject(bad)
+    told["rehearsal-caught"] = rehearse(
+        caught.session, book, requests=lambda: 1234, against=against(caught.simulation, book, scene_of, through="")
+    )
+    missed.simulation.world.inject({**bad, "bad": "late", "after": 1800})
+    told["rehearsal-missed"] = rehearse(
+        missed.session, book, requests=lambda: 1234, against=against(missed.simulation, book, scene_of, through="")
+    )
     return told
 
 

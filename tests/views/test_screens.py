@@ -148,6 +148,10 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
         told["rehearsal"], scenario="a copy of the cluster", width=width, runbook="meshup.yaml", assumed="traffic"
     ),
     "rehearsal-judge": lambda told, width: judged.text(OFTEN, width=width),
+    **{
+        name: lambda told, width, name=name: standing.rehearsal(told[name], scenario="corner", width=width)
+        for name in ("rehearsal-caught", "rehearsal-missed")
+    },
     "pins": lambda told, width: standing.pins(*told["pins"], width=width),
     "pins-late": lambda told, width: standing.pins(*told["pins-late"], width=width),
     "pins-none": lambda told, width: standing.pins((), told["pins"][1], width=width),
@@ -243,6 +247,8 @@ def test_documents_for_programs(told: dict, golden: Golden) -> None:
     golden("release.json", pretty(released.moved_document(told["release-blocked"])))
     golden("rehearsal-judge.json", pretty(judged.as_document(OFTEN)))
     golden("rehearsal.json", pretty(standing.rehearsal_document(told["rehearsal"], scenario="corner")))
+    for name in ("rehearsal-caught", "rehearsal-missed"):
+        golden(f"{name}.json", pretty(standing.rehearsal_document(told[name], scenario="corner")))
     word = told["opt-in"]
     made = optin.said_document(word.word, fresh=word.fresh, notes=word.notes, follow=word.next)
     golden("opt-in.json", pretty(made))

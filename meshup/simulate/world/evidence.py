@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Obj
 from meshup.simulate.prometheus import api as prometheus
+from meshup.simulate.world.counted import Count
 from meshup.simulate.world.history import BOUNDS, is_prometheus
 from meshup.simulate.world.mesh import GATEWAYS, OWN_GATEWAYS, ROUTES, VIRTUAL, has_proxy
 from meshup.simulate.world.nodes import Nodes
@@ -95,42 +97,54 @@ class Evidence:
             put("envoy_cluster_upstream_cx_total", label, count.connections)
             put("envoy_cluster_upstream_cx_connect_fail", label, count.connect_failed)
             put("envoy_cluster_upstream_cx_active", label, 1 if count.connections else 0)
-            total = 0.0
-            for bound, value in zip((*BOUNDS, None), count.buckets, strict=True):
-                total += value
-                put(
-                    "envoy_cluster_upstream_rq_time_bucket",
-                    f'{label},le="{"+Inf" if bound is None else f"{bound:g}"}"',
-                    total,
-                )
-            put("envoy_cluster_upstream_rq_time_sum", label, count.sum_ms)
-            put("envoy_cluster_upstream_rq_time_count", label, total)
+            _histogram(put, "envoy_cluster_upstream_rq_time", label, count)
+            if cluster.startswith("outbound|"):
+                put("envoy_cluster_ssl_handshake", label, count.mutual - count.untrusted)
+                put("envoy_cluster_ssl_connection_error", label, count.untrusted)
+        for (cluster, endpoint), one in sorted(state.endpoints.items()):
+            label = f'envoy_cluster_name="{cluster}",envoy_endpoint_address="{endpoint}"'
+            put("envoy_cluster_endpoint_rq_total", label, one.requests)
+            put("envoy_cluster_endpoint_rq_success", label, int(one.requests) - int(one.failed))
+            put("envoy_cluster_endpoint_rq_error", label, one.failed)
+            put("envoy_cluster_endpoint_rq_timeout", label, 0)
+            put("envoy_cluster_endpoint_cx_total", label, one.connections)
+            put("envoy_cluster_endpoint_cx_connect_fail", label, one.connect_failed)
         for port, (plain, tls) in sorted(state.inbound.items()):
             label = f'http_conn_manager_prefix="inbound_0.0.0.0_{port}"'
             put("envoy_http_downstream_cx_total", label, int(plain) + int(tls))
             put("envoy_http_downstream_cx_ssl_total", label, tls)
             put("envoy_http_downstream_cx_active", label, 1 if tls else 0)
             put("envoy_http_downstream_cx_ssl_active", label, 1 if tls else 0)
+            answered = state.clusters.get(f"inbound|{port}||", Count())
+            put("envoy_http_downstream_rq_total", label, answered.requests)
+            put("envoy_http_downstream_rq_completed", label, answered.requests)
+            for code, value in (("2xx", answered.requests - answered.failed), ("5xx", answered.failed)):
+                put("envoy_http_downstream_rq", f'response_code_class="{code}",{label}', value)
+            _histogram(put, "envoy_http_downstream_rq_time", label, answered)
         if not state.inbound:
             for name in ("cx_total", "cx_ssl_total", "cx_active", "cx_ssl_active"):
                 put(f"envoy_http_downstream_{name}", 'http_conn_manager_prefix="inbound_0.0.0.0_8080"', 0)
         listener = 'listener_address="0.0.0.0_15006"'
         put("envoy_listener_no_filter_chain_match", listener, state.refused)
         put("envoy_listener_ssl_handshake", listener, state.handshakes)
+        put("envoy_listener_ssl_connection_error", listener, state.untrusted)
         put("envoy_cluster_manager_cds_update_rejected", "", len(state.rejected))
         put("envoy_listener_manager_lds_update_rejected", "", 0)
         put("envoy_cluster_upstream_rq_active", 'cluster_name="xds-grpc"', 1)
         put("envoy_control_plane_connected_state", "", 1)
+        put("envoy_server_memory_allocated", "", self._traffic.memory_bytes(pod))
         lines = []
         for name, several in rows.items():
             kind = (
                 "histogram"
                 if name.endswith("_bucket")
                 else "gauge"
-                if name.endswith(("_active", "_state"))
+                if name.endswith(("_active", "_state", "_allocated"))
                 else "counter"
             )
-            lines += [f"# TYPE {name.removesuffix('_bucket')} {kind}", *several]
+            if not name.endswith(("_time_sum", "_time_count")):
+                lines.append(f"# TYPE {name.removesuffix('_bucket')} {kind}")
+            lines += several
         return "\n".join(lines) + "\n"
 
     def _log(self, call: Call) -> Response:
@@ -229,6 +243,16 @@ class Evidence:
         if not self._services.pods(str(backend.get("namespace") or best[2]), str(backend.get("name"))):
             return 503, "no healthy upstream"
         return 200, "ok"
+
+
+def _histogram(put: Callable[[str, str, float], None], name: str, label: str, count: Count) -> None:
+    """Write one histogram of request times."""
+    total = 0.0
+    for bound, value in zip((*BOUNDS, None), count.buckets, strict=True):
+        total += value
+        put(f"{name}_bucket", f'{label},le="{"+Inf" if bound is None else bound}"', total)
+    put(f"{name}_sum", label, count.sum_ms)
+    put(f"{name}_count", label, total)
 
 
 def _is_for(host: str, names: Any) -> bool:

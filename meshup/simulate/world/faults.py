@@ -13,7 +13,7 @@ FAULTS: Mapping[str, str] = {
     "server-first": "a service whose port speaks first is declared http: half of its requests fail once it is meshed",
     "slow-when-meshed": "a service answers a hundred times slower once it is meshed",
     "fails-when-strict": "a service fails once strict mode is on",
-    "bad-release": "a release makes requests fail: bad-release:RELEASE",
+    "bad-release": "a release is bad: bad-release:RELEASE,bad=KIND; the kinds: meshup explain bad-release",
     "broken": "a service fails, meshed or not",
     "plaintext-client": "a CronJob that nobody enrols calls a service every minute",
     "image": "pods of a workload can't pull their image",

@@ -24,23 +24,32 @@ SPREAD = ((0.5, 0.5), (1.0, 0.3), (2.0, 0.15), (3.5, 0.045), (6.0, 0.005))
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """One stretch of steady traffic. All but latency_ms are per second."""
+    """One stretch of steady traffic. All but latency_ms are per second.
+
+    lost: connections that were tried and not made, each with a request; neither is among the others.
+    """
 
     requests: float
     failed: float
     opened: float
     refused: float
     latency_ms: float
+    lost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What one proxy keeps apart. cluster: Envoy's name. edge: index. mutual: over mutual TLS. flags: response flags."""
+    """What one proxy keeps apart. cluster: Envoy's name. edge: index. mutual: over mutual TLS. flags: response flags.
+
+    endpoint: address:port that was called, "" inbound. revision: the canonical one of the program that was called.
+    """
 
     cluster: str
     edge: int
     mutual: bool
     flags: str = "-"
+    endpoint: str = ""
+    revision: str = "unknown"
 
 
 @dataclass(slots=True)
@@ -51,6 +60,7 @@ class Totals:
     failed: float = 0.0
     opened: float = 0.0
     refused: float = 0.0
+    lost: float = 0.0
     sum_ms: float = 0.0
     buckets: list[float] = field(default_factory=lambda: [0.0] * (len(BOUNDS) + 1))
 
@@ -61,6 +71,7 @@ class Totals:
         self.failed += rates.failed * seconds
         self.opened += rates.opened * seconds
         self.refused += rates.refused * seconds
+        self.lost += rates.lost * seconds
         self.sum_ms += requests * rates.latency_ms
         if requests:
             for factor, share in SPREAD:
@@ -68,14 +79,39 @@ class Totals:
 
     def copy(self) -> Totals:
         """Give a copy that can be counted on."""
-        return Totals(self.requests, self.failed, self.opened, self.refused, self.sum_ms, list(self.buckets))
+        return Totals(self.requests, self.failed, self.opened, self.refused, self.lost, self.sum_ms, list(self.buckets))
+
+    @property
+    def none(self) -> float:
+        """Nothing, of which some counters always are."""
+        return 0.0
+
+    @property
+    def tried(self) -> float:
+        """Connections, made or not."""
+        return self.opened + self.lost
+
+    @property
+    def asked(self) -> float:
+        """Requests, those among them that waited for a connection which was not made."""
+        return self.requests + self.lost
+
+    @property
+    def bad(self) -> float:
+        """Requests that failed, those among them that waited for a connection which was not made."""
+        return self.failed + self.lost
 
 
 @dataclass(slots=True)
 class Course:
-    """Counts of one kind at one proxy: what came before the oldest stretch, and the stretches (start, end, rates)."""
+    """Counts of one kind at one proxy: what came before the oldest stretch, and the stretches (start, end, rates).
 
+    restarts: when its proxy began to count at zero again.
+    """
+
+    restarts: list[float] = field(default_factory=list)
     _base: Totals = field(default_factory=Totals)
+    _base_until: float = 0.0
     _segments: deque[tuple[float, float, Rates]] = field(default_factory=deque)
     _known: dict[float, Totals] = field(default_factory=dict)
 
@@ -85,22 +121,30 @@ class Course:
         segments = self._segments
         if segments:
             first, last, before = segments[-1]
-            if before == rates and abs(last - start) < 1e-6:
+            if before == rates and abs(last - start) < 1e-6 and last not in self.restarts[-1:]:
                 segments[-1] = (first, end, rates)
                 return
         segments.append((start, end, rates))
         while segments and (segments[0][1] < end - KEEP_S or len(segments) > MOST_SEGMENTS):
             oldest = segments.popleft()
+            if any(self._base_until <= each <= oldest[0] for each in self.restarts):
+                self._base = Totals()
+            self._base_until = oldest[1]
             self._base.add(oldest[2], oldest[1] - oldest[0])
             self._known.clear()
+
+    def forget(self) -> None:
+        """Forget what was computed: the proxy began to count at zero at some moment."""
+        self._known.clear()
 
     def at(self, moment: float) -> Totals:
         """Give the counts at a moment that all traffic has been counted up to."""
         found = self._known.get(moment)
         if found is None:
-            found = self._base.copy()
+            began = max((each for each in self.restarts if self._base_until <= each <= moment), default=None)
+            found = self._base.copy() if began is None else Totals()
             for start, end, rates in self._segments:
-                if start < moment:
+                if start < moment and (began is None or start >= began):
                     found.add(rates, min(end, moment) - start)
             if len(self._known) >= MOST_SEGMENTS:
                 self._known.clear()
@@ -110,7 +154,10 @@ class Course:
 
 @dataclass(slots=True)
 class Target:
-    """A proxy that is scraped. workload: namespace/name. born, ended: on the cluster's elapsed clock."""
+    """A proxy that is scraped. workload: namespace/name. born, ended: on the cluster's elapsed clock.
+
+    release: its version. since: when it started first. restarts: when it did so again.
+    """
 
     uid: str
     namespace: str
@@ -118,15 +165,28 @@ class Target:
     address: str
     workload: str
     born: float
+    release: str = ""
+    since: float = 0.0
     ended: float = float("inf")
     courses: dict[Kind, Course] = field(default_factory=dict)
+    restarts: list[float] = field(default_factory=list)
 
     def course(self, kind: Kind) -> Course:
         """Give the counts of one kind."""
         found = self.courses.get(kind)
         if found is None:
-            found = self.courses[kind] = Course()
+            found = self.courses[kind] = Course(restarts=self.restarts)
         return found
+
+    def restarted(self, now: float) -> None:
+        """Let the proxy begin to count at zero; what was scraped before stays."""
+        self.restarts.append(now)
+        for each in self.courses.values():
+            each.forget()
+
+    def running(self, moment: float) -> float:
+        """Give how long the proxy had run at a moment without a restart, in seconds."""
+        return moment - max([self.since, *(each for each in self.restarts if each <= moment)])
 
     def scrapes(self, start: float, end: float) -> Iterator[float]:
         """Yield the moments in (start, end] at which it was scraped."""
@@ -179,10 +239,10 @@ class Scraping:
             self.since = now
         self._servers.add(uid)
 
-    def see(self, pod: Obj, *, proxy: bool, ready: bool, now: float) -> None:
-        """Begin with a pod once its proxy is ready."""
+    def see(self, pod: Obj, *, now: float, release: str, since: float) -> None:
+        """Begin with a pod whose proxy is ready. since: when the proxy started."""
         uid = str(pod["metadata"]["uid"])
-        if not proxy or not ready or uid in self.targets:
+        if uid in self.targets:
             return
         meta = pod["metadata"]
         address = str(dig(pod, "status", "podIP") or "")
@@ -193,6 +253,8 @@ class Scraping:
             address=address,
             workload=self.workload_of(pod),
             born=now,
+            release=release,
+            since=since,
         )
 
     def gone(self, pod: Obj, *, now: float) -> None:

@@ -14,6 +14,7 @@ GATEWAYS = ("gateway.networking.k8s.io", "gateways")
 ROUTES = ("gateway.networking.k8s.io", "httproutes")
 OWN_GATEWAYS = ("networking.istio.io", "gateways")
 VIRTUAL = ("networking.istio.io", "virtualservices")
+FILTERS = ("networking.istio.io", "envoyfilters")
 ROOT = "istio-system"
 
 
@@ -44,6 +45,17 @@ def is_strict(server: ApiServer, pod: Obj) -> bool:
     for level in ("workload", "namespace", "mesh"):
         if level in levels:
             return levels[level] == "STRICT"
+    return False
+
+
+def counts_endpoints(server: ApiServer, namespace: str) -> bool:
+    """Tell whether proxies of a namespace are told to count by endpoint: by a filter there or in the root namespace."""
+    for each in server.store.list(FILTERS):
+        if each["metadata"]["namespace"] not in (namespace, ROOT):
+            continue
+        for patch in dig(each, "spec", "configPatches") or ():
+            if dig(patch, "patch", "value", "track_cluster_stats", "per_endpoint_stats") is True:
+                return True
     return False
 
 

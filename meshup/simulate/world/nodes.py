@@ -18,6 +18,12 @@ Fetch = Callable[[str, str, str], tuple[int, str]]
 """(pod IP, URL, host) -> (status, body)."""
 
 
+PROXY = "istio-proxy"
+RESTART_S = 3.0
+"""How long a proxy that was killed takes until its pod is ready again."""
+KILLED: Mapping[str, object] = {"exitCode": 137, "reason": "OOMKilled"}
+
+
 class PodOfOurs:
     """What a program has around it: see meshup/model/program.py."""
 
@@ -47,6 +53,7 @@ class Nodes:
         self._turn = 0
         self._begun: set[str] = set()
         self._ending: set[str] = set()
+        self._restarts: dict[str, int] = {}
 
     def see(self, change: Change) -> None:
         """Take notice of a pod."""
@@ -57,6 +64,7 @@ class Nodes:
             self._begun.discard(uid)
             self._ending.discard(uid)
             self.logs.pop(uid, None)
+            self._restarts.pop(uid, None)
             return
         meta = change.new["metadata"]
         uid = meta["uid"]
@@ -127,14 +135,16 @@ class Nodes:
     def _statuses(self, pod: Obj, *, ready: bool, state: Obj) -> tuple[list[Obj], list[Obj]]:
         def one(container: Obj, now: Obj, *, is_ready: bool) -> Obj:
             image = str(container.get("image", ""))
+            times = self._restarts.get(pod["metadata"]["uid"], 0) if container["name"] == PROXY else 0
             return {
                 "name": container["name"],
                 "image": image,
                 "imageID": image,
                 "ready": is_ready,
                 "started": is_ready,
-                "restartCount": 0,
+                "restartCount": times,
                 "state": now,
+                **({"lastState": {"terminated": KILLED}} if times else {}),
             }
 
         inits = []
@@ -206,6 +216,27 @@ class Nodes:
                 **({"initContainerStatuses": inits} if inits else {}),
             },
         )
+
+    def restart(self, pod: Obj) -> None:
+        """Let the proxy of a running pod be killed by its memory limit and start again; the pod is not ready meanwhile."""
+        meta = pod["metadata"]
+        found = self._pod(meta["namespace"], meta["name"], meta["uid"])
+        if found is None:
+            return
+        self._restarts[meta["uid"]] = self._restarts.get(meta["uid"], 0) + 1
+        state = {"running": {"startedAt": self._server.writes.time()}}
+        containers, inits = self._statuses(found, ready=False, state=state)
+        conditions = self._conditions(ready=False, why="ContainersNotReady")
+        self._write(
+            found,
+            {
+                **found["status"],
+                "conditions": conditions,
+                "containerStatuses": containers,
+                **({"initContainerStatuses": inits} if inits else {}),
+            },
+        )
+        self._server.clock.call_later(RESTART_S, lambda: self._ready(meta["namespace"], meta["name"], meta["uid"]))
 
     def _troubled(self, pod: Obj, ip: str, wrong: tuple[str, str]) -> None:
         reason, message = wrong

@@ -1,4 +1,7 @@
-"""The series of a scraped mesh: Envoy's own family and Istio's standard one, computed from what proxies counted."""
+"""The series of a scraped mesh, computed from what proxies counted: Envoy's own family and Istio's standard one.
+
+Beside them the two that a kubelet tells of each proxy's container.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import NamedTuple
 
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.prometheus.series import NAME, Match, Sample, Series, chosen
-from meshup.simulate.world.history import BOUNDS, KEEP_S, Course, Kind, Target, Totals
+from meshup.simulate.world.history import BOUNDS, KEEP_S, Course, Kind, Target
 from meshup.simulate.world.traffic import Traffic
 
 LES = (*(f"{bound:g}" for bound in BOUNDS), "+Inf")
@@ -29,6 +32,25 @@ CLUSTER = tuple(
         ]
     )
 )
+TLS = ("envoy_cluster_ssl_handshake", "envoy_cluster_ssl_connection_error")
+ENDPOINT: tuple[tuple[str, str], ...] = (
+    ("rq_total", "asked"),
+    ("rq_success", "answered"),
+    ("rq_error", "bad"),
+    ("rq_timeout", "none"),
+    ("cx_total", "tried"),
+    ("cx_connect_fail", "lost"),
+)
+"""What Envoy counts by endpoint where it is told to, and which of the totals that is."""
+ENDPOINTS = tuple(f"envoy_cluster_endpoint_{word}" for word, _ in ENDPOINT)
+DOWNSTREAM = tuple(
+    f"envoy_http_downstream_{word}"
+    for word in ("rq", "rq_total", "rq_completed", "rq_time_bucket", "rq_time_sum", "rq_time_count")
+)
+CPU, MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"
+IDLE_CORES, CPU_PER_REQUEST_S = 0.004, 0.0004
+"""What a proxy takes of a processor: always, and for each request."""
+MIB = 1024 * 1024
 Value = Callable[[float], float]
 
 
@@ -68,7 +90,7 @@ class Scraped:
         newest = min(end - shift, now)
         found: dict[tuple[tuple[str, str], ...], tuple[Mapping[str, str], list[tuple[Target, Value]]]] = {}
         wanted = Wanted(each for each in matchers if each.label == NAME)
-        places = [each for each in matchers if each.label in ("namespace", "pod", "instance", "job")]
+        places = [each for each in matchers if each.label in ("namespace", "pod")]
         rest = [each for each in matchers if each.label != NAME]
         for target in list(self._traffic.scraping.targets.values()):
             if target.born > newest or target.ended < oldest:
@@ -77,7 +99,7 @@ class Scraped:
             if not chosen(own, places) or target.last_scrape(oldest, newest) is None:
                 continue
             for row in self._rows(target, wanted, rest, own):
-                labels = {NAME: row.name, **row.labels, **own}
+                labels = {NAME: row.name, **own, **row.labels}
                 if chosen(labels, rest):
                     _, parts = found.setdefault(tuple(sorted(labels.items())), (labels, []))
                     parts.append((target, row.value))
@@ -127,13 +149,33 @@ class Scraped:
         yield from self._proxy(target, wanted)
         shared = [each for each in rest if each.label not in ("le", "response_code")]
         standard = self._traffic.scraping.standard and any(wanted[each] for each in STANDARD)
-        for labels, course in self._standard(target) if standard else ():
+        for labels, courses in self._standard(target).values() if standard else ():
             if chosen({**labels, **own}, shared):
-                yield from _requests(labels, course, wanted)
-        for cluster, courses in _by_cluster(target).items() if any(wanted[each] for each in CLUSTER) else ():
+                yield from _requests(labels, courses, wanted)
+        for cluster, several in _by_cluster(target).items() if any(wanted[each] for each in (*CLUSTER, *TLS)) else ():
             labels = {"cluster_name": cluster}
             if chosen({**labels, **own}, [each for each in rest if each.label == "cluster_name"]):
-                yield from _cluster(labels, courses, wanted)
+                yield from _cluster(labels, several, wanted)
+                if cluster.startswith("outbound|"):
+                    yield from _tls(
+                        [each for kind, each in target.courses.items() if kind.cluster == cluster and kind.mutual],
+                        labels,
+                        wanted,
+                    )
+        if any(wanted[each] for each in ENDPOINTS) and self._traffic.counts_endpoints_in(target.namespace):
+            yield from _endpoints(target, wanted)
+        yield from self._container(target, wanted)
+
+    def _container(self, target: Target, wanted: Wanted) -> Iterator[Row]:
+        """Give what a kubelet tells of the proxy's container."""
+        of = {"job": "kubernetes-cadvisor", "container": "istio-proxy"}
+        if wanted[CPU]:
+            yield Row(CPU, {**of, "cpu": "total"}, partial(_cpu, target))
+        if wanted[MEMORY]:
+            yield Row(MEMORY, of, partial(self._memory, target))
+
+    def _memory(self, target: Target, moment: float) -> float:
+        return self._traffic.releases.memory_mib(target.release, target.running(moment)) * MIB
 
     def _proxy(self, target: Target, wanted: Wanted) -> Iterator[Row]:
         """Give what a proxy says of itself and of its inbound listener."""
@@ -158,6 +200,8 @@ class Scraped:
             for word, courses in (("cx_total", every), ("cx_ssl_total", mutual)):
                 if wanted[name := f"envoy_http_downstream_{word}"]:
                     yield Row(name, labels, partial(_sum, courses, "opened"))
+            if any(wanted[each] for each in DOWNSTREAM):
+                yield from _downstream(labels, every, wanted)
             for word in ("cx_active", "cx_ssl_active"):
                 if wanted[name := f"envoy_http_downstream_{word}"]:
                     yield Row(name, labels, lambda moment, mutual=mutual: float(_sum(mutual, "opened", moment) > 0))  # type: ignore[misc]
@@ -169,10 +213,16 @@ class Scraped:
         if wanted["envoy_listener_ssl_handshake"]:
             shaken = partial(_sum, [course for kind, course in inbound if kind.mutual], "opened")
             yield Row("envoy_listener_ssl_handshake", listener, shaken)
+        if wanted["envoy_listener_ssl_connection_error"]:
+            lost = partial(_sum, [course for kind, course in inbound if kind.mutual], "lost")
+            yield Row("envoy_listener_ssl_connection_error", listener, lost)
+        if wanted["envoy_server_memory_allocated"]:
+            yield Row("envoy_server_memory_allocated", {}, partial(self._memory, target))
 
-    def _standard(self, target: Target) -> Iterator[tuple[Mapping[str, str], Course]]:
-        """Give the labels of Istio's standard metrics but the response code, per course."""
+    def _standard(self, target: Target) -> dict[tuple[str, ...], tuple[Mapping[str, str], list[Course]]]:
+        """Give the labels of Istio's standard metrics but the response code, each with its courses."""
         home, name = _split(target.workload)
+        found: dict[tuple[str, ...], tuple[Mapping[str, str], list[Course]]] = {}
         for kind, course in target.courses.items():
             edge = self._traffic.edges[kind.edge]
             caller_home, _, caller = edge.caller.partition("/")
@@ -189,6 +239,7 @@ class Scraped:
                 "source_workload_namespace": caller_home,
                 "destination_workload": callee,
                 "destination_workload_namespace": callee_home,
+                "destination_canonical_revision": kind.revision,
                 "destination_service": f"{callee}.{callee_home}.svc.cluster.local",
                 "destination_service_name": callee,
                 "destination_service_namespace": callee_home,
@@ -196,7 +247,8 @@ class Scraped:
                 "connection_security_policy": policy,
                 "response_flags": kind.flags,
             }
-            yield labels, course
+            found.setdefault(tuple(labels.values()), (labels, []))[1].append(course)
+        return found
 
     def _gateway(self) -> tuple[str, str]:
         """Name the workload that requests from outside come through."""
@@ -219,7 +271,9 @@ def _one(moment: float) -> float:
 
 
 def _sum(courses: Sequence[Course], word: str, moment: float) -> float:
-    """Add one count over courses, as whole as a page prints it."""
+    """Add one count over courses, as whole as a page prints it; "answered" is what went well of the requests."""
+    if word == "answered":
+        return _sum(courses, "requests", moment) - _sum(courses, "failed", moment)
     return float(int(sum(float(getattr(each.at(moment), word)) for each in courses)))
 
 
@@ -227,31 +281,30 @@ def _below(courses: Sequence[Course], upto: int, moment: float) -> float:
     return float(int(sum(sum(each.at(moment).buckets[: upto + 1]) for each in courses)))
 
 
-def _whole(course: Course, read: Callable[[Totals], float], moment: float) -> float:
-    return float(int(read(course.at(moment))))
+def _cpu(target: Target, moment: float) -> float:
+    asked = sum(each.at(moment).requests for each in target.courses.values())
+    return round(target.running(moment) * IDLE_CORES + asked * CPU_PER_REQUEST_S, 6)
 
 
-def _requests(labels: Mapping[str, str], course: Course, wanted: Wanted) -> Iterator[Row]:
-    for code, read in (
-        ("200", lambda totals: totals.requests - totals.failed),
-        ("503", lambda totals: totals.failed),
-    ):
+def _requests(labels: Mapping[str, str], courses: Sequence[Course], wanted: Wanted) -> Iterator[Row]:
+    failed = "bad" if labels["reporter"] == "source" else "failed"
+    for code, word in (("200", "answered"), ("503", failed)):
         if wanted["istio_requests_total"]:
-            yield Row("istio_requests_total", {**labels, "response_code": code}, partial(_whole, course, read))
+            yield Row("istio_requests_total", {**labels, "response_code": code}, partial(_sum, courses, word))
     timed = {**labels, "response_code": "200"}
     if wanted[f"{TIMES}_bucket"]:
         for at, bound in enumerate(LES):
             yield Row(
                 f"{TIMES}_bucket",
                 {**timed, "le": bound},
-                partial(_below, (course,), at),
+                partial(_below, courses, at),
             )
     for word, name in (("sum_ms", "sum"), ("requests", "count")):
         if wanted[f"{TIMES}_{name}"]:
-            yield Row(f"{TIMES}_{name}", timed, partial(_sum, (course,), word))
+            yield Row(f"{TIMES}_{name}", timed, partial(_sum, courses, word))
 
 
-def _by_cluster(target: Target) -> Mapping[str, Sequence[Course]]:
+def _by_cluster(target: Target) -> Mapping[str, list[Course]]:
     found: dict[str, list[Course]] = {}
     for kind, course in target.courses.items():
         found.setdefault(kind.cluster, []).append(course)
@@ -259,15 +312,16 @@ def _by_cluster(target: Target) -> Mapping[str, Sequence[Course]]:
 
 
 def _cluster(labels: Mapping[str, str], courses: Sequence[Course], wanted: Wanted) -> Iterator[Row]:
-    for name, word in (("rq_total", "requests"), ("rq_completed", "requests"), ("cx_total", "opened")):
+    outbound = labels["cluster_name"].startswith("outbound|")
+    asked, failed = ("asked", "bad") if outbound else ("requests", "failed")
+    tried, lost = ("tried", "lost") if outbound else ("opened", "none")
+    for name, word in (("rq_total", asked), ("rq_completed", asked), ("cx_total", tried), ("cx_connect_fail", lost)):
         if wanted[f"envoy_cluster_upstream_{name}"]:
             yield Row(f"envoy_cluster_upstream_{name}", labels, partial(_sum, courses, word))
-    if wanted["envoy_cluster_upstream_cx_connect_fail"]:
-        yield Row("envoy_cluster_upstream_cx_connect_fail", labels, partial(_sum, (), "failed"))
     if wanted["envoy_cluster_upstream_rq"]:
-        for code in ("2xx", "5xx"):
+        for code, word in (("2xx", "answered"), ("5xx", failed)):
             yield Row(
-                "envoy_cluster_upstream_rq", {**labels, "response_code_class": code}, partial(_class, courses, code)
+                "envoy_cluster_upstream_rq", {**labels, "response_code_class": code}, partial(_sum, courses, word)
             )
     if wanted["envoy_cluster_upstream_rq_time_bucket"]:
         for at, bound in enumerate(LES):
@@ -277,6 +331,35 @@ def _cluster(labels: Mapping[str, str], courses: Sequence[Course], wanted: Wante
             yield Row(f"envoy_cluster_upstream_rq_time_{name}", labels, partial(_sum, courses, word))
 
 
-def _class(courses: Sequence[Course], code: str, moment: float) -> float:
-    failed = _sum(courses, "failed", moment)
-    return failed if code == "5xx" else _sum(courses, "requests", moment) - failed
+def _tls(courses: Sequence[Course], labels: Mapping[str, str], wanted: Wanted) -> Iterator[Row]:
+    for name, word in zip(TLS, ("opened", "lost"), strict=True):
+        if wanted[name]:
+            yield Row(name, labels, partial(_sum, courses, word))
+
+
+def _downstream(labels: Mapping[str, str], courses: Sequence[Course], wanted: Wanted) -> Iterator[Row]:
+    prefix = "envoy_http_downstream_rq"
+    for name in (f"{prefix}_total", f"{prefix}_completed", f"{prefix}_time_count"):
+        if wanted[name]:
+            yield Row(name, labels, partial(_sum, courses, "requests"))
+    if wanted[prefix]:
+        for code, word in (("2xx", "answered"), ("5xx", "failed")):
+            yield Row(prefix, {**labels, "response_code_class": code}, partial(_sum, courses, word))
+    if wanted[f"{prefix}_time_bucket"]:
+        for at, bound in enumerate(LES):
+            yield Row(f"{prefix}_time_bucket", {**labels, "le": bound}, partial(_below, courses, at))
+    if wanted[f"{prefix}_time_sum"]:
+        yield Row(f"{prefix}_time_sum", labels, partial(_sum, courses, "sum_ms"))
+
+
+def _endpoints(target: Target, wanted: Wanted) -> Iterator[Row]:
+    """Give what a caller counted by endpoint."""
+    found: dict[tuple[str, str], list[Course]] = {}
+    for kind, course in target.courses.items():
+        if kind.endpoint:
+            found.setdefault((kind.cluster, kind.endpoint), []).append(course)
+    for (cluster, endpoint), courses in found.items():
+        labels = {"envoy_cluster_name": cluster, "envoy_endpoint_address": endpoint}
+        for name, (_, word) in zip(ENDPOINTS, ENDPOINT, strict=True):
+            if wanted[name]:
+                yield Row(name, labels, partial(_sum, courses, word))

@@ -32,7 +32,7 @@ class Services:
             labels = dig(change.new or change.old, "metadata", "labels") or {}
             for name in self._selectors.of(change.namespace, labels):
                 self.slices.add(change.namespace, name)
-            for name in self._budget_names.get(change.namespace, ()):
+            for name in sorted(self._budget_names.get(change.namespace, ())):
                 self.budgets.add(change.namespace, name)
         elif change.key == ("policy", "poddisruptionbudgets") and change.new is not None:
             self._budget_names.setdefault(change.namespace, set()).add(change.name)

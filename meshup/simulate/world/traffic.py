@@ -2,87 +2,36 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
 from meshup.model.objects import dig, labels
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Change, Obj
+from meshup.simulate.world.badness import NOTHING, Asked, Effect
 from meshup.simulate.world.bits import Selecting, is_ready
-from meshup.simulate.world.history import BOUNDS, SPREAD, Kind, Rates, Scraping, is_prometheus
-from meshup.simulate.world.mesh import has_proxy, is_strict
+from meshup.simulate.world.counted import ProxyState
+from meshup.simulate.world.edges import Edge, Harm, Seen, Stretch, outbound, seen
+from meshup.simulate.world.history import Kind, Rates, Scraping, is_prometheus
+from meshup.simulate.world.mesh import counts_endpoints, has_proxy, is_strict
+from meshup.simulate.world.releases import Releases
 
 GATEWAY = "gateway.networking.k8s.io/gateway-name"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
-    """Who calls whom. caller, callee: "namespace/name" of services; caller "ingress" = through gateways.
-
-    rps: requests a second in all. connections: new connections a second. latency_ms: typical. errors: share that fails.
-    """
-
-    caller: str
-    callee: str
-    port: int
-    rps: float
-    connections: float = 0.2
-    latency_ms: float = 20.0
-    errors: float = 0.0005
-
-
-@dataclass(slots=True)
-class Count:
-    """What one proxy counted on one cluster of endpoints. Fractions are kept; pages show whole numbers."""
-
-    requests: float = 0.0
-    failed: float = 0.0
-    connections: float = 0.0
-    connect_failed: float = 0.0
-    buckets: list[float] = field(default_factory=lambda: [0.0] * (len(BOUNDS) + 1))
-    sum_ms: float = 0.0
-
-
-@dataclass(slots=True)
-class ProxyState:
-    """One proxy: its counts by cluster name and the inbound listener's own. inbound: port -> [plaintext, TLS].
-
-    rejected: when it refused an update, on the elapsed clock.
-    """
-
-    clusters: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
-    inbound: dict[int, list[float]] = field(default_factory=dict)
-    refused: float = 0.0
-    handshakes: float = 0.0
-    rejected: list[float] = field(default_factory=list)
-    calls: deque[tuple[float, str, bool, int, str]] = field(default_factory=lambda: deque(maxlen=600))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Harm:
-    """What a fault does to requests to a service. when: always, meshed, strict, or release:VERSION."""
-
-    service: str
-    when: str
-    errors: float = 0.0
-    latency_factor: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What traffic has to know of a pod, which no pod changes in its life. release: of its sidecar, "" without one."""
-
-    proxy: bool
-    release: str
+CONFIGURES = frozenset({"security.istio.io", "networking.istio.io"})
+"""Groups whose objects are sent to proxies."""
+MIB = 1024 * 1024
 
 
 class Traffic:
     """Counts lazily: an edge is brought up to date before anything about it changes, and when somebody reads."""
 
-    def __init__(self, server: ApiServer) -> None:
+    def __init__(self, server: ApiServer, *, seed: int = 1) -> None:
         self._server = server
+        self.releases = Releases(server, seed=seed)
+        self.releases.count = self._count_pod
+        self.releases.reject = self._reject
+        self.by_endpoint = False
+        self._by_endpoint: dict[str, bool] = {}
         self.edges: list[Edge] = []
         self.workloads: dict[str, tuple[str, dict[str, str]]] = {}
         self.proxies: dict[str, ProxyState] = {}
@@ -113,7 +62,7 @@ class Traffic:
             both = [each for each in (change.old, change.new) if each is not None]
             if change.kind == "MODIFIED" and len(both) == 2 and _same(*both):
                 return
-            services = {name for each in both for name in self._services_of(each)}
+            services = dict.fromkeys(name for each in both for name in self._services_of(each))
             for service in services:
                 if service not in self._pods:
                     self._pods[service] = self._before(service, change)
@@ -121,15 +70,45 @@ class Traffic:
                 self._count_service(service)
             for service in services:
                 self._pods.pop(service, None)
+            self._judge(change)
             self._scrape(change)
             uid = str(both[0]["metadata"].get("uid"))
             self._strict.pop(uid, None)
             if change.kind == "DELETED":
                 self.proxies.pop(uid, None)
                 self._seen.pop(uid, None)
-        elif change.key[0] == "security.istio.io":
+                self.releases.gone(uid)
+        elif change.key[0] in CONFIGURES:
             self.count_all()
             self._strict.clear()
+            self._told()
+            self.releases.changed()
+
+    def _judge(self, change: Change) -> None:
+        """Let a bad release begin in a pod that got ready."""
+        if self.releases.bad and change.new is not None and change.kind != "DELETED" and is_ready(change.new):
+            self.releases.begin(change.new, self._look(change.new).release)
+
+    def begin(self) -> None:
+        """Let a release that has just been declared bad begin in all pods that are there."""
+        for each in self._server.objects.list("pods"):
+            if is_ready(each):
+                self.releases.begin(each, self._look(each).release)
+
+    def _told(self) -> None:
+        """Look again who counts by endpoint; who does so no longer forgets it, and who begins does so at zero."""
+        before, self._by_endpoint = self._by_endpoint, {}
+        for uid, state in self.proxies.items():
+            seen = self._seen.get(uid)
+            if seen is not None and before.get(seen.namespace) and not self.counts_endpoints_in(seen.namespace):
+                state.endpoints.clear()
+
+    def counts_endpoints_in(self, namespace: str) -> bool:
+        """Tell whether proxies of a namespace count by endpoint."""
+        found = self._by_endpoint.get(namespace)
+        if found is None:
+            found = self._by_endpoint[namespace] = self.by_endpoint or counts_endpoints(self._server, namespace)
+        return found
 
     def _scrape(self, change: Change) -> None:
         """Begin or end the scraping of a pod, or all scraping when the pod is a Prometheus."""
@@ -139,11 +118,17 @@ class Traffic:
             if self.scraping.on and not self.scraping.targets:
                 self.count_all()
                 for each in self._server.objects.list("pods"):
-                    self.scraping.see(each, proxy=has_proxy(each), ready=is_ready(each), now=now)
+                    self._target(each, now)
         elif self.scraping.on and change.kind == "DELETED":
             self.scraping.gone(pod, now=now)
         elif self.scraping.on:
-            self.scraping.see(pod, proxy=has_proxy(pod), ready=is_ready(pod), now=now)
+            self._target(pod, now)
+
+    def _target(self, pod: Obj, now: float) -> None:
+        """Begin to scrape a pod once its proxy is ready."""
+        if has_proxy(pod) and is_ready(pod):
+            release = self._look(pod).release
+            self.scraping.see(pod, now=now, release=release, since=self.releases.began(pod["metadata"]["uid"], now))
 
     def _services_of(self, pod: Obj) -> Iterator[str]:
         """Name the services whose pod this is, and "ingress" for a gateway's."""
@@ -189,6 +174,27 @@ class Traffic:
         """Bring the edges from and to a service up to date."""
         self._count_these(self._by_service.get(service, ()))
 
+    def _count_pod(self, pod: Obj) -> None:
+        """Bring the edges from and to a pod up to date."""
+        for service in self._services_of(pod):
+            self._count_service(service)
+
+    def restarted(self, pod: Obj) -> None:
+        """Let the proxy of a pod forget what it counted, as one that starts again does."""
+        uid = pod["metadata"]["uid"]
+        self.proxies.pop(uid, None)
+        target = self.scraping.targets.get(uid)
+        if target is not None:
+            target.restarted(self._server.clock.elapsed())
+
+    def memory_bytes(self, pod: Obj) -> float:
+        """Give what the proxy of a pod takes now."""
+        now, seen = self._server.clock.elapsed(), self._look(pod)
+        return self.releases.memory_mib(seen.release, now - self.releases.began(seen.uid, now)) * MIB
+
+    def _reject(self, pod: Obj) -> None:
+        self.state(pod).rejected.append(self._server.clock.elapsed())
+
     def _count_these(self, indexes: Iterable[int]) -> None:
         now = self._server.clock.elapsed()
         for index in indexes:
@@ -222,7 +228,7 @@ class Traffic:
         uid = pod["metadata"]["uid"]
         found = self._seen.get(uid)
         if found is None:
-            found = self._seen[uid] = Seen(proxy=has_proxy(pod), release=_release(pod))
+            found = self._seen[uid] = seen(pod)
         return found
 
     def _refuses(self, pod: Obj) -> bool:
@@ -243,12 +249,11 @@ class Traffic:
 
     def _pair(self, index: int, caller: Obj, callee: Obj, seconds: float, share: float) -> None:
         edge = self.edges[index]
-        into = self._look(callee)
-        out = self._look(caller).proxy
-        if not (out or into.proxy):
+        out, into = self._look(caller), self._look(callee)
+        if not (out.proxy or into.proxy):
             return
         rps, opening = edge.rps * share, edge.connections * share
-        mutual = out and into.proxy
+        mutual = out.proxy and into.proxy
         strict = into.proxy and self._refuses(callee)
         errors, latency = self._harm(edge, into, strict=strict) if self.harms else (edge.errors, edge.latency_ms)
         inbound = f"inbound|{edge.port}||"
@@ -258,24 +263,79 @@ class Traffic:
             if self.scraping.on:
                 self._note(callee, Kind(inbound, index, False), seconds, Rates(0.0, 0.0, 0.0, refused, 0.0))
             return
-        requests, opened, failed = rps * seconds, opening * seconds, rps * seconds * errors
-        if out:
-            took = latency + (1.0 if into.proxy else 0.0)
-            self._add(self.state(caller).clusters[self._out[index]], requests, failed, opened, took)
-            if self.scraping.on:
-                rates = Rates(rps, rps * errors, opening, 0.0, took)
-                self._note(caller, Kind(self._out[index], index, mutual), seconds, rates)
+        stretch = Stretch(rps * seconds, rps * seconds * errors, opening * seconds, 0.0, latency)
+        if self.releases.bad:
+            stretch = self._drawn(index, out, into, stretch, seconds)
+        requests, failed, opened, lost, latency = stretch
+        if out.proxy:
+            self._called(index, caller, into, stretch, seconds, mutual=mutual)
         if into.proxy:
             state = self.state(callee)
-            self._add(state.clusters[inbound], requests, failed, opened, latency)
+            state.clusters[inbound].add(requests, failed, opened, latency)
             row = state.inbound.setdefault(edge.port, [0.0, 0.0])
             row[1 if mutual else 0] += opened
             if mutual:
                 state.handshakes += opened
+                state.untrusted += lost
             if self.scraping.on:
-                rates = Rates(rps, rps * errors, opening, 0.0, latency)
-                self._note(callee, Kind(inbound, index, mutual), seconds, rates)
+                kind = Kind(inbound, index, mutual, revision=into.revision)
+                self._note(callee, kind, seconds, stretch.rates(seconds))
             self._log(state, edge, caller, requests, mutual=mutual)
+
+    def _called(self, index: int, caller: Obj, into: Seen, stretch: Stretch, seconds: float, *, mutual: bool) -> None:
+        """Count what the proxy of a caller saw."""
+        requests, failed, opened, lost, latency = stretch
+        cluster, state = self._out[index], self.state(caller)
+        took = latency + (1.0 if into.proxy else 0.0)
+        count = state.clusters[cluster]
+        count.add(requests, failed, opened, took)
+        if mutual:
+            count.mutual += opened
+        if lost:
+            count.unconnected(lost, mutual=mutual)
+        endpoint = f"{into.address}:{self.edges[index].port}"
+        if self.counts_endpoints_in(self._look(caller).namespace):
+            state.endpoints[cluster, endpoint].add(requests, failed, opened, lost)
+        if self.scraping.on:
+            kind = Kind(cluster, index, mutual, endpoint=endpoint, revision=into.revision)
+            self._note(caller, kind, seconds, stretch._replace(latency=took).rates(seconds))
+
+    def _drawn(self, index: int, out: Seen, into: Seen, usual: Stretch, seconds: float) -> Stretch:
+        """Give what becomes of a stretch where a release is bad; failures are drawn, and users' losses counted."""
+        edge, releases = self.edges[index], self.releases
+        answering = sorted({into.release, out.release if edge.caller == "ingress" else into.release})
+        hurt = self._hurt(edge, answering, into, seconds)
+        stream = (index, out.uid, into.uid)
+        share = usual.failed / usual.requests if usual.requests else 0.0
+        tried = max(0.0, usual.requests - usual.opened * hurt.unconnected)
+        failed = releases.drawn((*stream, "usual"), tried * share)
+        worse = releases.drawn((*stream, "worse"), tried * (1 - share) * hurt.errors)
+        lost = releases.drawn((*stream, "lost"), usual.opened * hurt.unconnected)
+        went = tried * (1 - share) * (1 - hurt.errors)
+        for release in answering:
+            if releases.of(release):
+                slowed = went if hurt.latency_ms else 0.0
+                releases.suffer(release, requests=went + failed + worse + lost, failed=worse + lost, slowed=slowed)
+        opened = usual.opened * (1 - hurt.unconnected)
+        return Stretch(went + failed + worse, failed + worse, opened, lost, usual.latency + hurt.latency_ms)
+
+    def _hurt(self, edge: Edge, answering: Iterable[str], into: Seen, seconds: float) -> Effect:
+        """Give what the proxies that answer do to a request, as they were when the stretch began."""
+        began = self._server.clock.elapsed() - seconds
+        several = [
+            self.edges[index] for index in self._by_service[edge.callee] if self.edges[index].callee == edge.callee
+        ]
+        asked = Asked(
+            caller=edge.caller,
+            age_s=self.releases.age_s(into.uid, began),
+            rate=sum(each.rps for each in several) / max(1, len(self.pods(edge.callee))),
+            chosen=self.releases.chosen(edge.callee, tuple(sorted({each.caller for each in several}))),
+            ending=into.uid in self.releases.ending,
+        )
+        found = NOTHING
+        for release in answering:
+            found += self.releases.effect(release, asked)
+        return found
 
     def _note(self, pod: Obj, kind: Kind, seconds: float, rates: Rates) -> None:
         """Let the scrapers know of a stretch of steady traffic that ended now."""
@@ -304,38 +364,11 @@ class Traffic:
             if harm.service not in (edge.callee, "*"):
                 continue
             hits = (
-                harm.when == "always"
-                or (harm.when == "meshed" and callee.proxy)
-                or (harm.when == "strict" and strict)
-                or harm.when == f"release:{callee.release}"
+                harm.when == "always" or (harm.when == "meshed" and callee.proxy) or (harm.when == "strict" and strict)
             )
             if hits:
                 errors, latency = max(errors, harm.errors), latency * harm.latency_factor
         return errors, latency
-
-    @staticmethod
-    def _add(count: Count, requests: float, failed: float, opened: float, latency: float) -> None:
-        count.requests += requests
-        count.failed += failed
-        count.connections += opened
-        count.sum_ms += requests * latency
-        buckets = count.buckets
-        for factor, share in SPREAD:
-            buckets[bisect_left(BOUNDS, latency * factor)] += requests * share
-
-
-def outbound(edge: Edge) -> str:
-    """Name the cluster of endpoints at the caller, as Istio does."""
-    namespace, _, name = edge.callee.partition("/")
-    return f"outbound|{edge.port}||{name}.{namespace}.svc.cluster.local"
-
-
-def _release(pod: Obj) -> str:
-    """Give the release of a pod's native sidecar by its image, "" without one."""
-    images = (
-        each.get("image", "") for each in dig(pod, "spec", "initContainers") or () if each.get("name") == "istio-proxy"
-    )
-    return str(next(images, "")).rpartition(":")[2]
 
 
 def _same(old: Obj, new: Obj) -> bool:

@@ -13,9 +13,11 @@ from meshup.model.transport import Request, Response, TransportFailure
 from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.server import ApiServer, Logged
 from meshup.simulate.api.store import Change, Obj
+from meshup.simulate.world.badness import Bad, bad
 from meshup.simulate.world.batch import Batch
 from meshup.simulate.world.bits import owned_by
 from meshup.simulate.world.deployments import Deployments
+from meshup.simulate.world.edges import Edge, Harm
 from meshup.simulate.world.evidence import Evidence
 from meshup.simulate.world.faults import FAULTS, check, forgotten
 from meshup.simulate.world.injector import Injectors
@@ -23,7 +25,7 @@ from meshup.simulate.world.mesh import GATEWAYS, Gateways
 from meshup.simulate.world.nodes import Nodes
 from meshup.simulate.world.services import Services
 from meshup.simulate.world.sets import Sets
-from meshup.simulate.world.traffic import Edge, Harm, Traffic
+from meshup.simulate.world.traffic import Traffic
 
 
 class World:
@@ -35,7 +37,7 @@ class World:
         pods_of: dict[str, set[tuple[str, str]]] = defaultdict(set)
         self._pods_of = pods_of
         self.services = Services(server)
-        self.traffic = Traffic(server)
+        self.traffic = Traffic(server, seed=seed)
         self.nodes = Nodes(server, programs or {}, self._fetch)
         self.injectors = Injectors(server)
         self.gateways = Gateways(server)
@@ -43,6 +45,7 @@ class World:
         self.injectors.reached = self.gateways.revision_up
         self.traffic.gateway_pods = self._gateway_pods
         self.traffic.scraping.workload_of = self._workload_of
+        self.traffic.releases.end = self._killed
         self._controllers = (
             self.traffic,
             self.services,
@@ -116,6 +119,8 @@ class World:
         """
         kind = str(spec.get("fault", ""))
         check(spec, services=self.traffic.workloads, workloads=self._workloads())
+        if kind == "bad-release":
+            _declared(spec)
         name = str(spec.get("name") or (f"{kind}:{spec['on']}" if spec.get("on") else kind))
         after = float(spec.get("after_s") or 0)
         if after > 0:
@@ -138,7 +143,8 @@ class World:
             case "broken":
                 self.traffic.harms[name] = Harm(service=on, when="always", errors=float(spec.get("errors") or 0.5))
             case "bad-release":
-                self.traffic.harms[name] = Harm(service="*", when=f"release:{on}", errors=0.2)
+                self.traffic.releases.bad[name] = _declared(spec)
+                self.traffic.begin()
             case "image":
                 self._sick[on] = ("ImagePullBackOff", 'Back-off pulling image "registry.example/app:broken"')
             case "crash":
@@ -161,6 +167,11 @@ class World:
             case _:
                 raise Refusal(400, f"there is no fault {kind!r}")
 
+    def _killed(self, pod: Obj) -> None:
+        """Let a proxy that took too much memory start again: its counts are gone, and its pod is not ready for a while."""
+        self.nodes.restart(pod)
+        self.traffic.restarted(pod)
+
     def _forgotten(self, on: str) -> None:
         """Make a CronJob that nobody enrols and that calls a service every minute."""
         namespace, _, name = on.partition("/")
@@ -177,6 +188,7 @@ class World:
             return False
         self.traffic.count_all()
         self.traffic.harms.pop(name, None)
+        self.traffic.releases.bad.pop(name, None)
         on = str(spec.get("on") or "")
         self._sick.pop(on, None)
         self._slow.pop(on, None)
@@ -235,6 +247,12 @@ class World:
         ):
             raise TransportFailure("reset", "connection reset by peer", maybe_done=True)
         return response
+
+
+def _declared(spec: Mapping[str, Any]) -> Bad:
+    """Read how a release is bad from a fault. Raises Refusal 400."""
+    more = {key: value for key, value in spec.items() if key not in ("fault", "name", "on", "bad", "after_s")}
+    return bad(str(spec.get("on") or ""), str(spec.get("bad") or "errors"), more)
 
 
 def _status(code: int, message: str, reason: str) -> Response:
