@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from meshup.model.objects import matches
-from meshup.simulate.api import evaluating, expressions, parameters, rbac
-from meshup.simulate.api.authorizing import Check
+from meshup.simulate.api import expressions, parameters, rbac
+from meshup.simulate.api.evaluating import Failed, Given
 from meshup.simulate.api.problems import Refusal, cause, not_here
 from meshup.simulate.api.registry import Registry
 from meshup.simulate.api.store import Obj, Store
@@ -16,7 +17,6 @@ from meshup.simulate.api.webhooks import ADMISSION, Asked, rule_fits
 POLICIES = (ADMISSION, "validatingadmissionpolicies")
 BINDINGS = (ADMISSION, "validatingadmissionpolicybindings")
 CODES = {"Unauthorized": 401, "Forbidden": 403, "Invalid": 422, "RequestEntityTooLarge": 413}
-VARIABLES = frozenset({"object", "oldObject", "request", "namespaceObject", "variables", "authorizer"})
 
 
 class Policies:
@@ -90,45 +90,51 @@ class Policies:
         """Yield reason and message of each validation that does not hold."""
         spec = policy["spec"]
         strict = spec.get("failurePolicy", "Fail") == "Fail"
-        variables = self._variables(spec, asked, obj, params)
+        given = Given(_language(spec), self._seen(asked, obj, params), self._may(asked))
         for each in spec.get("matchConditions") or ():
             try:
-                if not evaluating.value(expressions.read(each["expression"]), variables):
+                if not given.value(str(each["expression"])):
                     return
-            except evaluating.Failed as failed:
+            except Failed as failed:
                 if strict:
                     yield "Invalid", f"matchCondition '{each['name']}' resulted in error: {failed}"
                 return
         for each in spec.get("validations") or ():
             text = str(each["expression"])
             try:
-                if evaluating.value(expressions.read(text), variables) is True:
+                if given.value(text) is True:
                     continue
-            except evaluating.Failed as failed:
+            except Failed as failed:
                 if strict:
                     yield "Invalid", f"expression '{text}' resulted in error: {failed}"
                 continue
-            yield str(each.get("reason") or "Invalid"), _message(each, text, variables)
+            yield str(each.get("reason") or "Invalid"), _message(each, text, given)
 
     def _may(self, asked: Asked) -> Callable[[rbac.Asked], bool]:
         who = rbac.User(name=asked.user, groups=asked.groups, uid=asked.uid)
         return lambda right: rbac.allowed(self._store, who, right)
 
-    def _variables(self, spec: Obj, asked: Asked, obj: Obj, params: Obj | None) -> dict[str, Any]:
-        found: dict[str, Any] = {
+    def _seen(self, asked: Asked, obj: Obj, params: Obj | None) -> Obj:
+        return {
             "object": None if asked.operation == "DELETE" else obj,
             "oldObject": asked.old,
             "request": request_of(asked),
             "namespaceObject": self._namespace(asked),
             "params": params,
-            "authorizer": Check(may=self._may(asked)),
+            "authorizer": {},
+            "authorizer.requestResource": {
+                "group": asked.group,
+                "resource": asked.plural,
+                "subresource": asked.subresource,
+                "namespace": asked.namespace,
+                "name": asked.name,
+            },
         }
-        lazy: dict[str, Any] = {}
-        found["variables"] = lazy
-        for each in spec.get("variables") or ():
-            tree = expressions.read(str(each["expression"]))
-            lazy[each["name"]] = lambda tree=tree: evaluating.value(tree, found)
-        return found
+
+
+def _language(spec: Obj) -> expressions.Language:
+    variables = tuple((str(each["name"]), str(each.get("expression") or "")) for each in spec.get("variables") or ())
+    return expressions.language(variables, params=bool(spec.get("paramKind")))
 
 
 def request_of(asked: Asked) -> Obj:
@@ -150,11 +156,11 @@ def request_of(asked: Asked) -> Obj:
     }
 
 
-def _message(validation: Obj, text: str, variables: Mapping[str, Any]) -> str:
+def _message(validation: Obj, text: str, given: Given) -> str:
     if validation.get("messageExpression"):
         try:
-            said = evaluating.value(expressions.read(str(validation["messageExpression"])), variables)
-        except evaluating.Failed:
+            said = given.value(str(validation["messageExpression"]))
+        except Failed:
             said = ""
         if isinstance(said, str) and said.strip():
             return said.strip()
@@ -181,50 +187,57 @@ def _refusal(asked: Asked, denied: list[tuple[str, str]]) -> Refusal:
 def policy_rules(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
     """Yield what is wrong with a policy. Raises Refusal 501 for what is not evaluated here."""
     spec = obj.get("spec") or {}
-    known = VARIABLES | ({"params"} if spec.get("paramKind") else set())
     yield from parameters.kind_rules(spec.get("paramKind"))
     validations = spec.get("validations") or []
     if not validations and not spec.get("auditAnnotations"):
         message = "Required value: validations or auditAnnotations must contain at least one item"
         yield cause("FieldValueRequired", message, "spec.validations")
         yield cause("FieldValueRequired", message, "spec.auditAnnotations")
+    language = _language(spec)
     for number, each in enumerate(validations):
         at = f"spec.validations[{number}]"
-        yield from _expression(each.get("expression"), f"{at}.expression", known)
+        yield from _expression(language, each.get("expression"), f"{at}.expression", "bool")
         if each.get("messageExpression"):
-            yield from _expression(each["messageExpression"], f"{at}.messageExpression", known)
+            yield from _expression(language, each["messageExpression"], f"{at}.messageExpression", "string")
         if each.get("reason", "Invalid") not in ("Forbidden", "Invalid", "RequestEntityTooLarge"):
             supported = '"Forbidden", "Invalid", "RequestEntityTooLarge"'
             message = f'Unsupported value: "{each["reason"]}": supported values: {supported}'
             yield cause("FieldValueNotSupported", message, f"{at}.reason")
-    for where in ("matchConditions", "variables"):
-        for number, each in enumerate(spec.get(where) or ()):
-            yield from _expression(each.get("expression"), f"spec.{where}[{number}].expression", known)
+    for number, each in enumerate(spec.get("matchConditions") or ()):
+        yield from _expression(language, each.get("expression"), f"spec.matchConditions[{number}].expression", "bool")
+    for number, each in enumerate(spec.get("variables") or ()):
+        yield from _variable(language, each, f"spec.variables[{number}].expression")
 
 
-def _expression(text: Any, at: str, known: frozenset[str]) -> Iterator[dict[str, str]]:
+def _variable(language: expressions.Language, variable: Obj, at: str) -> Iterator[dict[str, str]]:
+    if str(variable.get("expression") or "").strip() and variable["name"] in language.broken:
+        yield _unreadable(str(variable["expression"]), at, language.broken[variable["name"]])
+    else:
+        yield from _expression(language, variable.get("expression"), at, "")
+
+
+def _expression(language: expressions.Language, text: Any, at: str, wanted: str) -> Iterator[dict[str, str]]:
+    """Yield what is wrong with an expression. wanted: the type it must have, "" for any."""
     if not str(text or "").strip():
         yield cause("FieldValueRequired", "Required value: expression is not specified", at)
         return
     try:
-        tree = expressions.read(str(text))
-    except expressions.Unreadable as error:
-        message = f'Invalid value: "{text}": compilation failed: ERROR: <input>:1:1: Syntax error: {error}'
-        yield cause("FieldValueInvalid", message, at)
+        sort = language.read(str(text)).sort
+    except (expressions.NotHere, expressions.Unreadable) as error:
+        yield _unreadable(str(text), at, error)
         return
-    for name in evaluating.unknown_functions(tree):
-        raise not_here(f"the function {name} in expressions")
-    if "params" in evaluating.names(tree) - known:
-        yield cause("FieldValueInvalid", f'Invalid value: "{text}": {_undeclared(str(text), "params")}', at)
-        return
-    for name in sorted(evaluating.names(tree) - known):
-        raise not_here(f"the variable {name} in expressions")
+    if wanted and sort not in (wanted, ""):
+        yield _invalid(str(text), at, f"must evaluate to {wanted} but got {sort}")
 
 
-def _undeclared(text: str, name: str) -> str:
-    column = text.index(name)
-    lines = (f"compilation failed: ERROR: <input>:1:{column + 1}: undeclared reference to '{name}' (in container '')",)
-    return "\n".join((*lines, f" | {text}", f" | {'.' * column}^"))
+def _unreadable(text: str, at: str, why: expressions.NotHere | expressions.Unreadable) -> dict[str, str]:
+    if isinstance(why, expressions.NotHere):
+        raise not_here(str(why)) from why
+    return _invalid(text, at, str(why))
+
+
+def _invalid(text: str, at: str, why: str) -> dict[str, str]:
+    return cause("FieldValueInvalid", f"Invalid value: {json.dumps(text, ensure_ascii=False)}: {why}", at)
 
 
 def binding_rules(obj: Obj, old: Obj | None) -> Iterator[dict[str, str]]:
