@@ -90,7 +90,7 @@ def test_the_whole_way(shop: Person) -> None:
     assert "cart" in dry.out
     assert shop.mutations() == after, "a dry run writes nothing"
     shop.meshup("rollback", "cart", "--to", to, *ROLLBACK)
-    pins = objects(shop, "meshpins.meshup.dev", "-A")
+    pins = objects(shop, "meshpins.meshup.dev", "-n", "shop")
     assert len(pins) == 1
     assert pins[0]["spec"]["reason"] == ROLLBACK[1]
     assert "cart" in shop.meshup("pins").out

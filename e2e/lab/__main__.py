@@ -32,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
     fake = "the control plane with a scheduler and N nodes that kwok pretends: pods become ready, nothing runs"
     command.add_argument("--fake-nodes", type=int, default=0, metavar="N", help=fake)
     command.add_argument("--gateway-api", action="store_true", help="with the types of the Kubernetes Gateway API")
+    served = "the API server serves MutatingAdmissionPolicy (v1beta1), behind its feature gate"
+    command.add_argument("--mutating-policies", action="store_true", help=served)
 
     command = commands.add_parser("user", help="print the path of a kubeconfig for a person")
     command.add_argument("name")
@@ -60,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
                 control_plane_only=arguments.control_plane_only,
                 fake_nodes=arguments.fake_nodes,
                 gateway_api=arguments.gateway_api,
+                mutating_policies=arguments.mutating_policies,
             )
             print(made)
         case "user":

@@ -28,22 +28,26 @@ def up(
     control_plane_only: bool = False,
     fake_nodes: int = 0,
     gateway_api: bool = False,
+    mutating_policies: bool = False,
     home: Home | None = None,
 ) -> Path:
     """Start a new, empty cluster and give the administrator's kubeconfig. Raises LabError.
 
     control_plane_only: etcd, API server and controllers on loopback, without root and images. fake_nodes: the same,
     with a scheduler and so many nodes that kwok pretends. Otherwise all of it: node, DNS and Prometheus.
+    mutating_policies: the API server serves MutatingAdmissionPolicy; of these two alone.
     """
     home = home or Home()
     simple = control_plane_only or fake_nodes > 0
+    if mutating_policies and not simple:
+        raise LabError("a full lab serves no mutating policies", fix="`up --control-plane-only --mutating-policies`")
     _must_be_free(home, simple=simple)
     shutil.rmtree(home.state, ignore_errors=True)
     home.state.mkdir(parents=True)
     roster = Roster(home.state)
     lap = stopwatch()
     if simple:
-        plane = ControlPlane(home, roster, ports=free_ports(3))
+        plane = ControlPlane(home, roster, ports=free_ports(3), mutating_policies=mutating_policies)
         plane.issue_certificates()
         plane.start()
         lap("control plane")

@@ -25,14 +25,27 @@ SERVICE_NAMES = (
     f"kubernetes.default.svc.{config.CLUSTER_DOMAIN}",
 )
 
+MUTATING_POLICIES = {
+    "feature_gates": "MutatingAdmissionPolicy=true",
+    "runtime_config": "admissionregistration.k8s.io/v1beta1=true",
+}
+"""Flags of an API server of 1.34, which serves mutating admission policies as v1beta1 when asked to."""
+
 
 class ControlPlane:
     """The programs of a control plane and the authority that its certificates come from."""
 
     def __init__(
-        self, home: Home, roster: Roster, netns: str | None = None, *, ports: Sequence[int] = (6443, 2379, 2380)
+        self,
+        home: Home,
+        roster: Roster,
+        netns: str | None = None,
+        *,
+        ports: Sequence[int] = (6443, 2379, 2380),
+        mutating_policies: bool = False,
     ) -> None:
         self.home, self.roster, self.netns = home, roster, netns
+        self.mutating_policies = mutating_policies
         self.host = config.NODE_IP if netns else "127.0.0.1"
         self.api_port, self.etcd_port, self.peer_port = ports
         self.server = f"https://{self.host}:{self.api_port}"
@@ -143,6 +156,7 @@ class ControlPlane:
             audit_policy_file=config.MANIFESTS / "audit-policy.yaml",
             audit_log_path=self.home.audit_log,
             allow_privileged="true",
+            **(MUTATING_POLICIES if self.mutating_policies else {}),
         )
 
     def _controller_manager(self) -> None:

@@ -20,13 +20,13 @@ class Lab:
     name: ClassVar[str] = "lab"
 
     @contextlib.contextmanager
-    def api_server(self, *, fake_nodes: int = 0) -> Iterator[Reached]:
+    def api_server(self, *, fake_nodes: int = 0, mutating_policies: bool = False) -> Iterator[Reached]:
         """Build what is missing, start a control plane, and take it down after."""
         lab.build(control_plane_only=True)
         with tempfile.TemporaryDirectory(prefix="meshup-lab-") as state:
             home = Home(Path(state))
             with _until_down(home):
-                lab.up(control_plane_only=True, fake_nodes=fake_nodes, home=home)
+                lab.up(control_plane_only=True, home=home, fake_nodes=fake_nodes, mutating_policies=mutating_policies)
                 # One that has a past: it has forgotten the versions that a new one would still remember.
                 lab.restart("kube-apiserver", "kube-controller-manager", home=home)
                 yield Reached(provider=self.name, kubeconfig=home.kubeconfig, lab=home)

@@ -109,7 +109,7 @@ def test_an_owner_goes_back_by_herself_and_the_platform_owner_reads_what_it_says
         back = ["rollback", "cart", "-n", "shop", "--to", OLD.version, "--reason", "timeouts to ledger"]
         alice.meshup(*back, "--until", "7d")
     assert proxies("shop", "cart") == {OLD.proxy_image}, "as the running pods say"
-    (pin,) = get("meshpins.meshup.dev")
+    (pin,) = get("meshpins.meshup.dev", namespace="shop")
     assert pin["status"]["observed"] == [{"release": OLD.version, "pods": 2}]
 
     mine = ["rollback", "cart", "-n", "shop", "--to", "none", "--reason", "not mine", "--until", "1d"]

@@ -184,7 +184,7 @@ def test_the_whole_rollout(town: Town, platform: Person) -> None:
             command="rollback",
         )
     assert proxies("shop", "cart") == {OLD.proxy_image}
-    (pin,) = get("meshpins.meshup.dev")
+    (pin,) = get("meshpins.meshup.dev", namespace="shop")
     assert (pin["spec"]["from"]["release"], pin["spec"]["to"]["release"]) == (NEW.version, OLD.version)
     assert pin["spec"]["requestedBy"]["username"] == "admin", "as the server authenticated"
     told = platform.meshup("report", "-o", "json").document()

@@ -13,10 +13,13 @@ from meshup.engine.session import Session
 from meshup.journal.definitions import CRD, definition, ensure
 from meshup.journal.enforcement import (
     BOUNDS,
+    STAMPS,
     Enforcement,
+    as_served,
     enforcement,
     fingerprint,
     identities,
+    policies,
     required,
     unlike,
 )
@@ -139,10 +142,12 @@ def _forgeries(cluster: Reader, clock: Clock, releases: Sequence[Object]) -> lis
     wrong: Mapping[str, Mapping[str, Any]] = {
         "meshup-requester": {"requestedBy": {"username": f"{me.user}-{FORGED}"}},
         "meshup-form": {"reason": " "},
+        "meshup-copies": {"copyOf": {"namespace": FORGED, "uid": FORGED}},
         "meshup-lifetime": {"until": "2999-01-01T00:00:00Z"},
         "meshup-release-supported": {"to": {"release": some, "revision": FORGED, "digest": FORGED}},
     }
-    if cluster.kinds().get(("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy")):
+    served = cluster.kinds()
+    if any(each["kind"] in STAMPS and as_served(each, served) for each in policies()):
         wrong = {key: value for key, value in wrong.items() if key != "meshup-requester"}
     head = {"apiVersion": "meshup.dev/v1", "kind": "MeshPin"}
     meta = {"name": FORGED, "namespace": "default"}

@@ -9,7 +9,7 @@ from meshup.engine.history import needed_book
 from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
 from meshup.engine.performing import perform
-from meshup.engine.pinning import name_of, settle_pin, write_pin
+from meshup.engine.pinning import copy_pin, name_of, settle_pin, write_pin
 from meshup.engine.place import places
 from meshup.engine.planfile import parse, text_of
 from meshup.engine.refusals import check_cluster
@@ -81,6 +81,8 @@ def resume_own(session: Session, service: str, *, book: Runbook | None = None) -
 def _perform(session: Session, plan: Plan, pin: Pin) -> Outcome:
     inside = PinStore(session.cluster, pin)
     entries = inside.entries()
+    if not entries:
+        copy_pin(session, pin)
     stored = inside.plan() if entries else ""
     if stored:
         plan = parse(stored, where=f"MeshPin {name_of(pin)}")

@@ -8,6 +8,7 @@ from meshup.cluster.clock import server_now
 from meshup.cluster.ports import Reader
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
+from meshup.journal.copies import keep_copy
 from meshup.journal.ledger import advance, holding, is_open, pins, record
 from meshup.journal.pin import from_body
 from meshup.model.events import Noted
@@ -33,6 +34,14 @@ def write_pin(session: Session, plan: Plan) -> Pin | None:
         )
     )
     return pin
+
+
+def copy_pin(session: Session, pin: Pin) -> None:
+    """Keep a copy of a record apart from its namespace, before the act. Where that can't be, it is said: the record is there."""
+    why = keep_copy(session.cluster, pin)
+    if why:
+        said = f"no copy of the record in meshup-system: deleting namespace {pin.namespace} would delete it ({why})"
+        session.watcher.tell(Noted(at=session.clock.now(), word="note", text=said))
 
 
 def settle_pin(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from meshup.engine.running import running
 from meshup.gates.on_hold import NotOnHold
-from meshup.journal.ledger import readable
+from meshup.journal.ledger import recorded
 from meshup.journal.release import KIND
 from meshup.journal.release import from_body as release_from_body
 from meshup.meshes.driver import Driver
@@ -50,7 +50,7 @@ def on_hold(stages: Iterable[PlannedStage], book: Runbook, snapshot: Snapshot, d
     if not places:
         return None
     release, at, now = book.mesh.release, book.holds, snapshot.taken_at
-    pins, _ = readable(snapshot.pins)
+    pins, _ = recorded(snapshot.pins)
     away = went_back(pins, now=now, at=at).get(release, ())
     record = _record(snapshot, release)
     found = verdicts(pins, running(book.services, snapshot, driver), now=now, at=at).get(release) if away else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -20,6 +20,8 @@ BOUNDS = Ref(api_version="meshup.dev/v1", kind="MeshLedger", name="meshup")
 ADMISSION = "admissionregistration.k8s.io/v1"
 REQUIRED = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 STAMPS = ("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding")
+STAMPED = ("v1", "v1beta1", "v1alpha1")
+"""Versions in which a server may serve what stamps, newest first."""
 USUAL: Mapping[str, Any] = {
     "namespaceSelector": {},
     "objectSelector": {},
@@ -110,9 +112,10 @@ def trust_of(pin: Pin, found: Enforcement) -> Trust:
     """Say how far a record can be relied on.
 
     Enforced: recorded while the policies were in force, and moved on by a rollback of meshup's, which leaves its run or
-    what the proxies said. A pin that its owner moved by hand is their word, and so is every pin of before.
+    what the proxies said. A pin that its owner moved by hand is their word, and so is every pin of before. So is what a
+    copy tells: the policies saw who wrote it, and nobody saw what came of it.
     """
-    if found.since is None or pin.created is None or pin.created < found.since:
+    if found.since is None or pin.created is None or pin.created < found.since or pin.copied:
         return "declared"
     moved_by_hand = pin.phase != "Requested" and not (pin.run or pin.observed)
     return "declared" if moved_by_hand else "enforced"
@@ -121,11 +124,12 @@ def trust_of(pin: Pin, found: Enforcement) -> Trust:
 def unlike(cluster: Reader) -> Iterator[tuple[Object, Object | None]]:
     """Yield (shipped, found) of every object that is not there or not as shipped; bounds that are there stay as they are.
 
-    Stamping policies are left out where the server does not serve them.
+    Stamping policies are taken in the newest version that the server serves, and left out where it serves none.
     """
     served = cluster.kinds()
-    for each in policies():
-        if each["kind"] in STAMPS and (each["apiVersion"], each["kind"]) not in served:
+    for shipped_as in policies():
+        each = as_served(shipped_as, served)
+        if each is None:
             continue
         try:
             there = cluster.find(ref_of(each))
@@ -133,6 +137,15 @@ def unlike(cluster: Reader) -> Iterator[tuple[Object, Object | None]]:
             there = None
         if there is None or (each["kind"] != BOUNDS.kind and plain(there["spec"]) != plain(each["spec"])):
             yield each, there
+
+
+def as_served(body: Object, served: Container[tuple[str, str]]) -> Object | None:
+    """Give a shipped object in the version that a server takes; None when that is a stamping policy and it takes none."""
+    if body["kind"] not in STAMPS:
+        return body
+    versions = (f"{ADMISSION.partition('/')[0]}/{version}" for version in STAMPED)
+    found = next((version for version in versions if (version, body["kind"]) in served), "")
+    return {**body, "apiVersion": found} if found else None
 
 
 def trusted(cluster: Reader, found: Iterable[Pin]) -> tuple[Pin, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from meshup.cluster.errors import NotFound
 from meshup.cluster.ports import Reader
+from meshup.journal.copies import whole
 from meshup.journal.enforcement import trusted
 from meshup.journal.in_cluster import ClusterStore
 from meshup.journal.pin import API_VERSION, KIND, from_body
@@ -36,6 +37,7 @@ SPECS: Mapping[str, Shape] = {
         "to": TO,
         "requestedBy": WHO,
         "onBehalfOf": BEHALF,
+        "copyOf": ("namespace", "uid"),
     },
     "OptIn": {
         **dict.fromkeys(("service", "joins", "wave", "notBefore", "at", "reason")),
@@ -70,9 +72,10 @@ def gathered(cluster: Reader) -> Iterator[dict[str, Any]]:
 
 
 def served(cluster: Reader, kind: str) -> list[Object]:
-    """Give the records of a kind; none when it is not served."""
+    """Give the records of a kind, of pins those too whose namespace is gone; none when it is not served."""
     try:
-        return list(cluster.list(API_VERSION, kind))
+        found = cluster.list(API_VERSION, kind)
+        return list(whole(found) if kind == KIND else found)
     except NotFound:
         return []
 

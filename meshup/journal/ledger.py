@@ -9,8 +9,9 @@ from typing import Any
 
 from meshup.cluster.errors import Conflict, MaybeDone, NotFound
 from meshup.cluster.ports import Reader, Writer
+from meshup.journal.copies import whole
 from meshup.journal.once import TRIES, write_once
-from meshup.journal.pin import API_VERSION, KIND, from_body, ref_of_pin, to_body
+from meshup.journal.pin import API_VERSION, KIND, from_body, is_copy, ref_of_pin, to_body
 from meshup.model.ledger import Phase, Pin
 from meshup.model.objects import Object, dig
 from meshup.model.problem import Refused
@@ -107,18 +108,33 @@ def is_overdue(pin: Pin, now: datetime) -> bool:
 
 
 def both(cluster: Reader, namespace: str = "") -> tuple[tuple[Pin, ...], tuple[str, ...]]:
-    """Give (every pin, oldest first; names of those that can't be read); none when the kind is not served. One list."""
+    """Give (every pin, oldest first; names of those that can't be read); none when the kind is not served. One list.
+
+    Of the whole cluster (namespace="") those too whose namespace is gone, from their copies.
+    """
     try:
-        return readable(cluster.list(API_VERSION, KIND, namespace=namespace))
+        found = cluster.list(API_VERSION, KIND, namespace=namespace)
+        return readable(found) if namespace else recorded(found)
     except NotFound:
         return (), ()
 
 
 def readable(found: Iterable[Object]) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
-    """Give the same of objects that were read already, such as those of a snapshot."""
+    """Give the same of objects that were read already, such as those of a snapshot; copies hold nothing and are left out."""
+    return _read(found, copies=False)
+
+
+def recorded(found: Iterable[Object]) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
+    """Give the same of a whole cluster's objects, and of each pin that is gone what its copy says."""
+    return _read(whole(found), copies=True)
+
+
+def _read(found: Iterable[Object], *, copies: bool) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
     read: list[Pin] = []
     names: list[str] = []
     for each in found:
+        if is_copy(each) and not copies:
+            continue
         try:
             read.append(from_body(each))
         except ValueError:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, cast
 
-from meshup.journal.home import MANAGED, RUN
+from meshup.journal.home import HOME, MANAGED, RUN
 from meshup.model.ledger import OnBehalfTrust, Phase, Pin
 from meshup.model.moment import instant, stamp
 from meshup.model.objects import Object, Ref, annotated, dig
@@ -76,11 +76,15 @@ def to_body(pin: Pin) -> dict[str, Any]:
 
 
 def from_body(found: Object) -> Pin:
-    """Read a pin. Texts are cleaned; fields of another kind's form become "". Raises ValueError when a time is none."""
+    """Read a pin. Texts are cleaned; fields of another kind's form become "". Raises ValueError when a time is none.
+
+    A copy is read as the pin that it is of, which is over.
+    """
     workload = dig(found, "spec", "workload") or {}
     trust = dig(found, "spec", "onBehalfOf", "trust")
-    namespace = _word(found, "metadata", "namespace")
-    phase = dig(found, "status", "phase")
+    copied = is_copy(found)
+    namespace = _word(found, "spec", "copyOf", "namespace") if copied else _word(found, "metadata", "namespace")
+    phase = "Closed" if copied else dig(found, "status", "phase")
     seen = dig(found, "status", "observed") or ()
     return Pin(
         name=_word(found, "metadata", "name"),
@@ -106,7 +110,7 @@ def from_body(found: Object) -> Pin:
         until=instant(dig(found, "spec", "until")),
         phase=cast("Phase", phase) if phase in PHASES else "Requested",
         run=_word(found, "status", "run") or clean(annotated(found).get(RUN, "")),
-        uid=_word(found, "metadata", "uid"),
+        uid=_word(found, "spec", "copyOf", "uid") if copied else _word(found, "metadata", "uid"),
         on_behalf_of=_word(found, "spec", "onBehalfOf", "name"),
         on_behalf_trust=cast("OnBehalfTrust", trust) if trust in ("verified", "declared") else "",
         observed=tuple((_word(each, "release"), int(dig(each, "pods") or 0)) for each in seen),
@@ -114,12 +118,27 @@ def from_body(found: Object) -> Pin:
         closed_at=_time(dig(found, "status", "closedAt")),
         exported=_word(found, "status", "exported"),
         created=_time(dig(found, "metadata", "creationTimestamp")),
+        copied=copied,
     )
 
 
 def ref_of_pin(pin: Pin) -> Ref:
     """Name the object that records a pin."""
-    return Ref(api_version=API_VERSION, kind=KIND, namespace=pin.namespace, name=pin.name)
+    return (
+        ref_of_copy(pin)
+        if pin.copied
+        else Ref(api_version=API_VERSION, kind=KIND, namespace=pin.namespace, name=pin.name)
+    )
+
+
+def ref_of_copy(pin: Pin) -> Ref:
+    """Name the object that is left of a pin when its namespace is gone."""
+    return Ref(api_version=API_VERSION, kind=KIND, namespace=HOME, name=pin.name)
+
+
+def is_copy(found: Object) -> bool:
+    """Tell whether an object is the copy of a pin."""
+    return bool(dig(found, "spec", "copyOf"))
 
 
 def _word(found: Object, *path: str) -> str:

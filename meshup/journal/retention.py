@@ -11,10 +11,10 @@ from meshup.journal.export import Export, key_of, state_of
 from meshup.journal.gather import line_of, relied_on, served
 from meshup.journal.ledger import is_open
 from meshup.journal.once import TRIES
-from meshup.journal.pin import KIND, from_body, ref_of_pin
+from meshup.journal.pin import KIND, from_body, ref_of_copy, ref_of_pin
 from meshup.model.exports import Due, Retention
 from meshup.model.ledger import Pin
-from meshup.model.objects import Object, dig
+from meshup.model.objects import Object, Ref, dig
 
 DAYS = 400.0
 MOST = 5000
@@ -64,7 +64,7 @@ def _in(found: Export, pin: Pin, body: Object) -> tuple[str, str]:
 
 
 def let_go(cluster: Writer, going: tuple[Due, ...]) -> Iterator[tuple[Due, str]]:
-    """Mark each with the line that holds it, then delete it, by UID. Yields (pin, why it stays after all, "" = gone).
+    """Mark each with the line that holds it, then delete it, by UID, its copy first. Yields (pin, why it stays, "" = gone).
 
     Safe to repeat: what is marked and still there goes the next time.
     """
@@ -73,14 +73,19 @@ def let_go(cluster: Writer, going: tuple[Due, ...]) -> Iterator[tuple[Due, str]]
 
 
 def _let_go(cluster: Writer, due: Due) -> str:
-    ref = ref_of_pin(due.pin)
+    # The other way round, a copy that stayed behind would be taken for a pin whose namespace is gone.
+    copy = "" if due.pin.copied else _gone(cluster, ref_of_copy(due.pin), due)
+    return copy or _gone(cluster, ref_of_pin(due.pin), due)
+
+
+def _gone(cluster: Writer, ref: Ref, due: Due) -> str:
     for _ in range(TRIES):
         there = cluster.find(ref)
         if there is None:
             return ""
         now = from_body(there)
         if now.uid != due.pin.uid:
-            return "another pin has its name now"
+            return "another pin has its name now" if ref == ref_of_pin(due.pin) else ""
         if is_open(now):
             return f"it is {now.phase}"
         version = str(dig(there, "metadata", "resourceVersion"))
@@ -88,7 +93,7 @@ def _let_go(cluster: Writer, due: Due) -> str:
             if now.exported != due.line:
                 marked = cluster.update_status(ref, {"exported": due.line}, resource_version=version)
                 version = str(dig(marked, "metadata", "resourceVersion"))
-            cluster.delete(ref, uid=due.pin.uid, resource_version=version)
+            cluster.delete(ref, uid=str(dig(there, "metadata", "uid")), resource_version=version)
         except NotFound:
             return ""
         except (Conflict, MaybeDone):

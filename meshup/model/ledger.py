@@ -22,7 +22,8 @@ class Pin:
     server authenticated them; user_groups_digest: of the groups, see journal/pin.py. until: expiry is computed from it,
     never stored as a phase. on_behalf_trust: "" = on nobody's behalf. observed: release -> pods as the running proxies
     said when it was verified, empty = not verified yet. exported: hash of its line in the export, "" = not exported.
-    created: when the server made the record, None = not recorded yet.
+    created: when the server made the record, None = not recorded yet. copied: read from the copy in meshup-system, as its
+    namespace is gone: who, from, to, why and until when are known, and not what came of it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Pin:
     closed_at: datetime | None = None
     exported: str = ""
     created: datetime | None = None
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

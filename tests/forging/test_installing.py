@@ -9,7 +9,7 @@ import pytest
 from meshup.cluster.connect import over
 from meshup.engine.ledger import install, missing, prove
 from meshup.engine.session import Session
-from meshup.journal.enforcement import enforcement, plain, policies, trust_of
+from meshup.journal.enforcement import as_served, enforcement, plain, policies, trust_of
 from meshup.journal.export import appended, read
 from meshup.journal.gather import gathered
 from meshup.journal.holder import this_process
@@ -202,3 +202,18 @@ def test_a_pin_that_the_policies_enforced_goes_once_it_is_over_and_exported(plac
     assert (told.left, [each.pin.name for each in told.going]) == ((), ["cart-1"])
     assert [why for _, why in let_go(place.cluster, told.going)] == [""]
     assert pins(place.cluster) == ()
+
+
+@pytest.mark.parametrize(
+    ("versions", "taken"),
+    [(("v1", "v1beta1"), "v1"), (("v1alpha1", "v1beta1"), "v1beta1"), (("v1alpha1",), "v1alpha1"), ((), "")],
+)
+def test_what_stamps_is_taken_in_the_newest_version_that_is_served_or_left_out(versions, taken):
+    group = "admissionregistration.k8s.io"
+    stamps = [each for each in policies() if each["kind"].startswith("MutatingAdmission")]
+    served = {(f"{group}/{version}", each["kind"]) for version in versions for each in stamps}
+    found = [as_served(each, served) for each in stamps]
+    assert len(stamps) == 2
+    assert [each and each["apiVersion"] for each in found] == [f"{group}/{taken}" if taken else None] * 2
+    rest = [each for each in policies() if each not in stamps]
+    assert [as_served(each, served) for each in rest] == rest

@@ -67,15 +67,16 @@ def test_it_goes_back_and_its_record_says_who_from_what_to_what_why_and_until_wh
     assert (pin.reason, pin.phase, pin.until - pin.since) == ("timeouts to the ledger", "Active", WEEK)
 
 
-def test_the_record_is_written_before_the_act():
+def test_the_record_and_then_its_copy_are_written_before_the_act():
     world, around = onboarded()
     plan = plan_back(around)
     began = len(world.server.log)
     apply(around, plan)
     writes = [each.path for each in world.server.log[began:] if each.mutation]
     record = next(number for number, path in enumerate(writes) if path.endswith("/meshpins"))
+    copy = next(number for number, path in enumerate(writes) if path.endswith("/namespaces/meshup-system/meshpins"))
     act = next(number for number, path in enumerate(writes) if path.endswith("/deployments/cart"))
-    assert record < act
+    assert record < copy < act
 
 
 def test_out_of_the_mesh_is_none():

@@ -215,7 +215,7 @@ def taken_back(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_pins(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a state with pins named by their service and number, without their times: their names hold a nonce.
+    """Give a state with pins named by their service and number, without their times: their names hold a nonce. So are copies.
 
     An owner's words on joining keep their names, which follow from what was said, and lose their times.
     """
@@ -228,8 +228,11 @@ def with_pins(state: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = each
             continue
         spec = {key: value for key, value in each["spec"].items() if key not in ("since", "until")}
-        number = sum(1 for other in found if other.startswith(f"MeshPin {spec['service']} "))
-        found[f"MeshPin {spec['service']} {number}"] = {**each, "spec": spec}
+        kind = "MeshPin"
+        if "copyOf" in spec:
+            kind, spec = "Copy", {**spec, "copyOf": spec["copyOf"]["namespace"]}
+        number = sum(1 for other in found if other.startswith(f"{kind} {spec['service']} "))
+        found[f"{kind} {spec['service']} {number}"] = {**each, "spec": spec}
     return found
 
 

@@ -44,8 +44,8 @@ def revision(cluster: Cluster) -> str:
 
 
 def pins(cluster: Cluster) -> list[tuple[str, str]]:
-    """Give (release, phase) of every pin."""
-    every = [each for each in cluster.objects() if each.get("kind") == "MeshPin"]
+    """Give (release, phase) of every pin; their copies left out."""
+    every = [each for each in cluster.objects() if each.get("kind") == "MeshPin" and "copyOf" not in each["spec"]]
     return sorted((each["spec"]["to"]["release"], each.get("status", {}).get("phase", "Requested")) for each in every)
 
 

@@ -141,7 +141,7 @@ def test_every_write_of_a_rollback(first: Cluster, segments: list[Segment], cove
 
 
 def test_every_write_of_an_owners_rollback(segments: list[Segment], covered: Callable[[str], None]) -> None:
-    """The record is never lost or doubled, and its rollback goes on with the pin alone."""
+    """The record and its copy are never lost or doubled, and its rollback goes on with the pin alone."""
     onboarded = [each for each in segments if each.through.startswith("onboard")][-1].after
     after = onboarded.fork("owner")
     arguments = ("rollback", "cart", "--to", "1.29.4", "--reason", "timeouts", "--until", "7d")
@@ -150,7 +150,8 @@ def test_every_write_of_an_owners_rollback(segments: list[Segment], covered: Cal
     segment = Segment("rollback cart", arguments, onboarded, after, tuple(after.writes()), done.code)
     try:
         wanted = with_pins(after.state())
-        assert sum(1 for each in wanted if each.startswith("MeshPin ")) == 1
+        recorded = {each for each in wanted if each.startswith(("MeshPin ", "Copy "))}
+        assert recorded == {"MeshPin cart 0", "Copy cart 0"}
         assert not [each for each in segment.writes if "/leases/" in each]
         points = points_of(segment)
         resume = ("rollback", "shop/cart", "--resume")
