@@ -134,7 +134,7 @@ def _whole(eyes: Eyes, pods: Sequence[Object], seconds: float) -> None:
     scraped at its beginning would show the counts of its whole life as those of the window.
     """
     wanted = {name_of(pod): str(dig(pod, "metadata", "uid")) for pod in pods}
-    words = {"window": f"{int(seconds)}s", "homes": _any({str(dig(pod, "metadata", "namespace")) for pod in pods})}
+    words = {"window": f"{int(seconds)}s", "homes": any_of({str(dig(pod, "metadata", "namespace")) for pod in pods})}
     restarts, before = eyes.cluster.gather(
         [partial(_each, eyes, each, wanted, words) for each in ("restarts", "known before")]
     )
@@ -164,9 +164,9 @@ def edges(
     seconds = window(eyes, longest_s, pods)
     _whole(eyes, every, seconds)
     words = {
-        "namespace": _any({each.namespace for each in wanted}),
-        "workload": _any({each.workload.name for each in wanted}),
-        "peers": _any({f"{each.id.partition('/')[2]}.{each.namespace}" for each in wanted}),
+        "namespace": any_of({each.namespace for each in wanted}),
+        "workload": any_of({each.workload.name for each in wanted}),
+        "peers": any_of({f"{each.id.partition('/')[2]}.{each.namespace}" for each in wanted}),
         "window": f"{int(seconds)}s",
     }
     clients = {each.id for each in wanted if each.client_only}
@@ -259,6 +259,6 @@ def _add(rows: Edges, key: str, count: str, labels: Mapping[str, str], value: fl
         row[count] += value
 
 
-def _any(names: Collection[str]) -> str:
+def any_of(names: Collection[str]) -> str:
     """Write a pattern that matches these names and no other, as it stands between quotes in PromQL."""
     return "|".join(re.escape(each).replace("\\", "\\\\") for each in sorted(names))

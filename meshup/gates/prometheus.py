@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from string import Template
 from typing import Any
 
@@ -19,13 +19,18 @@ Row = tuple[Mapping[str, str], float | None]
 
 def ask(eyes: Eyes, query: str) -> Mapping[str, Any]:
     """Run an instant query and give the reply's parts. Raises Blind with what went wrong."""
+    at = moment(eyes)
+    return {**sent(eyes, "query", (("query", query), ("time", f"{at:.3f}"))), "at": at}
+
+
+def sent(eyes: Eyes, path: str, words: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+    """Send one query and give the reply's result, type and warnings. path: query or query_range. Raises Blind."""
     if not eyes.book.metrics.service:
         raise Blind("the runbook names no Prometheus: metrics.service is namespace/name:port")
     namespace, _, rest = eyes.book.metrics.service.partition("/")
     name, _, port = rest.partition(":")
-    at = moment(eyes)
     answer = eyes.cluster.service_proxy(
-        namespace, name, port=port or "9090", path="/api/v1/query", query=(("query", query), ("time", f"{at:.3f}"))
+        namespace, name, port=port or "9090", path=f"/api/v1/{path}", query=tuple(words)
     )
     if len(answer.body) > MOST_BYTES:
         raise Blind(f"Prometheus answered {len(answer.body)} bytes, at most {MOST_BYTES} are read")
@@ -38,12 +43,7 @@ def ask(eyes: Eyes, query: str) -> Mapping[str, Any]:
         raise Blind(f"query error {answer.status}: {clean(why or '', limit=300)}")
     data = reply.get("data")
     data = data if isinstance(data, dict) else {}
-    return {
-        "result": data.get("result"),
-        "type": data.get("resultType"),
-        "warnings": reply.get("warnings") or [],
-        "at": at,
-    }
+    return {"result": data.get("result"), "type": data.get("resultType"), "warnings": reply.get("warnings") or []}
 
 
 def moment(eyes: Eyes) -> float:

@@ -156,6 +156,65 @@ class Rendered:
     again: Mapping[Ref, Object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One grouped query of a comparison, for all services at once.
+
+    metric: of the comparison's vocabulary. view: own (the service's proxies), client (those of one that only calls) or
+    callers. part: what the rows' values are: codes (requests, by the code among the labels), total, good, bad, buckets
+    (by le), points (a gauge, asked over a range). split: by what a row is given to an arm: the pod that was scraped, the
+    callee's revision among the labels, or the callee's address. names: metrics that it reads. resets: query for how many
+    of these counters began anew, "" = those of `restarts` of the proxies. rule: it reads what a recording rule keeps.
+    Templates have ${pod}, ${home}, ${homes}, ${namespace}, ${workload}, ${peers}, ${window} and, for points, ${rate}.
+    """
+
+    metric: str
+    view: Literal["own", "client", "callers"]
+    part: Literal["codes", "total", "good", "bad", "buckets", "points"]
+    split: Literal["pod", "revision", "address"]
+    query: str
+    names: tuple[str, ...]
+    resets: str = ""
+    rule: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One set of metrics that tells some of a comparison. Of several that tell the same, the first that is held counts.
+
+    name: as plans and verdicts say it. needs: metrics without which a server does not hold it.
+    """
+
+    name: str
+    asks: tuple[Ask, ...]
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What one caller's proxy counted of one endpoint of a service. peer: "namespace/name" called; address: without port."""
+
+    peer: str
+    address: str
+    requests: int = 0
+    failed: int = 0
+    connections: int = 0
+    connect_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """Who a row of a comparison is about. callee: "namespace/name", "" = no service. caller: of `Names.caller`, "" = the pod.
+
+    revision: what the row calls the callee's revision, "" = nothing. address: the callee's, without port, "" = none.
+    """
+
+    callee: str
+    caller: str = ""
+    revision: str = ""
+    address: str = ""
+
+
 class Driver(Protocol):
     """One mesh. Pure but for `render`, which may run the mesh's own program offline; no effects on any cluster."""
 
@@ -239,6 +298,30 @@ class Driver(Protocol):
 
     def queries(self) -> Mapping[str, str]:
         """Give PromQL templates by meaning (success-rate, latency, plaintext, ...), with ${...} placeholders."""
+        ...
+
+    def comparison(self) -> tuple[Family, ...]:
+        """Give what a Prometheus can tell of two revisions of a service, in the order of preference."""
+        ...
+
+    def whose(self, labels: Mapping[str, str]) -> Whose:
+        """Say who a row of `comparison` is about."""
+        ...
+
+    def split_word(self, pod: Object) -> str:
+        """Give what the mesh's own metrics call the revision of a pod that is called."""
+        ...
+
+    def scraping(self) -> Mapping[str, str]:
+        """Give the queries about scraping itself: newest (and the server's clock), before, scrapes, restarts."""
+        ...
+
+    def read_endpoints(self, text: str) -> tuple[Endpoint, ...]:
+        """Parse what `counters` answered for counts by endpoint; () when the proxy keeps none. Raises ValueError."""
+        ...
+
+    def endpoint_counts(self, mesh: Mesh, namespaces: Sequence[str]) -> tuple[Object, ...]:
+        """Give the objects that let callers' proxies count by endpoint, where these namespaces' pods call. No restart."""
         ...
 
     def unused(self, snapshot: Snapshot, mesh: Mesh, *, keep: Sequence[str]) -> tuple[Unused, ...]:

@@ -74,7 +74,7 @@ FAULTS = [
         "                if False:\n                    yield",
     ),
     ("policies.py", 'if wanted and sort not in (wanted, ""):', "if False:"),
-    ("presence.py", 'return f"(!(type({of}) in {PLAIN}) && has({of}.{chosen[\'field\']}))"', 'return f"has({inner})"'),
+    ("presence.py", "return f\"(!(type({of}) in {PLAIN}) && has({of}.{chosen['field']}))\"", 'return f"has({inner})"'),
     ("evaluating.py", "            self._failed[name] = str(failed)\n", "            raise\n"),
     ("evaluating.py", "        if _is_cut(found):", "        if False:"),
     ("expressions.py", "if MIXED.search(fault) or", "if"),

@@ -6,7 +6,7 @@ import re
 
 from meshup.simulate.prometheus.series import NAME, Series, chosen
 
-LINE = re.compile(r"(?P<name>\w+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+) (?P<at>\d+)")
+LINE = re.compile(r"(?P<name>[\w:]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+) (?P<at>\d+)")
 
 
 class Loaded:

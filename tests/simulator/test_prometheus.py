@@ -12,6 +12,7 @@ import pytest
 import yaml
 from openmetrics import Loaded
 
+from meshup.meshes.istio import comparing
 from meshup.meshes.istio.queries import QUERIES
 from meshup.simulate.prometheus import promql
 from meshup.simulate.prometheus.api import answer
@@ -125,3 +126,22 @@ def test_what_explain_promises_was_asked_of_the_real_one():
     ]
     assert named
     assert not missing
+
+
+COMPARED = {
+    **WORDS,
+    "namespace": "till",
+    "workload": "front|pay",
+    "peers": "front[.]till|pay[.]till",
+    "window": "300000ms",
+    "rate": "60s",
+    "homes": "till",
+}
+
+
+def test_what_a_comparison_asks_was_asked_of_the_real_one():
+    known = {case["ask"]["query"]: case["reply"]["data"]["result"] for case in of("comparing")}
+    asks = [ask for family in comparing.FAMILIES for ask in family.asks]
+    queries = [*(ask.query for ask in asks), *(ask.resets for ask in asks if ask.resets), *comparing.SCRAPING.values()]
+    for each in queries:
+        assert known[Template(each).substitute(COMPARED)]

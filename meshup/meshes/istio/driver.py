@@ -9,7 +9,9 @@ from typing import ClassVar
 
 from meshup.meshes.driver import (
     Call,
+    Endpoint,
     Enrolment,
+    Family,
     Policy,
     Proxy,
     ProxyCounters,
@@ -17,10 +19,13 @@ from meshup.meshes.driver import (
     Source,
     Translated,
     Unused,
+    Whose,
 )
 from meshup.meshes.istio import (
     accesslog,
+    comparing,
     counters,
+    endpoints,
     enrol,
     gateway,
     mtls,
@@ -72,6 +77,7 @@ class IstioSidecar:
             "proxy-counters",
             "ingress-gateway",
             "standard-metrics",
+            "endpoint-counts",
         }
     )
     groups: ClassVar[tuple[str, ...]] = GROUPS
@@ -182,6 +188,30 @@ class IstioSidecar:
     def queries(self) -> Mapping[str, str]:
         """Give PromQL templates by meaning."""
         return queries.QUERIES
+
+    def comparison(self) -> tuple[Family, ...]:
+        """Give what a Prometheus can tell of two revisions of a service."""
+        return comparing.FAMILIES
+
+    def whose(self, labels: Mapping[str, str]) -> Whose:
+        """Say who a row of a comparison is about."""
+        return comparing.whose(labels)
+
+    def split_word(self, pod: Object) -> str:
+        """Give the canonical revision of a pod."""
+        return comparing.split_word(pod)
+
+    def scraping(self) -> Mapping[str, str]:
+        """Give the queries about scraping itself."""
+        return comparing.SCRAPING
+
+    def read_endpoints(self, text: str) -> tuple[Endpoint, ...]:
+        """Parse a page for counts by endpoint."""
+        return endpoints.read(text)
+
+    def endpoint_counts(self, mesh: Mesh, namespaces: Sequence[str]) -> tuple[Object, ...]:
+        """Give the EnvoyFilters that let callers count by endpoint."""
+        return endpoints.objects(mesh, namespaces)
 
     def unused(self, snapshot: Snapshot, mesh: Mesh, *, keep: Sequence[str]) -> tuple[Unused, ...]:
         """Name components and revisions that nothing uses."""
