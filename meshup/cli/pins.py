@@ -26,7 +26,7 @@ def command(
     from meshup.cluster.clock import server_now
     from meshup.cluster.errors import Forbidden
     from meshup.journal.enforcement import trusted
-    from meshup.journal.ledger import pins
+    from meshup.journal.ledger import installed, pins
     from meshup.views import standing as view
     from meshup.views.documents import document
 
@@ -41,9 +41,10 @@ def command(
             raise
         found = trusted(cluster, pins(cluster, namespace=cluster.namespace))
         look.err(f"note      you may not list pins of all namespaces; these are of {cluster.namespace}")
-    now = server_now(cluster.clock)
+    now, there = server_now(cluster.clock), bool(found) or installed(cluster)
     if output == "json":
-        look.out(json.dumps(document("pins", pins=[view.pin_document(each, now) for each in found]), indent=2))
+        told = document("pins", installed=there, pins=[view.pin_document(each, now) for each in found])
+        look.out(json.dumps(told, indent=2))
     else:
-        look.out(view.pins(found, now, width=look.width))
+        look.out(view.pins(found, now, installed=there, width=look.width))
     return 0

@@ -119,6 +119,11 @@ def both(cluster: Reader, namespace: str = "") -> tuple[tuple[Pin, ...], tuple[s
         return (), ()
 
 
+def installed(cluster: Reader) -> bool:
+    """Tell whether the cluster has the kind of pins; without it a list of none says nothing."""
+    return (API_VERSION, KIND) in cluster.kinds()
+
+
 def readable(found: Iterable[Object]) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
     """Give the same of objects that were read already, such as those of a snapshot; copies hold nothing and are left out."""
     return _read(found, copies=False)

@@ -197,7 +197,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         digest=TEXT,
         owners_changed=FLAG,
     ),
-    "pins": _record(pins=_many(**PIN, on_behalf_of=TEXT, on_behalf_trust=TEXT, closed_by=TEXT)),
+    "pins": _record(installed=FLAG, pins=_many(**PIN, on_behalf_of=TEXT, on_behalf_trust=TEXT, closed_by=TEXT)),
     "report": _record(
         at=TEXT,
         version=TEXT,

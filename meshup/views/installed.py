@@ -26,7 +26,8 @@ def result(*, state: str, since: datetime | None, why: str) -> str:
     if since is None:
         return f"ledger    {state}: {why}\nNext      meshup ledger install"
     return (
-        f"ledger    enforced since {stamp(since)}: forged records were denied 10 times in a row\n"
+        f"ledger    enforced since {stamp(since)}\n"
+        "proof     forged records were denied 10 times in a row\n"
         "Next      kubectl get meshreleases, as a pin needs a release that is supported"
     )
 

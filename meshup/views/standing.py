@@ -117,8 +117,10 @@ def status_document(found: Standing) -> dict[str, Any]:
     )
 
 
-def pins(found: Sequence[Pin], now: datetime, *, width: int) -> str:
-    """List pins, open ones first."""
+def pins(found: Sequence[Pin], now: datetime, *, width: int, installed: bool = True) -> str:
+    """List pins, open ones first. installed: the cluster has their kind; without it there is no record to list."""
+    if not installed:
+        return "pins      none can be: the kind MeshPin is not in this cluster, or not any more\nNext      meshup ledger install"
     if not found:
         return "pins      none\nNext      nothing; an owner makes one: meshup rollback SERVICE --to RELEASE --reason TEXT --until 7d"
     rows = [

@@ -27,7 +27,7 @@ from meshup.runbook.load import load
 from meshup.simulate.http import Front
 from meshup.simulate.scenario import load as scene
 from meshup.views import characteristic as judged
-from meshup.views import ci, optin, owner, standing, unpin
+from meshup.views import ci, installed, optin, owner, standing, unpin
 from meshup.views import init as first
 from meshup.views import pipeline as pipelines
 from meshup.views import plan as planned
@@ -155,6 +155,11 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
     "pins": lambda told, width: standing.pins(*told["pins"], width=width),
     "pins-late": lambda told, width: standing.pins(*told["pins-late"], width=width),
     "pins-none": lambda told, width: standing.pins((), told["pins"][1], width=width),
+    "pins-nowhere": lambda told, width: standing.pins((), told["pins"][1], width=width, installed=False),
+    "ledger-install": lambda told, width: installed.result(state="in force", since=told["pins"][1], why=""),
+    "ledger-install-altered": lambda told, width: installed.result(
+        state="altered", since=None, why="ValidatingAdmissionPolicy meshup-kept is not as shipped"
+    ),
     "releases": lambda told, width: released.releases(told["releases"], width=width),
     **{
         name: lambda told, width, name=name: released.moved(told[name], width=width)
@@ -249,6 +254,13 @@ def test_documents_for_programs(told: dict, golden: Golden) -> None:
     golden("rehearsal.json", pretty(standing.rehearsal_document(told["rehearsal"], scenario="corner")))
     for name in ("rehearsal-caught", "rehearsal-missed"):
         golden(f"{name}.json", pretty(standing.rehearsal_document(told[name], scenario="corner")))
+    rows = (
+        ("new", "CustomResourceDefinition meshpins.meshup.dev"),
+        ("changed", "ValidatingAdmissionPolicy meshup-kept"),
+    )
+    at = told["pins"][1]
+    golden("ledger-install.json", pretty(installed.document(rows, state="in force", since=at, why="")))
+    golden("ledger-install-dry-run.json", pretty(installed.document(rows, state="", since=None, why="")))
     word = told["opt-in"]
     made = optin.said_document(word.word, fresh=word.fresh, notes=word.notes, follow=word.next)
     golden("opt-in.json", pretty(made))
