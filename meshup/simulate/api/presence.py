@@ -22,7 +22,7 @@ PLAIN = "[type(null), type(true), type(1), type(1u), type(1.0), type('')]"
 def guarded(text: str) -> str:
     """Give the expression with each has(a.b) false where a is null, a number, a text or a boolean.
 
-    There cel-go (pkg/apiserver of Kubernetes 1.34) says false, the library "Applying SELECT to non-message type". What has()
+    There cel-go (k8s.io/apiserver 1.34) says false, the library "Applying SELECT to non-message type". What has()
     asks of a policy's variables is true: each has a value or fails. What is no has() of a field is left as it is.
     """
     made: list[str] = []
