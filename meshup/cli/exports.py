@@ -31,15 +31,19 @@ def checked(path: str, *, head: str = "") -> tuple[bytes, Export, Sound]:
     data = read(path)
     found = export.sound(data, head=head)
     if found.why:
-        raise Refused(
-            f"the export {path} does not hold: line {found.line} is wrong",
-            code="MU2318",
-            why=found.why,
-            at=Where(file=path, line=found.line, column=1),
-            fix="take the file from where it was kept, or begin another: meshup ledger export --out FILE",
-            cluster="not contacted",
-        )
+        raise _broken(path, found)
     return data, export.read(data), found
+
+
+def _broken(path: str, found: Sound) -> Refused:
+    return Refused(
+        f"the export {path} does not hold: line {found.line} is wrong",
+        code="MU2318",
+        why=found.why,
+        at=Where(file=path, line=found.line, column=1),
+        fix="take the file from where it was kept, or begin another: meshup ledger export --out FILE",
+        cluster="not contacted",
+    )
 
 
 def put(path: str, data: bytes) -> None:
@@ -55,10 +59,10 @@ def put(path: str, data: bytes) -> None:
 def of_files(paths: Sequence[str]) -> tuple[tuple[View, ...], Tallied | None]:
     """Read exports for a report; of a single one the index beside it is used when it is of this very file.
 
-    Raises UsageError: MU1005 for a file that can't be read, MU1031 for one that is no export.
+    Raises UsageError: MU1005 for a file that can't be read, MU1031 for one that is no export; Refused (MU2318) for one that
+    was edited or cut.
     """
-    from meshup.journal.export import read as taken
-    from meshup.journal.export import view
+    from meshup.journal.export import Unsound, view, whole
     from meshup.journal.folded import of_file
 
     views, path = [], ""
@@ -67,7 +71,9 @@ def of_files(paths: Sequence[str]) -> tuple[tuple[View, ...], Tallied | None]:
             found, tally = of_file(Path(path))
             return (found,), tally
         for path in paths:
-            views.append(view(taken(read(path)), path))
+            views.append(view(whole(read(path)), path))
+    except Unsound as wrong:
+        raise _broken(path, wrong.found) from wrong
     except (ValueError, KeyError, TypeError) as odd:
         raise UsageError(
             f"{path} is no export of a ledger",

@@ -12,8 +12,11 @@ from meshup.model.problem import UsageError
 
 def command(
     name: Annotated[
-        str, typer.Argument(metavar="SERVICE", help="NAME or NAMESPACE/NAME of the service, or of the pin")
-    ],
+        str,
+        typer.Argument(
+            metavar="[SERVICE]", help="NAME or NAMESPACE/NAME of the service, or of the pin; none with --from"
+        ),
+    ] = "",
     reason: options.Reason = "",
     write: options.Write = "",
     source: options.Source = "",

@@ -11,6 +11,7 @@ from meshup.engine.place import go_on, places
 from meshup.journal.pin import from_body
 from meshup.model.events import Outcome, StepReached
 from meshup.model.journal import Judgement
+from meshup.model.ledger import Pin
 from meshup.model.plan import Plan
 from meshup.model.problem import MeshupError
 
@@ -105,10 +106,15 @@ def left_of(plan: Plan, state: RunState) -> tuple[str, ...]:
     return tuple(each.name for each in places(plan) if state.places.get(each.name) != "done")
 
 
+def own_pins(pin: Pin) -> str:
+    """Give the command that lists the pins of one namespace, which is all that an owner may."""
+    return f"meshup pins -n {pin.namespace}"
+
+
 def after(plan: Plan, state: RunState) -> str:
     """Say what comes after a run that did what it was asked: its other places, or how things stand now."""
     if plan.kind != "apply":
-        return "meshup pins" if plan.pin else "meshup status; to go on with the rollout: meshup plan"
+        return own_pins(from_body(plan.pin)) if plan.pin else "meshup status; to go on with the rollout: meshup plan"
     left = left_of(plan, state)
     return go_on(left) if left else "meshup status"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from meshup.engine.ending import own_pins
 from meshup.engine.handover import await_yield
 from meshup.engine.history import needed_book
 from meshup.engine.holding import Run
@@ -28,7 +29,6 @@ from meshup.model.plan import Plan
 from meshup.model.problem import Exit, MeshupError, Refused, Unreachable
 from meshup.model.runbook import Runbook
 
-NEXT = ("meshup pins",)
 SAID = ("chosen", "target", "restarts", "lasts")
 LOST = frozenset({"MU2201", "MU2204", "MU2205", "MU2206", "MU2317", "MU3402", "MU3403", "MU3404", "MU3406"})
 """Ends of a rollback that will not be gone on with: the workload, or the revision, is not what it was decided on."""
@@ -71,7 +71,7 @@ def resume_own(session: Session, service: str, *, book: Runbook | None = None) -
         )
     if pin.phase == "Active":
         kept = f"nothing was written: MeshPin {name_of(pin)} is in force already"
-        return Outcome(exit=0, run=pin.name, plan="", kind="rollback-service", kept=kept, next=NEXT)
+        return Outcome(exit=0, run=pin.name, plan="", kind="rollback-service", kept=kept, next=(own_pins(pin),))
     stored = PinStore(session.cluster, pin).plan()
     if stored:
         return _perform(session, parse(stored, where=f"MeshPin {name_of(pin)}"), pin)
@@ -154,7 +154,9 @@ def _undone(log: RunLog) -> str:
 
 def _outcome(plan: Plan, pin: Pin, kept: str, *, code: str = "", why: str = "") -> Outcome:
     ends = int(Exit.UNDONE if code else Exit.DONE)
-    return Outcome(exit=ends, run=pin.name, plan=plan.id, kind=plan.kind, kept=kept, code=code, why=why, next=NEXT)
+    return Outcome(
+        exit=ends, run=pin.name, plan=plan.id, kind=plan.kind, kept=kept, code=code, why=why, next=(own_pins(pin),)
+    )
 
 
 def _started(session: Session, plan: Plan, pin: Pin, log: RunLog) -> Started:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from meshup.engine.ending import own_pins
 from meshup.engine.execute import apply
-from meshup.engine.own_way_back import NEXT, resume_own
+from meshup.engine.own_way_back import resume_own
 from meshup.engine.pinning import name_of
 from meshup.engine.rollback import service_plan
 from meshup.engine.session import Session
@@ -63,7 +64,7 @@ def take_back(
         )
     how = "in force already" if there.phase == "Active" else f"over, ended by {there.closed_by or 'somebody'}"
     kept = f"nothing was written: MeshPin {name_of(there)} of this wish is {how}"
-    return Outcome(exit=0, run=there.name, plan="", kind="rollback-service", kept=kept, next=NEXT)
+    return Outcome(exit=0, run=there.name, plan="", kind="rollback-service", kept=kept, next=(own_pins(there),))
 
 
 def _name(session: Session, wish: Wish) -> str:

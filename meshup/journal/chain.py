@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,20 @@ def verify(data: bytes, *, head: str = "") -> Sound:
         why = f"it is missing or another: the file ends with {last[:12]}, not with {head[:12]}"
         return Sound(lines=count, head=last, line=count + 1, why=why)
     return Sound(lines=count, head=last)
+
+
+def goes_on(lines: Sequence[bytes]) -> bool:
+    """Tell whether whole lines, from any one of a chain up to the seal that it ends with, follow each other unedited."""
+    last, number, kind = "", 0, ""
+    for line in lines:
+        if not kind:
+            first = json.loads(line)
+            last, number = str(first["prev"]), int(first["seq"])
+        why, last, kind = _link(line, number, last)
+        if why:
+            return False
+        number += 1
+    return kind == SEAL
 
 
 def _link(line: bytes, number: int, last: str) -> tuple[str, str, str]:

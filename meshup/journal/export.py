@@ -100,6 +100,23 @@ def summed(found: Export, pack: Callable[[array[int]], Any] | None = None) -> di
     }
 
 
+class Unsound(ValueError):
+    """An export whose chain does not hold. found: the first line that is wrong, and why."""
+
+    def __init__(self, found: Sound) -> None:
+        super().__init__(f"line {found.line}: {found.why}")
+        self.found = found
+
+
+def whole(data: bytes) -> Export:
+    """Read an export whose every line holds. Raises Unsound; ValueError, KeyError or TypeError for what is none."""
+    read_so = read(data)
+    found = sound(data)
+    if found.why:
+        raise Unsound(found)
+    return read_so
+
+
 def read(data: bytes) -> Export:
     """Read an export, unchecked: see `sound`. Raises ValueError, KeyError or TypeError for what is none."""
     found, at = Export(), 0

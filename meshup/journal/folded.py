@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from meshup.journal import rollup
-from meshup.journal.chain import LONGEST_SEAL, is_itself, last_line, records
-from meshup.journal.export import SUM, Export, read, summed, take, view
+from meshup.journal.chain import LONGEST_SEAL, goes_on, last_line, records
+from meshup.journal.export import SUM, Export, summed, take, view, whole
 from meshup.model.cells import Tallied, tallied
 from meshup.model.merge import latest
 from meshup.model.report import State, View
@@ -28,9 +28,10 @@ Answer = tuple[View, Tallied]
 
 
 def of_file(path: Path) -> Answer:
-    """Give a view without its records, and the records added up. Whether the chain holds is `ledger verify`'s to say.
+    """Give a view without its records, and the records added up, from nothing that was edited or cut since it was sealed.
 
-    Raises OSError, and ValueError, KeyError or TypeError for what is no export.
+    What is read is checked: the index is of this very file, which was checked when it was made; else a rollup and every
+    line behind it hold; else every line does. Raises OSError; Unsound; ValueError, KeyError or TypeError for no export.
     """
     with path.open("rb") as file:
         known = _from_index(path, file) or _from_rollup(path, file)
@@ -41,8 +42,8 @@ def of_file(path: Path) -> Answer:
 
 
 def of_lines(data: bytes, name: str) -> Answer:
-    """Give the same from every line. Raises ValueError, KeyError or TypeError."""
-    found = read(data)
+    """Give the same from every line. Raises Unsound, ValueError, KeyError or TypeError."""
+    found = whole(data)
     return replace(view(found, name), held=()), tallied(latest(found.held))
 
 
@@ -107,14 +108,12 @@ def _from_rollup(path: Path, file: BufferedReader) -> Answer | None:
         first = json.loads(file.readline())
         offset, length = seal["rollup"]
         file.seek(offset)
-        line = file.read(length)
-        if not is_itself(line[:-1]):
-            return None
-        found = json.loads(line)
-        if found["kind"] != SUM:
+        lines = file.read().split(b"\n")[:-1]
+        found = json.loads(lines[0])
+        if found["kind"] != SUM or len(lines[0]) + 1 != length or not goes_on(lines):
             return None
         more = Export(cluster=first["cluster"], at=seal["at"])
-        for each in records(file.read().splitlines()):
+        for each in records(lines[1:]):
             if "record" in each:
                 take(more, each)
         return _answer(found["sum"], rollup.load(found["sum"]), more, str(path))

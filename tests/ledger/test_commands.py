@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from killing import Killed, Killer, Loser
@@ -13,7 +14,7 @@ from meshup.cli.main import main
 from meshup.cli.simulating import programs
 from meshup.cluster.connect import over
 from meshup.journal import exports
-from meshup.journal.definitions import ensure
+from meshup.journal.definitions import definition, ensure
 from meshup.journal.export import read, sound
 from meshup.journal.ledger import advance, pins
 from meshup.journal.pin import from_body, to_body
@@ -23,6 +24,7 @@ from meshup.model.problem import Refused
 from meshup.simulate.http import Front
 from meshup.simulate.scenario import load as scene
 
+CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 SECRET = "hunter2-hunter2"
 OVER = 6
 
@@ -234,3 +236,66 @@ def test_a_record_of_exports_that_is_damaged_is_said(plain, call):
     with pytest.raises(Refused, match="damaged") as said:
         exports.heads(plain)
     assert said.value.code == "MU2311"
+
+
+@pytest.fixture
+def exported(shop, plain, call):
+    """An export of what was on record before somebody deleted the kind of pins, and with it every pin."""
+    call("ledger", "export", "--out", "ledger.jsonl")
+    shop.server.objects.delete(CRDS, "", "meshpins.meshup.dev")
+    shop.server.clock.advance(30)
+
+
+def test_a_list_of_no_pins_is_told_from_a_cluster_that_can_hold_none(shop, plain, call, exported):
+    assert json.loads(call("pins", "-o", "json").out) == {
+        "schema": "meshup.dev/pins/v1",
+        "installed": False,
+        "pins": [],
+    }
+    assert "not in this cluster" in call("pins").out
+    assert "meshup ledger install" in call("pins", "-n", "shop").out
+
+
+def test_what_the_deleted_kind_held_is_in_the_export_and_stays_there(shop, plain, call, exported):
+    before = json.loads(call("report", "--ledger", "ledger.jsonl", "-o", "json").out)
+    assert len(before["rollbacks"]) == 7
+    assert "nothing was new" in call("ledger", "export", "--after", "ledger.jsonl").out
+    call("ledger", "verify", "ledger.jsonl")
+    after = json.loads(call("report", "--ledger", "ledger.jsonl", "-o", "json").out)
+    assert [each["reason"] for each in after["rollbacks"]] == [each["reason"] for each in before["rollbacks"]]
+
+
+def test_an_installation_brings_the_kind_back_and_proves_the_policies_anew(shop, plain, call, exported):
+    shop.pace.speed = 1
+    found = json.loads(call("ledger", "install", "--yes", "-o", "json").out)
+    assert {"how": "new", "object": "CustomResourceDefinition meshpins.meshup.dev"} in found["written"]
+    assert found["state"] == "in force"
+    assert json.loads(call("pins", "-o", "json").out)["installed"] is True
+
+
+def test_a_kind_of_a_newer_meshup_is_left_as_it_is(shop, call):
+    newer = json.loads(json.dumps(definition("meshpins")))
+    (served,) = newer["spec"]["versions"]
+    newer["spec"]["versions"].append({**served, "name": "v2", "storage": False})
+    shop.server.objects.create(CRDS, newer)
+    before = shop.server.objects.get(CRDS, "", "meshpins.meshup.dev")["metadata"]["generation"]
+    for more in ([], ["-o", "json"], ["--dry-run"]):
+        said = call("ledger", "install", "--yes", *more, code=6)
+        assert "MU2341" in said.out + said.err
+        assert "a newer meshup has installed it" in said.out + said.err
+    assert shop.server.objects.get(CRDS, "", "meshpins.meshup.dev")["metadata"]["generation"] == before
+
+
+@pytest.mark.parametrize("how", ["edited", "edited beside an index", "cut"])
+def test_no_report_is_made_of_an_export_that_does_not_hold(shop, plain, call, how):
+    call("ledger", "export", "--out", "ledger.jsonl")
+    file = Path("ledger.jsonl")
+    whole = file.read_bytes()
+    file = file if how == "edited beside an index" else Path("other.jsonl")
+    file.write_bytes(
+        whole[: whole[:-1].rindex(b"\n") + 1] if how == "cut" else whole.replace(b"timeouts", b"happiness", 1)
+    )
+    for more in ([], ["--ledger", str(file)]):
+        said = call("report", "--ledger", str(file), *more, "-o", "json", code=6)
+        assert "MU2318" in said.out + said.err
+        assert "is missing" in said.out + said.err if how == "cut" else "it was edited" in said.out + said.err

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshup.journal import folded, rollup
-from meshup.journal.chain import canonical
-from meshup.journal.export import held_of, read, view
+from meshup.journal.chain import canonical, goes_on
+from meshup.journal.export import Unsound, held_of, read, view
 from meshup.journal.pin import from_body
 from meshup.model.cells import tallied
 from meshup.model.holds import HoldAt, verdicts
@@ -134,3 +134,21 @@ def test_what_a_rollup_says_of_a_history_changes_with_its_version_alone() -> Non
     assert rollup.dump(rollup.load(json.loads(json.dumps(said)))) == said
     with pytest.raises(ValueError, match="version 2"):
         rollup.load({**said, "version": 2})
+
+
+def test_a_rollup_that_was_edited_makes_no_report(place: Path) -> None:
+    data = grown(history(11, pins=60))
+    folded.beside(place).unlink(missing_ok=True)
+    at = data.index(b'"odd":', data.rindex(b'"kind":"Rollup"'))
+    place.write_bytes(data[:at] + b'"odb":' + data[at + 6 :])
+    assert used(place) == "lines"
+    with pytest.raises(Unsound, match="it was edited"):
+        folded.of_file(place)
+
+
+@pytest.mark.parametrize("kept", [slice(0, -2), slice(1, None), slice(0, None, 2)])
+def test_lines_that_were_cut_or_taken_out_do_not_go_on(kept: slice) -> None:
+    lines = grown(history(11, pins=60)).split(b"\n")[:-1]
+    assert goes_on(lines)
+    assert goes_on(lines[7:]), "from any line"
+    assert goes_on(lines[kept]) is (kept.start == 1)
