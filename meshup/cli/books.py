@@ -10,10 +10,11 @@ from meshup.model.problem import Problem, UsageError
 
 if TYPE_CHECKING:
     from meshup.model.runbook import Runbook
+    from meshup.runbook.load import Loaded
 
 
-def book(filename: str) -> Runbook:
-    """Load a runbook. Raises UsageError with all its problems, or when there is no such file."""
+def read(filename: str) -> Loaded:
+    """Read a runbook with whatever is wrong with it. Raises UsageError (MU1005) when there is no such file."""
     from meshup.cli.kinds import kinds
     from meshup.runbook.load import load_file
 
@@ -24,7 +25,12 @@ def book(filename: str) -> Runbook:
             fix="meshup init writes one; -f names another",
             cluster="not contacted",
         )
-    loaded = load_file(filename, kinds=kinds())
+    return load_file(filename, kinds=kinds())
+
+
+def book(filename: str) -> Runbook:
+    """Load a runbook. Raises UsageError with all its problems, or when there is no such file."""
+    loaded = read(filename)
     wrong = [each for each in loaded.problems if each.severity == "error"]
     if wrong or loaded.runbook is None:
         raise UsageError(

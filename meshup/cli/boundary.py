@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from meshup.cli.commands import COMMANDS
 from meshup.model.problem import Exit, MeshupError, UsageError
-from meshup.model.text import page, unheard
+from meshup.model.text import harmless
 
 SIGPIPE_CODE = 0
 WRITES = frozenset({"apply", "approve", "ledger", "opt-in", "opt-out", "releases", "rollback", "unpin"})
@@ -52,8 +52,7 @@ def show(stopped: MeshupError, arguments: Sequence[str]) -> int:
 
         from meshup.cli.screen import is_heard
 
-        text = page(json.dumps(error_document(stopped), ensure_ascii=False))
-        text = unheard(text) if is_heard(os.environ) else text
+        text = harmless(json.dumps(error_document(stopped), ensure_ascii=False), heard=is_heard(os.environ))
         try:
             sys.stdout.write(text + "\n")
         except OSError:
@@ -182,9 +181,7 @@ def _write_err(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         from meshup.cli.screen import is_heard
 
-        text = page(text)
-        if is_heard(os.environ):
-            text = unheard(text)
+        text = harmless(text, heard=is_heard(os.environ))
         encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
         sys.stderr.write(text.encode(encoding, "replace").decode(encoding, "replace") + "\n")
         sys.stderr.flush()

@@ -70,6 +70,8 @@ def told(screen: Screen, further: Sequence[Asked], *, ends: int = 0) -> Iterator
 
 def _report(outcome: Outcome, *, screen: Screen, further: Sequence[Asked], problems: Sequence[Problem] = ()) -> None:
     """Write the reports. problems: what an error before any run found, each at its line. Raises OSError."""
+    if not further:
+        return
     from meshup.cli import reports
     from meshup.views import ci
     from meshup.views.junit import junit

@@ -17,14 +17,12 @@ def command(
     Example: meshup lint -f meshup.yaml --report sarif=lint.sarif
     """
     import json
-    from pathlib import Path
 
     from meshup.cli import ending, reports
+    from meshup.cli.books import read
     from meshup.cli.connect import one_of
-    from meshup.cli.kinds import kinds
     from meshup.cli.screen import screen
-    from meshup.model.problem import Exit, UsageError
-    from meshup.runbook.load import load_file
+    from meshup.model.problem import Exit
     from meshup.views.ci import problem_annotations
     from meshup.views.documents import document
     from meshup.views.problem import findings, problem_document
@@ -36,14 +34,7 @@ def command(
     further = reports.asked(report, ("json", "sarif", "github"))
     look = screen(color=color, plain=plain)
     with ending.told(look, further):
-        if not Path(filename).exists():
-            raise UsageError(
-                f"there is no runbook {filename}",
-                code="MU1005",
-                fix="meshup init writes one; -f names another",
-                cluster="not contacted",
-            )
-        loaded = load_file(filename, kinds=kinds())
+        loaded = read(filename)
     errors = sum(each.severity == "error" for each in loaded.problems)
     told = document(
         "lint",

@@ -104,6 +104,8 @@ def _ends(made: Plan, *, detailed: bool) -> int:
 
 def _report(made: Plan, *, ends: int, filename: str, look: Screen, further: Sequence[Asked]) -> None:
     """Write the reports. Raises OSError."""
+    if not further:
+        return
     import json
 
     from meshup.cli import reports

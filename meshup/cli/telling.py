@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meshup.model.events import Event, Waits
-from meshup.model.text import page, unheard
+from meshup.model.text import harmless, page
 
 if TYPE_CHECKING:
     from meshup.cli.screen import Screen
@@ -72,8 +72,7 @@ class Stream:
         if self._gone:
             return
         try:
-            text = page(json.dumps(record(event), ensure_ascii=False))
-            sys.stdout.write((unheard(text) if self.heard else text) + "\n")
+            sys.stdout.write(harmless(json.dumps(record(event), ensure_ascii=False), heard=self.heard) + "\n")
             sys.stdout.flush()
         except OSError:
             self._gone = True

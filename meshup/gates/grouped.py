@@ -73,7 +73,7 @@ def _each(
     """Run one query by pod; key: pod UID. Pods that are not wanted are left out."""
     metrics = eyes.book.metrics
     found: dict[str, float | None] = {}
-    for labels, value in vector(eyes, filled(eyes, meaning, **(words or {}))):
+    for labels, value in _asked(eyes, meaning, words or {}):
         uid = wanted.get(f"{labels.get(metrics.namespace_label)}/{labels.get(metrics.pod_label)}")
         if uid is not None:
             found[uid] = value
@@ -163,12 +163,7 @@ def edges(
     _fresh(eyes, {name_of(pod): str(dig(pod, "metadata", "uid")) for pod in every}, young)
     seconds = window(eyes, longest_s, pods)
     _whole(eyes, every, seconds)
-    words = {
-        "namespace": any_of({each.namespace for each in wanted}),
-        "workload": any_of({each.workload.name for each in wanted}),
-        "peers": any_of({f"{each.id.partition('/')[2]}.{each.namespace}" for each in wanted}),
-        "window": f"{int(seconds)}s",
-    }
+    words = {**naming(wanted), "window": f"{int(seconds)}s"}
     clients = {each.id for each in wanted if each.client_only}
     sides = ["own", "callers", *(["client"] if clients and reads != "connections" else [])]
     asked = [(side, count) for side in sides for count in COUNTS[reads]]
@@ -205,7 +200,7 @@ def edges(
 
 
 def _asked(eyes: Eyes, meaning: str, words: Mapping[str, str]) -> list[Row]:
-    return vector(eyes, filled(eyes, meaning, **words))
+    return vector(eyes, filled(eyes, eyes.driver.queries()[meaning], words))
 
 
 class Names:
@@ -213,7 +208,7 @@ class Names:
 
     def __init__(self, eyes: Eyes, by_service: Mapping[str, Sequence[Object]], wanted: Sequence[Service]) -> None:
         metrics = eyes.book.metrics
-        self._home, self._pod = metrics.namespace_label, metrics.pod_label
+        self._home, self._pod, self._whose = metrics.namespace_label, metrics.pod_label, eyes.driver.whose
         self._wanted = {(each.namespace, each.workload.name): each.id for each in wanted}
         self._ids = {each.id for each in wanted}
         self._all = {(each.namespace, each.workload.name): each.id for each in eyes.book.services}
@@ -230,11 +225,9 @@ class Names:
 
     def target(self, labels: Mapping[str, str]) -> str | None:
         """Give the wanted service that a row is about; rows of Envoy's clusters name its Service."""
-        cluster = labels.get("cluster_name", "")
-        if not cluster:
+        if not labels.get("cluster_name"):
             return self.service(labels, "destination")
-        name, _, rest = cluster.rpartition("|")[2].partition(".")
-        found = f"{rest.partition('.')[0]}/{name}"
+        found = self._whose(labels).callee
         return found if found in self._ids else None
 
     def caller(self, labels: Mapping[str, str]) -> str:
@@ -257,6 +250,15 @@ def _add(rows: Edges, key: str, count: str, labels: Mapping[str, str], value: fl
         row[count] = None
     else:
         row[count] += value
+
+
+def naming(services: Collection[Service]) -> dict[str, str]:
+    """Give the words of a query that say which services it is about: namespace, workload, peers, each a pattern."""
+    return {
+        "namespace": any_of({each.namespace for each in services}),
+        "workload": any_of({each.workload.name for each in services}),
+        "peers": any_of({f"{each.id.partition('/')[2]}.{each.namespace}" for each in services}),
+    }
 
 
 def any_of(names: Collection[str]) -> str:

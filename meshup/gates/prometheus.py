@@ -82,9 +82,7 @@ def _row(raw: Any) -> Row:
     return {str(key): str(word) for key, word in raw["metric"].items()}, value if finite else None
 
 
-def filled(eyes: Eyes, meaning: str, **words: str) -> str:
-    """Give the driver's query for a meaning with its words filled in."""
+def filled(eyes: Eyes, template: str, words: Mapping[str, str]) -> str:
+    """Fill in a driver's query; the labels of the scrape are the runbook's."""
     metrics = eyes.book.metrics
-    return Template(eyes.driver.queries()[meaning]).substitute(
-        pod=metrics.pod_label, home=metrics.namespace_label, **words
-    )
+    return Template(template).substitute(pod=metrics.pod_label, home=metrics.namespace_label, **words)

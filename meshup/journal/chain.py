@@ -65,13 +65,10 @@ def verify(data: bytes, *, head: str = "") -> Sound:
     """
     lines = data.split(b"\n")
     rest = lines.pop()
-    last, kind = "", ""
-    for number, line in enumerate(lines):
-        why, found, kind = _link(line, number, last or FIRST)
-        if why:
-            return Sound(lines=number, head=last, line=number + 1, why=why)
-        last = found
-    count = len(lines)
+    count, found, kind, why = _walk(lines, 0, FIRST)
+    last = found if count else ""
+    if why:
+        return Sound(lines=count, head=last, line=count + 1, why=why)
     if rest:
         return Sound(lines=count, head=last, line=count + 1, why="it is not a whole line: the file was cut")
     if not lines:
@@ -85,17 +82,24 @@ def verify(data: bytes, *, head: str = "") -> Sound:
 
 
 def goes_on(lines: Sequence[bytes]) -> bool:
-    """Tell whether whole lines, from any one of a chain up to the seal that it ends with, follow each other unedited."""
-    last, number, kind = "", 0, ""
-    for line in lines:
-        if not kind:
-            first = json.loads(line)
-            last, number = str(first["prev"]), int(first["seq"])
-        why, last, kind = _link(line, number, last)
+    """Tell whether whole lines, from any one of a chain up to the seal that it ends with, follow each other unedited.
+
+    lines: at least one. Raises ValueError, KeyError or TypeError when the first is no line of a chain.
+    """
+    first = json.loads(lines[0])
+    _, _, kind, why = _walk(lines, int(first["seq"]), str(first["prev"]))
+    return not why and kind == SEAL
+
+
+def _walk(lines: Sequence[bytes], number: int, last: str) -> tuple[int, str, str, str]:
+    """Follow lines from a number and a hash on. Gives (how many hold, hash and kind of the last that does, what is wrong)."""
+    kind = ""
+    for count, line in enumerate(lines):
+        why, found, sort = _link(line, number + count, last)
         if why:
-            return False
-        number += 1
-    return kind == SEAL
+            return count, last, kind, why
+        last, kind = found, sort
+    return len(lines), last, kind, ""
 
 
 def _link(line: bytes, number: int, last: str) -> tuple[str, str, str]:

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Iterator
 from meshup.cluster.errors import AlreadyExists, Denied, Forbidden, Invalid, MaybeDone, NotFound
 from meshup.cluster.ports import Writer
 from meshup.journal.home import HOME, RESENDS
-from meshup.journal.pin import from_body, is_copy, ref_of_copy, to_body
+from meshup.journal.pin import from_body, is_copy, ref_of_copy, restored, to_body
 from meshup.model.ledger import Pin
 from meshup.model.objects import Object, dig
-
-GONE = "its namespace is gone, and the pin with it: this is its copy"
 
 
 def copy_of(pin: Pin) -> Object:
@@ -52,11 +50,4 @@ def whole(found: Iterable[Object]) -> Iterator[Object]:
         if not is_copy(each):
             yield each
         elif dig(each, "spec", "copyOf", "uid") not in there:
-            yield _restored(each)
-
-
-def _restored(copy: Object) -> Object:
-    """Give the pin that a copy is of, as it was recorded; over since nobody knows when."""
-    of = copy["spec"]["copyOf"]
-    meta = {**copy["metadata"], "namespace": of["namespace"], "uid": of["uid"]}
-    return {**copy, "metadata": meta, "status": {**(copy.get("status") or {}), "phase": "Closed", "message": GONE}}
+            yield restored(each)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from meshup.model.text import clean
 
 API_VERSION = "meshup.dev/v1"
 KIND = "MeshPin"
+GONE = "its namespace is gone, and the pin with it: this is its copy"
 PHASES: tuple[Phase, ...] = ("Requested", "Active", "Closed", "Failed")
 REASON_MOST = 256
 
@@ -80,11 +81,12 @@ def from_body(found: Object) -> Pin:
 
     A copy is read as the pin that it is of, which is over.
     """
+    if copied := is_copy(found):
+        found = restored(found)
     workload = dig(found, "spec", "workload") or {}
     trust = dig(found, "spec", "onBehalfOf", "trust")
-    copied = is_copy(found)
-    namespace = _word(found, "spec", "copyOf", "namespace") if copied else _word(found, "metadata", "namespace")
-    phase = "Closed" if copied else dig(found, "status", "phase")
+    namespace = _word(found, "metadata", "namespace")
+    phase = dig(found, "status", "phase")
     seen = dig(found, "status", "observed") or ()
     return Pin(
         name=_word(found, "metadata", "name"),
@@ -110,7 +112,7 @@ def from_body(found: Object) -> Pin:
         until=instant(dig(found, "spec", "until")),
         phase=cast("Phase", phase) if phase in PHASES else "Requested",
         run=_word(found, "status", "run") or clean(annotated(found).get(RUN, "")),
-        uid=_word(found, "spec", "copyOf", "uid") if copied else _word(found, "metadata", "uid"),
+        uid=_word(found, "metadata", "uid"),
         on_behalf_of=_word(found, "spec", "onBehalfOf", "name"),
         on_behalf_trust=cast("OnBehalfTrust", trust) if trust in ("verified", "declared") else "",
         observed=tuple((_word(each, "release"), int(dig(each, "pods") or 0)) for each in seen),
@@ -124,11 +126,7 @@ def from_body(found: Object) -> Pin:
 
 def ref_of_pin(pin: Pin) -> Ref:
     """Name the object that records a pin."""
-    return (
-        ref_of_copy(pin)
-        if pin.copied
-        else Ref(api_version=API_VERSION, kind=KIND, namespace=pin.namespace, name=pin.name)
-    )
+    return Ref(api_version=API_VERSION, kind=KIND, namespace=HOME if pin.copied else pin.namespace, name=pin.name)
 
 
 def ref_of_copy(pin: Pin) -> Ref:
@@ -139,6 +137,14 @@ def ref_of_copy(pin: Pin) -> Ref:
 def is_copy(found: Object) -> bool:
     """Tell whether an object is the copy of a pin."""
     return bool(dig(found, "spec", "copyOf"))
+
+
+def restored(copy: Object) -> Object:
+    """Give the pin that a copy is of, as it was recorded; over since nobody knows when."""
+    of, status = dig(copy, "spec", "copyOf"), copy.get("status")
+    meta = {**copy["metadata"], "namespace": dig(of, "namespace"), "uid": dig(of, "uid")}
+    kept = status if isinstance(status, Mapping) else {}
+    return {**copy, "metadata": meta, "status": {**kept, "phase": "Closed", "message": GONE}}
 
 
 def _word(found: Object, *path: str) -> str:

@@ -37,6 +37,11 @@ def unheard(text: str) -> str:
     return _HEARD.sub(r"\1: ", text).replace("##[", "#\\u0023[" if is_json else "# #[")
 
 
+def harmless(text: str, *, heard: bool) -> str:
+    """Give a page without anything that a terminal obeys, nor, where it is heard, a CI runner. Never raises."""
+    return unheard(page(text)) if heard else page(text)
+
+
 _ODD = re.compile(r"[^\n\t -~]")
 
 

@@ -7,7 +7,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "simulator"))
+sys.path.extend(str(Path(__file__).parents[1] / each) for each in ("gates", "simulator"))
+from fewpods import FewPods
 from openmetrics import Loaded
 
 from meshup.gates.canary.port import Wanted
@@ -94,36 +95,16 @@ def arms(*, words=True, gone=True):
     ]
 
 
-class Cluster:
+class Cluster(FewPods):
     """Pods and a Prometheus. spoil: alters the answer to a query that has a word in it."""
 
     def __init__(self, pods, *, source=SAMPLES, spoil=None, word="", pages=None, now=END):
-        self.pods, self.source, self.spoil, self.word = pods, source, spoil, word
+        super().__init__(pods)
+        self.source, self.spoil, self.word = source, spoil, word
         self.pages, self.now, self.asked = pages or {}, now, []
 
     def uid(self):
         return CLUSTER
-
-    def list(self, api_version, kind, *, namespace="", labels=""):
-        if kind == "Pod":
-            return iter([each for each in self.pods if not namespace or each["metadata"]["namespace"] == namespace])
-        names = sorted({(each["metadata"]["namespace"], each["metadata"]["labels"]["app"]) for each in self.pods})
-        return iter([self._workload(*each) for each in names])
-
-    def find(self, ref):
-        return self._workload(ref.namespace, ref.name) if ref.kind == "Deployment" else None
-
-    def _workload(self, namespace, name):
-        selector = {"matchLabels": {"app": name}}
-        template = {"metadata": {"labels": {"app": name}}}
-        return {
-            "kind": "Deployment",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {"selector": selector, "template": template},
-        }
-
-    def gather(self, calls):
-        return [each() for each in calls]
 
     def pod_proxy(self, namespace, name, *, port, path, query=()):
         self.asked.append(("pod", f"{namespace}/{name}"))

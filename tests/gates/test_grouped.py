@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fewpods import FewPods
 from openmetrics import Loaded
 
 from meshup.gates import BUILT_IN
@@ -56,31 +57,12 @@ def pod(name, app, *, namespace="shop", born=END - 600, owner="ReplicaSet", addr
     }
 
 
-class Cluster:
+class Cluster(FewPods):
     """A cluster with some pods and a Prometheus; spoil: alters the answer to a query that has a word in it."""
 
     def __init__(self, pods, *, spoil=None, word=""):
-        self.pods, self.spoil, self.word, self.queries = pods, spoil, word, []
-
-    def list(self, api_version, kind, *, namespace="", labels=""):
-        if kind == "Pod":
-            return iter([each for each in self.pods if not namespace or each["metadata"]["namespace"] == namespace])
-        names = sorted({(each["metadata"]["namespace"], each["metadata"]["labels"]["app"]) for each in self.pods})
-        return iter([self._workload(*each) for each in names])
-
-    def find(self, ref):
-        return self._workload(ref.namespace, ref.name) if ref.kind == "Deployment" else None
-
-    def _workload(self, namespace, name):
-        selector = {"matchLabels": {"app": name}}
-        return {
-            "kind": "Deployment",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {"selector": selector, "template": {"metadata": {"labels": {"app": name}}}},
-        }
-
-    def gather(self, calls):
-        return [each() for each in calls]
+        super().__init__(pods)
+        self.spoil, self.word, self.queries = spoil, word, []
 
     def service_proxy(self, namespace, name, *, port, path, query=()):
         assert (namespace, name, port, path) == ("monitoring", "prometheus", "9090", "/api/v1/query")

@@ -9,9 +9,10 @@ from meshup.gates.evidence.arms import ARMS, Index, Member, Roll
 from meshup.gates.evidence.holding import Chosen, Held, Split, chosen
 from meshup.gates.evidence.joined import Figure, Places, Sums, put
 from meshup.gates.evidence.making import Key, Making
-from meshup.gates.evidence.told import Told, filled, instant, ranged
+from meshup.gates.evidence.told import Told, instant, ranged
 from meshup.gates.gate import Eyes
-from meshup.gates.grouped import YOUNG_S, any_of
+from meshup.gates.grouped import YOUNG_S, any_of, naming
+from meshup.gates.prometheus import filled
 from meshup.meshes.driver import Ask
 from meshup.model.runbook import Service
 from meshup.model.samples import OWN, Origin
@@ -89,9 +90,7 @@ class Asking:
             homes.add(self._eyes.book.ingress.namespace)
         return {
             "homes": any_of(homes),
-            "namespace": any_of({each.namespace for each in self._services}),
-            "workload": any_of({each.workload.name for each in self._services}),
-            "peers": any_of({f"{each.id.partition('/')[2]}.{each.namespace}" for each in self._services}),
+            **naming(self._services),
             "window": f"{max(1, round((self._at - self._start) * 1000))}ms",
             "rate": f"{int(max(LEAST_RATE_S, 4 * self._scrape_s))}s",
         }

@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from meshup.gates.evidence.told import Told, filled, instant
+from meshup.gates.evidence.told import Told, instant
 from meshup.gates.gate import Eyes
+from meshup.gates.prometheus import filled
 from meshup.meshes.driver import Ask, Family
 
 Split = Literal["all", "some", "none"]

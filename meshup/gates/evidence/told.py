@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from string import Template
 from typing import Any
 
 from meshup.cluster.errors import ApiError
@@ -51,12 +50,6 @@ def ranged(eyes: Eyes, query: str, *, start: float, end: float, step: float) -> 
     """Ask for a range, ends included. Raises only Unreachable."""
     words = [("query", query), ("start", f"{start:.3f}"), ("end", f"{end:.3f}"), ("step", f"{step:.3f}")]
     return _told(eyes, "query_range", words, query, kind="matrix")
-
-
-def filled(eyes: Eyes, template: str, words: Mapping[str, str]) -> str:
-    """Fill in a driver's template; the labels of the scrape are the runbook's."""
-    metrics = eyes.book.metrics
-    return Template(template).substitute(pod=metrics.pod_label, home=metrics.namespace_label, **words)
 
 
 def asked_at(eyes: Eyes) -> float:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
-from meshup.simulate.world.history import BOUNDS, SPREAD
+from meshup.simulate.world.history import BOUNDS, put
 
 
 @dataclass(slots=True)
@@ -32,9 +31,7 @@ class Count:
         self.failed += failed
         self.connections += opened
         self.sum_ms += requests * latency
-        buckets = self.buckets
-        for factor, share in SPREAD:
-            buckets[bisect_left(BOUNDS, latency * factor)] += requests * share
+        put(self.buckets, requests, latency)
 
     def unconnected(self, lost: float, *, mutual: bool) -> None:
         """Count connections that were tried and not made, each with the request that waited for it."""

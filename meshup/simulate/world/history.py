@@ -22,6 +22,12 @@ SPREAD = ((0.5, 0.5), (1.0, 0.3), (2.0, 0.15), (3.5, 0.045), (6.0, 0.005))
 """How latencies lie around the typical one: (factor, share of requests)."""
 
 
+def put(buckets: list[float], requests: float, latency_ms: float) -> None:
+    """Count requests that typically took so long. buckets: not cumulative, one more than BOUNDS."""
+    for factor, share in SPREAD:
+        buckets[bisect_left(BOUNDS, latency_ms * factor)] += requests * share
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """One stretch of steady traffic. All but latency_ms are per second.
@@ -74,8 +80,7 @@ class Totals:
         self.lost += rates.lost * seconds
         self.sum_ms += requests * rates.latency_ms
         if requests:
-            for factor, share in SPREAD:
-                self.buckets[bisect_left(BOUNDS, rates.latency_ms * factor)] += requests * share
+            put(self.buckets, requests, rates.latency_ms)
 
     def copy(self) -> Totals:
         """Give a copy that can be counted on."""
