@@ -136,11 +136,15 @@ def test_what_a_rollup_says_of_a_history_changes_with_its_version_alone() -> Non
         rollup.load({**said, "version": 2})
 
 
-def test_a_rollup_that_was_edited_makes_no_report(place: Path) -> None:
+@pytest.mark.parametrize("kind", ["Rollup", "Seal"])
+def test_a_line_that_was_edited_into_another_of_the_same_form_makes_no_report(place: Path, kind: str) -> None:
     data = grown(history(11, pins=60))
     folded.beside(place).unlink(missing_ok=True)
-    at = data.index(b'"odd":', data.rindex(b'"kind":"Rollup"'))
-    place.write_bytes(data[:at] + b'"odb":' + data[at + 6 :])
+    start = data.rindex(b"\n", 0, data.rindex(b'"kind":"%b"' % kind.encode())) + 1
+    line = data[start:]
+    edited = line.replace(b"user2", b"user7", 1) if kind == "Rollup" else line.replace(b'"at":"2026', b'"at":"2027', 1)
+    assert edited != line
+    place.write_bytes(data[:start] + edited)
     assert used(place) == "lines"
     with pytest.raises(Unsound, match="it was edited"):
         folded.of_file(place)

@@ -18,6 +18,8 @@ from meshup.engine.releases import decide
 from meshup.engine.wait import ask, look
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.on_hold import NotOnHold
+from meshup.journal.copies import keep_copy
+from meshup.journal.home import ensure_home
 from meshup.journal.ledger import advance
 from meshup.model.events import PlaceEnded
 from meshup.model.holds import HoldAt
@@ -95,6 +97,17 @@ def test_a_plan_says_that_the_release_is_on_hold_with_names_reasons_and_waves() 
         assert words in " ".join(shown.split())
     assert (written["release"], written["names"]) == (NEW, list(plan.held.names))
     assert parse(text_of(plan), where="p").held == plan.held
+
+
+def test_who_went_back_counts_for_the_plan_once_their_namespace_is_gone() -> None:
+    made = world(moved=False)
+    (pin,) = went_back(made, "ads")
+    ensure_home(made.plain)
+    assert keep_copy(made.plain, pin) == ""
+    before = make_plan(sit(made), BOOK).held
+    made.server.objects.delete("meshpins.meshup.dev", "shop", pin.name)
+    assert before is not None
+    assert make_plan(sit(made), BOOK).held == before
 
 
 def test_nobody_went_back_and_no_plan_is_held() -> None:
