@@ -6,11 +6,11 @@ Its values are named tuples: a gate makes tens of thousands of them, at a fifth 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log, sqrt
+from math import log
 from typing import NamedTuple
 
 from meshup.gates.canary.size import needed_counts
-from meshup.gates.canary.tails import Spread, binomial, hypergeometric, joined, poisson_tail
+from meshup.gates.canary.tails import Spread, binomial, hypergeometric, is_rarer, joined
 
 FIRST = 0.95
 """Share of alpha that is spent by the time the planned n is there; the rest is for what comes later."""
@@ -24,8 +24,9 @@ QUIET = 0.95
 
 No count whose tail is alpha lies nearer: the nearest is none of a Poisson number of rare successes, at sqrt(ln 1 / alpha).
 Tried on 60,000 distributions; the least was 0.96 of it, at alpha 5 %, which is the normal one's."""
-UNDOUBTED = 1.3
-"""So few deviations above its mean no Poisson count is rarer than DOUBT; the normal one's are 1.64, and its skew is right."""
+UNDOUBTED = 1.3 * 1.3
+"""So few variances from its mean no Poisson count above it is rarer than DOUBT; the normal one's are 1.64 squared, and its
+skew is right."""
 MOST = 20_000
 """Beyond so many failures since the last test both arms count for less, as by a design effect: the walk stays short."""
 
@@ -117,16 +118,21 @@ def _planned(steps: Sequence[Step], aim: Aim) -> tuple[list[Test], Compared]:
     from the look's own failures, a lucky control would buy the canary a laxer test. The share of the planned evidence that
     is there never falls. To pass, n must suffice for what is known now as well.
     """
-    base, needed = aim.base, _needed(aim, aim.base, aim.alpha)
-    usual, reached, share, last = needed, base, 0.0, 0.0
-    wanted, n, bad, m, worse = needed, 0, 0, 0, 0
+    declared, alpha = aim.base, aim.alpha
+    base, usual = declared, _needed(aim, declared, alpha)
+    reached, share, last = base, 0.0, 0.0
+    needed = wanted = usual
+    n, bad, m, worse = 0, 0, 0, 0
     tests: list[Test] = []
     waiting: list[Stratum] = []
     for at_s, strata in steps:
         for more, failed, other, control in strata:
-            n, bad, m, worse = n + more, bad + failed, m + other, worse + control
+            n += more
+            bad += failed
+            m += other
+            worse += control
         waiting += strata
-        before, now = needed, min(n, m) / needed
+        before, now = needed, (min(m, n)) / needed
         if share < 1:
             reached = base
         if now > share:
@@ -134,22 +140,23 @@ def _planned(steps: Sequence[Step], aim: Aim) -> tuple[list[Test], Compared]:
             if is_due(last, share):
                 tests.append((at_s, share, waiting))
                 waiting, last = [], share
-        base = _usual(worse, m, aim)
-        if base == aim.base:
+        # Most controls fail as is usual, which is told without a tail.
+        over = worse - m * declared
+        base = declared if over <= 0 or over * over <= UNDOUBTED * m * declared else _usual(worse, m, declared)
+        if base == declared:
             needed = usual
         else:
             # Once most of alpha is spent, a plan that grows must do with what is left.
-            spare = aim.alpha if share < 1 or base <= reached else aim.alpha * (1 - FIRST) / 2
-            needed = _needed(aim, base, spare)
-        wanted = needed if share >= 1 else max(needed, before)
+            needed = _needed(aim, base, alpha if share < 1 or base <= reached else alpha * (1 - FIRST) / 2)
+        wanted = before if share < 1 and before > needed else needed
     return tests, Compared(n, bad, m, worse, wanted, base)
 
 
-def _usual(worse: int, m: int, aim: Aim) -> float:
+def _usual(worse: int, m: int, base: float) -> float:
     """Give the bad share that is usual: the one that is declared, or the control's where it is surely above that."""
-    due = m * aim.base
-    if worse <= due + UNDOUBTED * sqrt(due) or (due > 0 and poisson_tail(due, worse) > DOUBT):
-        return aim.base
+    due = m * base
+    if due > 0 and not is_rarer(due, worse, DOUBT):
+        return base
     return round_up(worse / m)
 
 
@@ -179,14 +186,14 @@ def _is_loud(tests: Sequence[Test], aim: Aim) -> bool:
     """
     far = QUIET * QUIET * log(1 / aim.alpha) if aim.alpha > 0 else 0.0
     over = variance = 0.0
+    rate = aim.rate
     for _, _, strata in tests:
         for n, bad, m, worse in strata:
             both, all_bad = n + m, bad + worse
             if all_bad and both:
-                share = n / both
-                over += bad - all_bad * share
-                fixed = 1.0 if aim.rate or both < 2 else (both - all_bad) / (both - 1)
-                variance += all_bad * share * (1 - share) * fixed
+                due = all_bad * n / both
+                over += bad - due
+                variance += due * m / both * (1.0 if rate or both < 2 else (both - all_bad) / (both - 1))
         if over > 0 and over * over >= far * variance:
             return True
     return False

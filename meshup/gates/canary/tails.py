@@ -89,27 +89,22 @@ def joined(one: Spread, other: Spread) -> Spread:
     return Spread(one.first + other.first + low, found[low:high])
 
 
-def poisson_tail(mean: float, at: int) -> float:
-    """Give the probability of at least so many events where mean are expected; mean > 0."""
-    if at <= 0:
-        return 1.0
-    weight = exp(at * log(mean) - mean - lgamma(at + 1))
-    if at > mean:
-        found, term, number = 0.0, weight, at
-        while term > LEAST * (found or 1e-300):
-            found += term
-            number += 1
-            term *= mean / number
-        return min(1.0, found)
-    found, number = 0.0, at
-    term = weight * at / mean
-    while term > 0.0 and number > 0:
+def is_rarer(mean: float, at: int, than: float) -> bool:
+    """Tell whether so many events or more, at > mean > 0, have a chance of at most that where mean are expected.
+
+    No more terms are added than the answer takes: those left after one are together below the geometric series of its
+    ratio, which only falls further on.
+    """
+    term = exp(at * log(mean) - mean - lgamma(at + 1))
+    found = 0.0
+    while found + term <= than:
         found += term
-        number -= 1
-        term *= number / mean
-        if term < LEAST * found:
-            break
-    return max(0.0, 1.0 - found)
+        at += 1
+        ratio = mean / at
+        term *= ratio
+        if found + term / (1 - ratio) <= than:
+            return True
+    return False
 
 
 def normal_tail(z: float) -> float:
