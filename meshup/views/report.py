@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from meshup.model.counts import TRUSTS, Counts
+from meshup.model.moment import instant
 from meshup.model.report import ReleaseRow, Report, Row
 from meshup.model.text import clean
 from meshup.views.documents import document
+from meshup.views.spans import bounds
 from meshup.views.table import amount, columns, folded
 
 NONE = "none"
@@ -26,11 +28,6 @@ def counts(found: Counts) -> str:
     said = [str(found.enforced)] if found.enforced else []
     said += [f"{count} {trust}" for trust, count in zip(TRUSTS[1:], found[1:], strict=True) if count]
     return " + ".join(said) or "0"
-
-
-def day_of(text: str) -> str:
-    """Give the date of a record's time."""
-    return text[:10] or "-"
 
 
 def reach(found: Report) -> str:
@@ -66,11 +63,14 @@ def who(row: Row) -> str:
     return clean(row.held.who) + asked
 
 
-def until(row: Row) -> str:
-    """Say when a record ends, or how it ended."""
+def lasting(row: Row) -> tuple[str, str]:
+    """Say when a record began, and when it ends or how it ended; what was inferred has no time."""
+    if not row.held.since:
+        return "-", "-"
+    since, until = bounds(instant(row.held.since), instant(row.held.until))
     if row.held.phase in ("Closed", "Failed"):
-        return "ended" if row.held.phase == "Closed" else "failed"
-    return day_of(row.held.until) + (" OVERDUE" if row.overdue else "")
+        return since, "ended" if row.held.phase == "Closed" else "failed"
+    return since, until + (" OVERDUE" if row.overdue else "")
 
 
 def note(row: Row) -> str:
@@ -115,8 +115,7 @@ def row_cells(row: Row, found: Report) -> tuple[str, ...]:
         who(row),
         service(row, found),
         f"{release(row.origin)} -> {release(held.to)}",
-        day_of(held.since),
-        until(row),
+        *lasting(row),
         held.trust,
         note(row),
     )

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 
 from meshup.model.duration import span
 
-__all__ = ["clock_time", "day", "moment_text", "span"]
+__all__ = ["bounds", "clock_time", "day", "moment_text", "span"]
+
+SHORT_S = 2 * 86400.0
+"""What lasts less than this is not told by its days alone."""
 
 
 def clock_time(moment: datetime) -> str:
@@ -17,6 +20,18 @@ def clock_time(moment: datetime) -> str:
 def day(moment: datetime) -> str:
     """Say a date without a time."""
     return moment.astimezone(UTC).strftime("%d %b %Y")
+
+
+def bounds(since: datetime, until: datetime) -> tuple[str, str]:
+    """Say when something begins and ends, in the unit that fits: by days, and below two days by the minute, with its length.
+
+    In UTC: ("02 Nov 2026", "09 Nov 2026") and ("02 Nov 2026 09:00", "02 Nov 2026 11:00 (2h)").
+    """
+    lasts_s = (until - since).total_seconds()
+    if lasts_s >= SHORT_S:
+        return day(since), day(until)
+    begins, ends = (f"{each.astimezone(UTC):%d %b %Y %H:%M}" for each in (since, until))
+    return begins, f"{ends} ({span(max(lasts_s, 0.0))})"
 
 
 def moment_text(moment: datetime) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from meshup.model.problem import Problem, Refused, UsageError, Where
 from meshup.views.problem import error, error_document
-from meshup.views.spans import span
+from meshup.views.spans import bounds, span
 from meshup.views.table import columns
 
 
@@ -29,6 +30,19 @@ def test_the_last_column_folds_below_itself() -> None:
 )
 def test_a_span_is_said_in_at_most_two_units(seconds: float, said: str) -> None:
     assert span(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("lasts", "said"),
+    [
+        (timedelta(hours=2), ("02 Nov 2026 09:07", "02 Nov 2026 11:07 (2h)")),
+        (timedelta(days=1, hours=6), ("02 Nov 2026 09:07", "03 Nov 2026 15:07 (1d6h)")),
+        (timedelta(days=7), ("02 Nov 2026", "09 Nov 2026")),
+    ],
+)
+def test_what_lasts_less_than_two_days_is_told_by_the_minute(lasts: timedelta, said: tuple[str, str]) -> None:
+    since = datetime(2026, 11, 2, 9, 7, 4, tzinfo=UTC)
+    assert bounds(since, since + lasts) == said
 
 
 def test_an_error_in_a_runbook_shows_the_line_with_a_caret(golden: Callable[[str, str], None]) -> None:
