@@ -13,6 +13,7 @@ def command(
     file: Annotated[str, typer.Argument(metavar="FILE", help="the newest export of this cluster")],
     older: Annotated[str, typer.Option("--older", help="pins that are over stay this long")] = "400d",
     most: Annotated[int, typer.Option("--most", min=0, help="and no more of them than this")] = 5000,
+    filename: options.Filename = "meshup.yaml",
     yes: options.Yes = False,
     output: options.Output = "text",
     context: options.Context = "",
@@ -22,7 +23,7 @@ def command(
     color: options.Color = "auto",
     plain: options.Plain = False,
 ) -> int:
-    """Delete pins that are over and stand in the export as they are; shown first, and nothing goes without a yes.
+    """Delete pins that are over, that no verdict rests on, and that stand in the export; without a yes it only lists them.
 
     Example: meshup ledger prune ledger.jsonl --yes
     """
@@ -30,6 +31,7 @@ def command(
 
     from meshup.cli import exports
     from meshup.cli.asking import confirm
+    from meshup.cli.books import book_or_none
     from meshup.cli.connect import Aim, door, one_of, seconds, session
     from meshup.cli.screen import screen
     from meshup.engine import exporting
@@ -37,18 +39,19 @@ def command(
 
     one_of(output, ("text", "json"), flag="-o")
     look = screen(color=color, plain=plain)
-    days = seconds(older, flag="--older") / 86400
+    stay_s, book = seconds(older, flag="--older"), book_or_none(filename)
     _, found, _ = exports.checked(file)
     around = session(door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group))))
-    due = exporting.retained(around, found, path=file, days=days, most=most)
-    if not yes or output == "text":
-        (look.out if output == "text" else look.err)(view.retention(due, width=look.width))
-    if not due.going:
+    due = exporting.retained(around, found, path=file, stay_s=stay_s, most=most, book=book)
+    if output == "text":
+        look.out(view.retention(due, width=look.width, performed=yes and bool(due.going)))
+    asked = yes or (look.interactive and not due.missing)
+    if not due.going or not asked:
         if output == "json":
             look.out(json.dumps(view.retention_document(due, (), performed=False), ensure_ascii=False, indent=2))
         return 0
     confirm(look, yes=yes, question=f"Delete {len(due.going)} pins?")
-    stayed = [(each.pin, why) for each, why in exporting.let_go(around, due.going) if why]
+    stayed = [(each.pin, why) for each, why in exporting.let_go(around, due) if why]
     if output == "json":
         look.out(json.dumps(view.retention_document(due, stayed, performed=True), ensure_ascii=False, indent=2))
     else:

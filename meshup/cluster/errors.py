@@ -83,14 +83,17 @@ class Forbidden(ApiError, Unreachable):
     """This identity may not do that."""
 
 
-def lacking(user: str, rights: Sequence[str]) -> Forbidden:
-    """Make the error of somebody who lacks rights, asked for before anything was written: "verb group/resource namespace"."""
+def lacking(user: str, rights: Sequence[str], *, role: str = "") -> Forbidden:
+    """Make the error of somebody who lacks rights, asked for before anything was written: "verb group/resource namespace".
+
+    role: the file of templates/rbac that gives them, "" = it depends on which they are.
+    """
     more = f" and {len(rights) - 3} more" if len(rights) > 3 else ""
     return Forbidden(
         f"{user} may not do all that this run needs: {', '.join(rights[:3])}{more}",
         code="MU7101",
         causes=tuple(Cause(reason="Forbidden", field="", message=each) for each in rights),
-        fix="ask for these rights (templates/rbac/ has roles), or use another identity with --context",
+        fix=f"ask for these rights (templates/rbac/{role or ' has roles'}), or use another identity with --context",
         cluster="nothing was changed",
     )
 

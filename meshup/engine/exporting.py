@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from meshup.cluster.clock import server_now
-from meshup.cluster.errors import Denied, Forbidden
+from meshup.cluster.errors import Denied, Forbidden, lacking
+from meshup.engine.history import readable_book
+from meshup.engine.probe import missing_rights
 from meshup.engine.session import Session
 from meshup.journal import exports, retention
+from meshup.journal.enforcement import enforcement
 from meshup.journal.export import Export, appended
 from meshup.journal.gather import gathered
+from meshup.journal.home import HOME
 from meshup.model.exports import Due, Retention
+from meshup.model.holds import HoldAt
 from meshup.model.moment import stamp
 from meshup.model.problem import Refused
+from meshup.model.runbook import Runbook
 
 
 def further(session: Session, before: Export | None, *, path: str) -> tuple[bytes, exports.Head, int]:
@@ -69,13 +76,32 @@ def _other(path: str, why: str, fix: str) -> Refused:
     )
 
 
-def retained(session: Session, found: Export, *, path: str, days: float, most: int) -> Retention:
-    """Say which pins go. found: a checked export. Raises Refused (MU2319) when it is not on record here."""
+def retained(
+    session: Session, found: Export, *, path: str, stay_s: float, most: int, book: Runbook | None = None
+) -> Retention:
+    """Say which pins go, and which rights are missing for it. found: a checked export.
+
+    book: when a release is on hold; None = that of the newest run. Raises Refused (MU2319) when the export is not on record.
+    """
     is_last(session, found, path=path, needed=True)
+    meant = book or readable_book(session)
+    at = meant.holds if meant is not None else HoldAt()
     now = server_now(session.clock)
-    return retention.due(session.cluster, found, path=path, now=now, days=days, most=most)
+    due = retention.due(session.cluster, found, path=path, now=now, at=at, stay_s=stay_s, most=most)
+    return replace(due, missing=missing_rights(session.cluster, _takes(session, due)))
 
 
-def let_go(session: Session, going: tuple[Due, ...]) -> Iterator[tuple[Due, str]]:
-    """Delete them, one by one; see retention.let_go."""
-    return retention.let_go(session.cluster, going)
+def _takes(session: Session, due: Retention) -> tuple[str, ...]:
+    """Name the rights that letting pins go takes; the last two are asked for by the policies alone, where they are."""
+    spaces = sorted({each.pin.namespace for each in due.going} | {HOME}) if due.going else []
+    rights = ["delete meshup.dev/meshpins", "patch meshup.dev/meshpins/status"]
+    if spaces and enforcement(session.cluster).state != "missing":
+        rights += ["export meshup.dev/meshpins", "retain meshup.dev/meshpins"]
+    return tuple(f"{right} {space}" for right in rights for space in spaces)
+
+
+def let_go(session: Session, due: Retention) -> Iterator[tuple[Due, str]]:
+    """Delete them, one by one; see retention.let_go. Raises Forbidden (MU7101) with every right that is missing."""
+    if due.missing:
+        raise lacking(session.identity.user, due.missing, role="retention.yaml")
+    return retention.let_go(session.cluster, due.going)

@@ -12,27 +12,38 @@ from meshup.journal.gather import line_of, relied_on, served
 from meshup.journal.ledger import is_open
 from meshup.journal.once import TRIES
 from meshup.journal.pin import KIND, from_body, ref_of_copy, ref_of_pin
-from meshup.model.exports import Due, Retention
+from meshup.model.exports import MOST, STAY_S, Due, Retention
+from meshup.model.holds import HoldAt, resting
 from meshup.model.ledger import Pin
 from meshup.model.objects import Object, Ref, dig
 
-DAYS = 400.0
-MOST = 5000
 
+def due(
+    cluster: Reader,
+    found: Export,
+    *,
+    path: str,
+    now: datetime,
+    at: HoldAt,
+    stay_s: float = STAY_S,
+    most: int = MOST,
+) -> Retention:
+    """Say which pins go: over for longer than `stay_s`, or more than `most` newer ones are over too. Writes nothing.
 
-def due(cluster: Reader, found: Export, *, path: str, now: datetime, days: float = DAYS, most: int = MOST) -> Retention:
-    """Say which pins go: over for longer than `days`, or more than `most` newer ones are over too. Writes nothing.
-
-    found: an export that was checked. One that is not in it as it is now stays.
+    found: an export that was checked. One that is not in it as it is now stays, and so does one that the verdict on a
+    release rests on, as `at` has it: a hold is lifted by time and by the platform owner, never by who tidies up.
     """
     known = relied_on(cluster, served(cluster, KIND))
     over = sorted(((pin, body) for pin, body in known if not is_open(pin)), key=lambda each: _ended(each[0]))
-    before = now - timedelta(days=days)
-    old = [(pin, body) for at, (pin, body) in enumerate(over) if _ended(pin)[0] <= before or at < len(over) - most]
-    going, left = [], []
+    before = now - timedelta(seconds=stay_s)
+    old = [each for which, each in enumerate(over) if _ended(each[0])[0] <= before or which < len(over) - most]
+    needed = resting((pin for pin, _ in known), now=now, at=at)
+    going, left, rested = [], [], []
     for pin, body in old:
         line, why = _in(found, pin, body)
-        if why:
+        if (pin.namespace, pin.name) in needed:
+            rested.append((pin, needed[pin.namespace, pin.name]))
+        elif why:
             left.append((pin, why))
         else:
             going.append(Due(pin=pin, line=line))
@@ -40,10 +51,12 @@ def due(cluster: Reader, found: Export, *, path: str, now: datetime, days: float
         path=path,
         going=tuple(going),
         left=tuple(left),
+        resting=tuple(rested),
         over=len(over),
         open=len(known) - len(over),
-        days=days,
+        stay_s=stay_s,
         most=most,
+        window_s=at.window_s,
         at=now,
     )
 

@@ -7,6 +7,10 @@ from datetime import datetime
 
 from meshup.model.ledger import Pin
 
+STAY_S = 400 * 86400.0
+MOST = 5000
+"""How long pins that are over stay, and how many of them, unless the platform owner says otherwise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
@@ -49,14 +53,19 @@ class Due:
 class Retention:
     """Which pins go. going: oldest first. left: pins that would be due but stay, and why. over, open: how many there are.
 
-    days, most: pins that are over stay that long, and no more than so many.
+    resting: pins that would be due, and the release whose verdict rests on each: they stay, or a hold would be lifted.
+    stay_s, most: pins that are over stay that long, and no more than so many. window_s: how long a rollback counts.
+    missing: the rights that whoever asks lacks to let them go.
     """
 
     path: str
     going: tuple[Due, ...]
     left: tuple[tuple[Pin, str], ...]
+    resting: tuple[tuple[Pin, str], ...]
     over: int
     open: int
-    days: float
+    stay_s: float
     most: int
+    window_s: float
     at: datetime
+    missing: tuple[str, ...] = ()

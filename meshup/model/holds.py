@@ -102,6 +102,31 @@ def went_back(found: Iterable[Pin], *, now: datetime, at: HoldAt, cluster: str =
     return {release: tuple(several) for release, several in away.items()}
 
 
+def resting(found: Iterable[Pin], *, now: datetime, at: HoldAt) -> Mapping[tuple[str, str], str]:
+    """Give (namespace, name) of each record without which a release would be judged otherwise -> that release.
+
+    Of each service those from the first one on that counts, or that a counting one prolongs: what came after it says
+    whether a later one prolongs it.
+    """
+    since = stamp(now - timedelta(seconds=at.window_s))
+    rested: dict[tuple[str, str], str] = {}
+    behind: dict[tuple[str, str, str], list[Held]] = {}
+    against: dict[tuple[str, str, str], str] = {}
+    for each in lineage(of_pin(pin, cluster="") for pin in found):
+        place = each.held.place
+        if each.held.phase == "Failed":
+            continue
+        if each.counts(since):
+            against[place] = each.origin
+        several = behind.setdefault(place, [])
+        if not each.renews:
+            several.clear()
+        several.append(each.held)
+        if place in against:
+            rested.update(((one.namespace, one.name), against[place]) for one in several)
+    return rested
+
+
 def verdicts(
     found: Iterable[Pin],
     running: Iterable[Running],

@@ -320,6 +320,8 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         over=COUNT,
         going=_many(namespace=TEXT, name=TEXT, line=TEXT),
         left=_many(namespace=TEXT, name=TEXT, why=TEXT),
+        resting=_many(namespace=TEXT, name=TEXT, release=TEXT),
+        missing=TEXTS,
     ),
     "rehearse-judge": _record(
         seed=COUNT,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from meshup.model.exports import Checked, Exported, Retention
+from meshup.model.duration import shown
+from meshup.model.exports import MOST, STAY_S, Checked, Exported, Retention
 from meshup.model.ledger import Pin
 from meshup.model.text import amount, clean
 from meshup.views.documents import document
-from meshup.views.spans import day
+from meshup.views.spans import day, span
 from meshup.views.table import folded
 
 SHOWN = 20
@@ -68,20 +69,39 @@ def checked_document(found: Checked) -> dict[str, Any]:
     )
 
 
-def retention(found: Retention, *, width: int) -> str:
-    """Show which pins would go, and which stay although their time is over."""
-    rule = f"which stay {found.days:g} days, the newest {found.most} of them"
+def retention(found: Retention, *, width: int, performed: bool = False) -> str:
+    """Show which pins would go, and which stay although their time is over. performed: they go now, so nothing comes next."""
+    rule = f"which stay {span(found.stay_s)}, the newest {found.most} of them"
     lines = [f"pins      {found.open} in effect; {found.over} over, {rule}"]
-    lines += [f"delete    {_named(each.pin)}, line {each.line[:12]}" for each in found.going[:SHOWN]]
-    if len(found.going) > SHOWN:
-        lines.append(f"delete    and {len(found.going) - SHOWN} more; -o json lists all")
-    lines += [f"keep      {_named(pin)}: {why}" for pin, why in found.left[:SHOWN]]
-    if len(found.left) > SHOWN:
-        lines.append(f"keep      and {len(found.left) - SHOWN} more; -o json lists all")
-    follow = f"meshup ledger prune {clean(found.path)} --yes" if found.going else "nothing: no pin is due"
-    if found.left and not found.going:
-        follow = f"meshup ledger export --after {clean(found.path)}"
-    return "\n".join([*(folded(each, width=width) for each in lines), f"Next      {follow}"])
+    lines += _some("delete", [f"{_named(each.pin)}, line {each.line[:12]}" for each in found.going])
+    lines += _some("keep", [f"{_named(pin)}: {why}" for pin, why in found.left])
+    lines += _some(
+        "keep", [f"{_named(pin)}: the verdict on {clean(release)} rests on it" for pin, release in found.resting]
+    )
+    if found.resting:
+        lines.append(
+            f"holds     rest on what is in effect or began within {span(found.window_s)}: no pin of those goes"
+        )
+    lines += [f"missing   you may not {clean(each)}" for each in found.missing]
+    if not performed:
+        lines.append(f"Next      {_then(found)}")
+    return "\n".join(each if each.startswith("Next") else folded(each, width=width) for each in lines)
+
+
+def _some(word: str, every: Sequence[str]) -> list[str]:
+    more = [f"and {len(every) - SHOWN} more; -o json lists all"] if len(every) > SHOWN else []
+    return [f"{word:<10}{each}" for each in (*every[:SHOWN], *more)]
+
+
+def _then(found: Retention) -> str:
+    older = f" --older {shown(found.stay_s)}" if found.stay_s != STAY_S else ""
+    most = f" --most {found.most}" if found.most != MOST else ""
+    again = f"meshup ledger prune {clean(found.path)}{older}{most} --yes"
+    if found.going and found.missing:
+        return f"bind the roles of templates/rbac/retention.yaml to who prunes, who then runs: {again}"
+    if found.going:
+        return again
+    return f"meshup ledger export --after {clean(found.path)}" if found.left else "nothing: no pin is due"
 
 
 def pruned(found: Retention, stayed: Sequence[tuple[Pin, str]], *, width: int) -> str:
@@ -108,6 +128,10 @@ def retention_document(found: Retention, stayed: Sequence[tuple[Pin, str]], *, p
             if (each.pin.namespace, each.pin.name) not in names
         ],
         left=[{"namespace": pin.namespace, "name": pin.name, "why": clean(why)} for pin, why in (*found.left, *stayed)],
+        resting=[
+            {"namespace": pin.namespace, "name": pin.name, "release": clean(release)} for pin, release in found.resting
+        ],
+        missing=list(found.missing),
     )
 
 

@@ -16,6 +16,7 @@ from meshup.journal.holder import this_process
 from meshup.journal.ledger import advance, pins
 from meshup.journal.pin import from_body
 from meshup.journal.retention import due, let_go
+from meshup.model.holds import HoldAt
 from meshup.model.objects import Ref
 from meshup.model.problem import DeadlinePassed, Refused
 from meshup.simulate.api.server import ApiServer
@@ -198,7 +199,14 @@ def test_a_pin_that_the_policies_enforced_goes_once_it_is_over_and_exported(plac
     advance(place.cluster, made, "Closed", by=place.session.identity.user, at=f"{over:%Y-%m-%dT%H:%M:%SZ}")
     lines, _, new = appended(None, gathered(place.cluster), cluster="c", at=f"{over:%Y-%m-%dT%H:%M:%SZ}")
     assert (new, lines.count(b'"trust":"enforced"')) == (2, 1), "the release and the pin"
-    told = due(place.cluster, read(lines), path="ledger.jsonl", now=over + timedelta(days=1), days=0.5)
+    told = due(
+        place.cluster,
+        read(lines),
+        path="ledger.jsonl",
+        now=over + timedelta(days=1),
+        at=HoldAt(window_s=0),
+        stay_s=43200,
+    )
     assert (told.left, [each.pin.name for each in told.going]) == ((), ["cart-1"])
     assert [why for _, why in let_go(place.cluster, told.going)] == [""]
     assert pins(place.cluster) == ()

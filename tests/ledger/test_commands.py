@@ -19,6 +19,7 @@ from meshup.journal.export import read, sound
 from meshup.journal.ledger import advance, pins
 from meshup.journal.pin import from_body, to_body
 from meshup.journal.retention import due, let_go
+from meshup.model.holds import DAY_S, HoldAt
 from meshup.model.objects import Ref
 from meshup.model.problem import Refused
 from meshup.simulate.http import Front
@@ -166,13 +167,14 @@ def test_a_file_that_is_not_on_record_lets_nothing_go(plain, call):
 
 def test_pins_that_are_over_go_after_their_time_and_only_as_they_stand_in_the_export(plain, call):
     call("ledger", "export", "--out", "l.jsonl")
-    written(plain, 9)
-    shown = call("ledger", "prune", "l.jsonl", code=2)
+    written(plain, 9, service="web")
+    shown = call("ledger", "prune", "l.jsonl")
     assert "7 over" in shown.out
     assert "delete    MeshPin shop/cart-0" in shown.out
     assert "cart-9, Closed" in shown.out
     assert "it is not in the export" in shown.out
-    assert "MU1002" in shown.err
+    assert shown.out.splitlines()[-1] == "Next      meshup ledger prune l.jsonl --yes"
+    assert json.loads(call("ledger", "prune", "l.jsonl", "-o", "json").out)["performed"] is False
     assert len(pins(plain)) == OVER + 2
     assert "6 pins" in call("ledger", "prune", "l.jsonl", "--yes").out
     assert [each.name for each in pins(plain)] == ["cart-6", "cart-9"]
@@ -182,12 +184,51 @@ def test_pins_that_are_over_go_after_their_time_and_only_as_they_stand_in_the_ex
     assert "no pin is due" in call("ledger", "prune", "l.jsonl").out
 
 
+def test_a_hold_is_not_lifted_by_who_tidies_up(plain, call):
+    ensure(plain, "meshreleases", pause=plain.clock.sleep)
+    for number in range(4):
+        began = plain.clock.now() - timedelta(hours=2)
+        body = to_body(pin(name=f"s{number}", namespace="shop", service=f"s{number}", user=f"u{number}", since=began))
+        advance(plain, from_body(plain.create(body)), "Closed", by="ana", at=f"{began:%Y-%m-%dT%H:%M:%SZ}")
+    call("releases", "add", "1.30.3")
+    held = call("releases", "promote", "1.30.3", "--reason", "fine", code=3).err
+    call("ledger", "export", "--out", "l.jsonl")
+    shown = call("ledger", "prune", "l.jsonl", "--older", "1s", "--most", "0", "--yes").out
+    assert shown.count("the verdict on 1.30.3 rests on it") == 4
+    assert [each.name for each in pins(plain)] == ["cart-6", "s0", "s1", "s2", "s3"]
+    assert call("releases", "promote", "1.30.3", "--reason", "fine", code=3).err == held
+    said = json.loads(call("ledger", "prune", "l.jsonl", "--older", "1s", "-o", "json").out)
+    assert [each["release"] for each in said["resting"]] == ["1.30.3"] * 4
+
+
+def test_the_next_command_keeps_what_was_asked_for(plain, call):
+    call("ledger", "export", "--out", "l.jsonl")
+    shown = call("ledger", "prune", "l.jsonl", "--older", "6h", "--most", "7").out
+    assert "which stay 6h, the newest 7 of them" in shown
+    follow = shown.splitlines()[-1].removeprefix("Next      meshup ")
+    assert follow == "ledger prune l.jsonl --older 6h --most 7 --yes"
+    assert "6 pins" in call(*follow.split()).out
+
+
+def test_who_may_not_let_pins_go_is_told_each_right_that_is_missing(plain, call):
+    call("ledger", "export", "--out", "l.jsonl")
+    pia = ("--as", "pia", "--as-group", "platform")
+    shown = call("ledger", "prune", "l.jsonl", *pia).out
+    assert "missing   you may not delete meshup.dev/meshpins shop" in shown
+    assert "templates/rbac/retention.yaml" in shown.splitlines()[-1]
+    said = call("ledger", "prune", "l.jsonl", "--yes", *pia, code=7).err
+    assert "MU7101" in said
+    assert "delete meshup.dev/meshpins meshup-system" in said
+    assert "templates/rbac/retention.yaml" in said
+    assert len(pins(plain)) == OVER + 1
+
+
 def test_a_pin_that_changed_since_the_export_stays(plain, call, tmp_path):
     call("ledger", "export", "--out", "l.jsonl")
     ref = Ref(api_version="meshup.dev/v1", kind="MeshPin", namespace="shop", name="cart-0")
     plain.update_status(ref, {"message": "written over by somebody"})
     found = read((tmp_path / "l.jsonl").read_bytes())
-    told = due(plain, found, path="l.jsonl", now=plain.clock.now(), days=0, most=0)
+    told = due(plain, found, path="l.jsonl", now=plain.clock.now(), at=HoldAt(), stay_s=0, most=0)
     assert [(each.name, why) for each, why in told.left] == [("cart-0", "it changed since the export")]
     assert [each.pin.name for each in told.going] == [f"cart-{number}" for number in range(1, OVER)]
 
@@ -195,9 +236,9 @@ def test_a_pin_that_changed_since_the_export_stays(plain, call, tmp_path):
 def test_no_more_than_so_many_that_are_over_stay(plain, call, tmp_path):
     call("ledger", "export", "--out", "l.jsonl")
     found = read((tmp_path / "l.jsonl").read_bytes())
-    told = due(plain, found, path="l.jsonl", now=plain.clock.now(), days=600, most=2)
+    told = due(plain, found, path="l.jsonl", now=plain.clock.now(), at=HoldAt(), stay_s=600 * DAY_S, most=2)
     assert [each.pin.name for each in told.going] == ["cart-0", "cart-1", "cart-2", "cart-3"]
-    assert due(plain, found, path="l.jsonl", now=plain.clock.now(), days=600).going == ()
+    assert due(plain, found, path="l.jsonl", now=plain.clock.now(), at=HoldAt(), stay_s=600 * DAY_S).going == ()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -209,12 +250,12 @@ def test_killed_or_lost_at_any_write_each_pin_goes_once_and_none_that_is_not_exp
     found = read((tmp_path / "l.jsonl").read_bytes())
     for at in range(1, 5):
         cluster = over(how(shop.server, at=at, when=when), shop.server.clock, in_flight=1)
-        due_now = due(cluster, found, path="l.jsonl", now=plain.clock.now(), days=0, most=0)
+        due_now = due(cluster, found, path="l.jsonl", now=plain.clock.now(), at=HoldAt(), stay_s=0, most=0)
         try:
             list(let_go(cluster, due_now.going[:2]))
         except Killed:
             pass
-    rest = due(plain, found, path="l.jsonl", now=plain.clock.now(), days=0, most=0)
+    rest = due(plain, found, path="l.jsonl", now=plain.clock.now(), at=HoldAt(), stay_s=0, most=0)
     assert rest.left == ()
     assert [why for _, why in let_go(plain, rest.going) if why] == []
     assert [each.name for each in pins(plain)] == ["cart-6"]
@@ -223,7 +264,7 @@ def test_killed_or_lost_at_any_write_each_pin_goes_once_and_none_that_is_not_exp
 def test_another_pin_of_the_same_name_stays(plain, call, tmp_path):
     call("ledger", "export", "--out", "l.jsonl")
     found = read((tmp_path / "l.jsonl").read_bytes())
-    going = due(plain, found, path="l.jsonl", now=plain.clock.now()).going[:1]
+    going = due(plain, found, path="l.jsonl", now=plain.clock.now(), at=HoldAt()).going[:1]
     ref = Ref(api_version="meshup.dev/v1", kind="MeshPin", namespace="shop", name="cart-0")
     plain.delete(ref, uid=going[0].pin.uid)
     written(plain, 0)

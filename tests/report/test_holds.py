@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from meshup.model.counts import Counts, distinct
 from meshup.model.held import is_back
-from meshup.model.holds import HoldAt, judge, verdicts
+from meshup.model.holds import HoldAt, judge, resting, verdicts, went_back
 from meshup.model.ledger import Pin, Running
 from meshup.model.objects import Ref
 
@@ -130,3 +131,49 @@ def test_a_name_counts_once_at_its_strongest() -> None:
 )
 def test_older_is_told_by_the_numbers(origin: str, to: str, back: bool) -> None:
     assert is_back(origin, to) is back
+
+
+def history(seed: int) -> list[Pin]:
+    """Pins of three services over ten weeks: back, forward, prolonged, failed, some still in effect."""
+    chance, made = random.Random(seed), []
+    for number in range(chance.randrange(1, 14)):
+        left, to = chance.choice((NEW, OLD, "1.31.0", "")), chance.choice((NEW, OLD, "1.31.0", ""))
+        since = NOW - timedelta(days=chance.randrange(70))
+        made.append(
+            pin(
+                f"s{chance.randrange(3)}",
+                f"user{chance.randrange(4)}",
+                name=f"p{number}",
+                from_release=to if chance.random() < 0.4 else left,
+                to_release=to,
+                since=since,
+                until=since + timedelta(days=7),
+                phase=chance.choice(("Closed", "Closed", "Active", "Failed")),
+            )
+        )
+    return made
+
+
+def test_what_counts_is_the_same_without_the_records_that_no_verdict_rests_on() -> None:
+    gone = 0
+    for seed in range(2000):
+        pins = history(seed)
+        for moment in (NOW, NOW + timedelta(days=9)):
+            needed = resting(pins, now=NOW, at=HoldAt())
+            left = [each for each in pins if each.phase == "Active" or (each.namespace, each.name) in needed]
+            gone += len(pins) - len(left)
+            assert went_back(left, now=moment, at=HoldAt()) == went_back(pins, now=moment, at=HoldAt()), seed
+    assert gone > 1000
+
+
+def test_a_record_rests_while_it_counts_or_one_in_effect_prolongs_it_and_not_longer() -> None:
+    old = {"since": NOW - timedelta(days=40), "until": NOW - timedelta(days=33), "phase": "Closed"}
+    first, renewal = pin("cart", "ana", name="first", **old), pin("cart", "ana", name="second", from_release=OLD)
+    recent = pin("web", "ben", phase="Closed")
+    at = HoldAt()
+    assert resting([first, renewal, recent], now=NOW, at=at) == {
+        ("shop", "first"): NEW,
+        ("shop", "second"): NEW,
+        ("shop", "web-1"): NEW,
+    }
+    assert resting([first, recent], now=NOW + timedelta(days=30), at=at) == {}

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft7Validator
 from test_pins import pin
 
-from meshup.model.exports import Checked, Due, Exported, Retention
+from meshup.model.exports import STAY_S, Checked, Due, Exported, Retention
 from meshup.views import ledger
 from meshup.views.documents import schema_of
 
@@ -30,16 +30,19 @@ def over(number: int):
     )
 
 
-def retention(*, going: int, left: int = 0) -> Retention:
+def retention(*, going: int, left: int = 0, stay_s: float = STAY_S, missing: tuple[str, ...] = ()) -> Retention:
     return Retention(
         path="ledger.jsonl",
         going=tuple(Due(pin=over(number), line=f"{number:064x}") for number in range(going)),
         left=tuple((over(100 + number), "it changed since the export") for number in range(left)),
+        resting=((over(200), "1.30.3"),) if left else (),
         over=4711,
         open=12,
-        days=400,
+        stay_s=stay_s,
         most=5000,
+        window_s=30 * 86400.0,
         at=NOW,
+        missing=missing,
     )
 
 
@@ -50,6 +53,9 @@ SCREENS: dict[str, Callable[[int], str]] = {
     "ledger-export-again": lambda width: ledger.exported(AGAIN, width=width),
     "ledger-verify": lambda width: ledger.checked(HOLDS, width=width),
     "ledger-prune": lambda width: ledger.retention(retention(going=23, left=1), width=width),
+    "ledger-prune-lacking": lambda width: ledger.retention(
+        retention(going=1, stay_s=6 * 3600.0, missing=("export meshup.dev/meshpins shop",)), width=width
+    ),
     "ledger-prune-none": lambda width: ledger.retention(retention(going=0), width=width),
     "ledger-pruned": lambda width: ledger.pruned(retention(going=3), STAYED, width=width),
 }
