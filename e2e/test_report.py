@@ -9,7 +9,7 @@ from conftest import Person
 pytestmark = pytest.mark.e2e
 
 BACK = ("rollback", "cart", "--to", "1.29.4", "--reason", "timeouts to ledger", "--until", "2h", "--yes")
-ZERO = {"enforced": 0, "declared": 0, "inferred": 0}
+ZERO = {"enforced": 0, "declared": 0, "inferred": 0, "unknown": 0}
 
 
 def onboarded(shop: Person) -> None:

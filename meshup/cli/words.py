@@ -52,6 +52,9 @@ IDEAS: Mapping[str, str] = {
     "plan": "Ordered changes and gates computed from runbook and cluster; can be saved and is refused when it is stale.",
     "journal": "The append-only record of a run, written before each act; status and resume are folds over it.",
     "ledger": "Who runs which release, since when, why, until when: pins, opt-ins, rollbacks.",
+    "trust": "How far a record can be relied on. enforced: made while the policies were proven to be in force, and moved on by a "
+    "rollback of meshup's. declared: nobody checked it. inferred: seen in the pods, there is no record. unknown: there is a "
+    "record, and you may not see whether the policies are in force. Numbers of different trust are never added up.",
     "pin": "One service held on one release by one user; the instruction and the record in one.",
     "guard": "A Job in the cluster, armed before strict mode is switched on, that puts it back when meshup stops beating.",
     "evidence": "The samples a verdict was made from; kept, so that the verdict can be made again. Counters of proxies come "

@@ -9,6 +9,7 @@ from meshup.cluster.ports import Reader
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
 from meshup.journal.copies import keep_copy
+from meshup.journal.enforcement import trusted
 from meshup.journal.ledger import advance, holding, is_open, pins, record
 from meshup.journal.pin import from_body
 from meshup.model.events import Noted
@@ -25,7 +26,8 @@ def write_pin(session: Session, plan: Plan) -> Pin | None:
     if plan.pin is None:
         return None
     pause = Pause(session, beat=lambda: None, next_command=plan.again)
-    pin = record(session.cluster, from_body(plan.pin), pause=pause.sleep)
+    made = record(session.cluster, from_body(plan.pin), pause=pause.sleep)
+    (pin,) = trusted(session.cluster, (made,))
     session.watcher.tell(
         Noted(
             at=session.clock.now(),

@@ -11,6 +11,7 @@ from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.running import running
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
+from meshup.journal.enforcement import trusted
 from meshup.journal.ledger import pins
 from meshup.journal.release import OWNERS, find, keep, let_owners, order, releases
 from meshup.model.against import in_words, with_block
@@ -52,7 +53,7 @@ def listed(session: Session, *, book: Runbook | None = None, context: str = "") 
     else:
         uid, unread = session.cluster.uid(), ("who runs what: no run is on record, and no runbook was given (-f FILE)",)
     at = _hold_at(meant)
-    every = pins(session.cluster)
+    every = trusted(session.cluster, pins(session.cluster))
     judged = verdicts(every, seen, now=now, at=at, cluster=uid)
     away = went_back(every, now=now, at=at, cluster=uid)
     mesh = meant.mesh.driver if meant is not None else ""
@@ -207,7 +208,7 @@ def _why_so(found: Release) -> str:
 
 
 def _refuse_on_hold(session: Session, version: str, seen: Sequence[Running], *, at: HoldAt, cluster: str) -> None:
-    every, now = pins(session.cluster), session.clock.now()
+    every, now = trusted(session.cluster, pins(session.cluster)), session.clock.now()
     found = verdicts(every, seen, now=now, at=at, cluster=cluster).get(version)
     if found is None or found.answer != "hold":
         return

@@ -9,6 +9,7 @@ from meshup.cluster.clock import server_now
 from meshup.engine.history import readable_book
 from meshup.engine.pinning import name_of
 from meshup.engine.session import Session
+from meshup.journal.enforcement import trusted
 from meshup.journal.in_pin import PinStore
 from meshup.journal.ledger import advance, holding, is_open, pins
 from meshup.model.ledger import Pin
@@ -111,4 +112,5 @@ def _ended(session: Session, pin: Pin, book: Runbook | None, *, fresh: bool) -> 
     if pin.user != session.identity.user:
         notes.append(f"it was the pin of {pin.user}: {pin.reason}")
     follow = f"meshup plan --service {pin.namespace}/{pin.service}"
-    return Ended(pin=pin, fresh=fresh, notes=tuple(notes), next=follow)
+    (known,) = trusted(session.cluster, (pin,))
+    return Ended(pin=known, fresh=fresh, notes=tuple(notes), next=follow)

@@ -90,7 +90,8 @@ def enforcement(cluster: Reader) -> Enforcement:
         live = {ref_of(each): each for kind in REQUIRED for each in cluster.list(ADMISSION, kind)}
         bounds = cluster.find(BOUNDS)
     except (Forbidden, NotFound) as refused:
-        return Enforcement(state="unreadable", why=refused.message or refused.what)
+        hidden = isinstance(refused, Forbidden)
+        return Enforcement(state="unreadable" if hidden else "missing", why=refused.message or refused.what)
     wanted = {ref_of(each): each for each in required()}
     absent = [str(ref) for ref in wanted if ref not in live]
     if absent or bounds is None:
@@ -113,12 +114,16 @@ def trust_of(pin: Pin, found: Enforcement) -> Trust:
 
     Enforced: recorded while the policies were in force, and moved on by a rollback of meshup's, which leaves its run or
     what the proxies said. A pin that its owner moved by hand is their word, and so is every pin of before. So is what a
-    copy tells: the policies saw who wrote it, and nobody saw what came of it.
+    copy tells: the policies saw who wrote it, and nobody saw what came of it. Unknown: the reader may not see the policies.
     """
-    if found.since is None or pin.created is None or pin.created < found.since or pin.copied:
-        return "declared"
     moved_by_hand = pin.phase != "Requested" and not (pin.run or pin.observed)
-    return "declared" if moved_by_hand else "enforced"
+    if pin.copied or moved_by_hand:
+        return "declared"
+    if found.state == "unreadable":
+        return "unknown"
+    return (
+        "enforced" if found.since is not None and pin.created is not None and pin.created >= found.since else "declared"
+    )
 
 
 def unlike(cluster: Reader) -> Iterator[tuple[Object, Object | None]]:

@@ -7,19 +7,21 @@ from typing import NamedTuple
 
 from meshup.model.ledger import Trust
 
-TRUSTS: tuple[Trust, ...] = ("enforced", "declared", "inferred")
-"""Strongest first."""
+TRUSTS: tuple[Trust, ...] = ("enforced", "declared", "inferred", "unknown")
+"""Strongest first: what is not known is relied on least."""
 
 
 class Counts(NamedTuple):
     """One count per trust, apart. There is no sum on purpose: what nobody checked must not look like what somebody did.
 
-    enforced: the API server checked the record. declared: nobody did. inferred: seen in the pods, no record.
+    enforced: the API server checked the record. declared: nobody did. inferred: seen in the pods, no record. unknown: there
+    is a record, and whoever read it may not see whether the API server checked it.
     """
 
     enforced: int = 0
     declared: int = 0
     inferred: int = 0
+    unknown: int = 0
 
     def down_to(self, trust: Trust) -> int:
         """Count what is trusted at least as much; the caller says beside the number how far down that is."""
@@ -42,6 +44,9 @@ def distinct(found: Iterable[tuple[Trust, str]]) -> Counts:
     names: dict[Trust, set[str]] = {trust: set() for trust in TRUSTS}
     for trust, name in found:
         names[trust].add(name)
-    enforced, declared, inferred = names.values()
-    declared -= enforced
-    return Counts(len(enforced), len(declared), len(inferred - enforced - declared))
+    seen: set[str] = set()
+    counts = []
+    for several in names.values():
+        counts.append(len(several - seen))
+        seen |= several
+    return Counts(*counts)

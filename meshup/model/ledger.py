@@ -9,7 +9,11 @@ from typing import Literal
 from meshup.model.objects import Ref
 
 Phase = Literal["Requested", "Active", "Closed", "Failed"]
-Trust = Literal["enforced", "declared", "inferred"]
+Trust = Literal["enforced", "declared", "inferred", "unknown"]
+"""How far a record can be relied on: see journal/enforcement.trust_of, which alone decides it.
+
+unknown: whoever reads it may not see whether the policies are in force; or nobody has asked yet.
+"""
 OnBehalfTrust = Literal["", "verified", "declared"]
 
 
@@ -42,7 +46,7 @@ class Pin:
     until: datetime
     phase: Phase = "Requested"
     run: str = ""
-    trust: Trust = "declared"
+    trust: Trust = "unknown"
     uid: str = ""
     user_groups_digest: str = ""
     to_digest: str = ""

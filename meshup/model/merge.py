@@ -36,8 +36,9 @@ def latest(found: Iterable[Held]) -> tuple[Held, ...]:
     return tuple(sorted(known.values()))
 
 
-def _newness(each: Held) -> tuple[int, tuple[str, ...]]:
-    return RANKS.get(each.phase, 0), tuple(each)
+def _newness(each: Held) -> tuple[int, bool, tuple[str, ...]]:
+    """Order readings of one record: the later phase, then the one whose reader could tell how far it is to be relied on."""
+    return RANKS.get(each.phase, 0), each.trust != "unknown", tuple(each)
 
 
 def _joined(one: View, other: View) -> View:

@@ -89,7 +89,7 @@ PIN: dict[str, Any] = {
     "trust": TEXT,
 }
 
-BY_TRUST = _record(enforced=COUNT, declared=COUNT, inferred=COUNT)
+BY_TRUST = _record(enforced=COUNT, declared=COUNT, inferred=COUNT, unknown=COUNT)
 
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "error": _record(

@@ -40,7 +40,7 @@ def held(draw: Any) -> Held:
         left=draw(st.sampled_from(RELEASES)),
         to=draw(st.sampled_from(RELEASES)),
         who=f"user{draw(st.integers(0, 5))}",
-        trust=draw(st.sampled_from(["enforced", "enforced", "declared"])),
+        trust=draw(st.sampled_from(["enforced", "enforced", "declared", "unknown"])),
         reason=draw(st.sampled_from(REASONS)),
         until=stamp(since + HOUR * draw(st.integers(1, 24 * 14))),
         phase=phase,
@@ -208,13 +208,16 @@ def oracle(all_views: tuple[View, ...], since: datetime | None) -> dict[str, dic
         still = [each for each in mine if each[0].phase in ("Requested", "Active")]
         begun = [each for each in mine if not each[2]]
 
-        def by_trust(some: list) -> tuple[int, int, int]:
-            return tuple(sum(each[0].trust == trust for each in some) for trust in ("enforced", "declared", "inferred"))
+        def by_trust(some: list) -> tuple[int, int, int, int]:
+            trusts = ("enforced", "declared", "inferred", "unknown")
+            return tuple(sum(each[0].trust == trust for each in some) for trust in trusts)
 
-        def names(some: list, key: Any, extra: set | frozenset = frozenset()) -> tuple[int, int, int]:
+        def names(some: list, key: Any, extra: set | frozenset = frozenset()) -> tuple[int, int, int, int]:
             strong = {key(each[0]) for each in some if each[0].trust == "enforced"}
             weak = {key(each[0]) for each in some if each[0].trust == "declared"} - strong
-            return len(strong), len(weak), len(extra - strong - weak)
+            seen = extra - strong - weak
+            rest = {key(each[0]) for each in some if each[0].trust == "unknown"} - strong - weak - seen
+            return len(strong), len(weak), len(seen), len(rest)
 
         gone = {(each.cluster, each.service) for each in lost} if release == "1.31.0" else set()
         ever = [each for each in begun if each[0].since >= after or each[0].phase in ("Requested", "Active")]
@@ -226,7 +229,7 @@ def oracle(all_views: tuple[View, ...], since: datetime | None) -> dict[str, dic
         reached |= gone
         blocked = any(each.state == "blocked" and each.release == release for v in all_views[:1] for each in v.states)
         users, places = names(lately, who), names(lately, place, gone)
-        levels = [(sum(users[: n + 1]), sum(places[: n + 1])) for n in range(3)]
+        levels = [(sum(users[: n + 1]), sum(places[: n + 1])) for n in range(4)]
         holds = any(
             u > AT.users or (len(reached) >= AT.least and p * 100 > AT.percent * len(reached)) for u, p in levels
         )

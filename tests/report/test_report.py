@@ -37,7 +37,7 @@ def test_the_report_is_what_plain_loops_say(found, since) -> None:
             assert not any(sum(value) if isinstance(value, tuple) else 0 for value in wanted.values()), release
             continue
         said = {name: getattr(row, name) for name in wanted if name not in ("reasons", "trend", "answer")}
-        said["reasons"] = tuple(map(sum, zip(*(each.counts for each in row.reasons), strict=True))) or (0, 0, 0)
+        said["reasons"] = tuple(map(sum, zip(*(each.counts for each in row.reasons), strict=True))) or (0, 0, 0, 0)
         said["trend"] = tuple(week.counts for week in row.trend)
         said["answer"] = row.verdict.answer
         assert said == wanted, release
@@ -79,6 +79,8 @@ def test_only_what_was_made_while_policies_were_in_force_is_enforced(found, hour
         made = replace(pin(each), run="cart-1")
         force = Enforcement(state="in force", since=since)
         assert trust_of(made, Enforcement(state="altered")) == "declared"
+        assert trust_of(made, Enforcement(state="unreadable")) == "unknown"
+        assert trust_of(replace(made, copied=True), Enforcement(state="unreadable")) == "declared"
         assert trust_of(replace(made, created=None), force) == "declared"
         assert trust_of(made, force) == ("enforced" if made.created >= since else "declared")
 

@@ -27,6 +27,7 @@ from meshup.engine.session import Session
 from meshup.engine.standing import status
 from meshup.engine.taking_back import run_plan, stage_plan
 from meshup.engine.unpinning import unpin
+from meshup.journal.enforcement import trusted
 from meshup.journal.ledger import pins
 from meshup.model.events import Event, Outcome, PlaceEnded
 from meshup.model.plan import Plan
@@ -150,8 +151,9 @@ def chapters() -> dict[str, Any]:
     reviewed = sealed(replace(plan, notes=("reviewed before the run", *plan.notes)))
     told["exit-6"] = stopped(lambda: apply(shop.session, reviewed))
     now = shop.session.clock.now()
-    told["pins"] = pins(shop.session.cluster), now
-    told["pins-late"] = pins(shop.session.cluster), now + timedelta(days=8)
+    every = trusted(shop.session.cluster, pins(shop.session.cluster))
+    told["pins"] = every, now
+    told["pins-late"] = every, now + timedelta(days=8)
     seen = view(shop.session, book=book, context="corner")
     later, gone = now + timedelta(days=8), View(names=frozenset({"prod-us"}), cluster="", why="no answer in 5 s")
     told["report"] = report([seen], now=now, at=book.holds)

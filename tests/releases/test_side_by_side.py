@@ -1,0 +1,92 @@
+"""Owner and platform owner on one cluster whose ledger is enforced: what each screen says of the same records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from meshup.cli.main import main
+from meshup.cli.simulating import programs
+from meshup.simulate.http import Front
+from meshup.simulate.scenario import load
+
+PIA = ("--as", "pia", "--as-group", "platform")
+ALICE = ("--as", "alice", "--as-group", "shop-owners")
+Say = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """The shop with its ledger enforced, its services moved to 1.30.3, and two of them gone back."""
+    home = tmp_path_factory.mktemp("side")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        patch.setenv("CI", "true")
+        patch.chdir(home)
+        front = Front(load("shop", programs=programs()).server, speed=0).start()
+        config = {
+            "clusters": [{"name": "c", "cluster": {"server": front.url}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}],
+            "users": [{"name": "u", "user": {"token": "simulator-admin"}}],
+            "current-context": "c",
+        }
+        (home / "kubeconfig").write_text(json.dumps(config))
+        patch.setenv("KUBECONFIG", str(home / "kubeconfig"))
+        front.pace.speed = 1
+        back = ("--reason", "timeouts to ledger", "--to", "1.29.4")
+        for command in (
+            ("ledger", "install", "--yes"),
+            ("init", *PIA),
+            ("releases", "add", "1.29.4", *PIA),
+            ("releases", "promote", "1.29.4", "--end-of-support", "2027-04-30", "--reason", "ran for a year", *PIA),
+            ("apply", "--through", "onboard", "--yes", *PIA),
+            ("rollback", "cart", "-n", "shop", *back, "--until", "2h", *ALICE),
+            ("rollback", "reviews", "-n", "shop", *back, "--until", "7d", *ALICE),
+        ):
+            assert main(command) == 0, command
+        yield front
+        front.stop()
+
+
+@pytest.fixture
+def say(shop: Front, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Say:
+    """Call a command as a person; gives what it said on both streams."""
+    monkeypatch.setenv("KUBECONFIG", "kubeconfig")
+
+    def called(*command: str, code: int = 0, out: bool = False) -> str:
+        capsys.readouterr()
+        got = main(command)
+        said = capsys.readouterr()
+        assert got == code, said.out + said.err
+        return said.out if out else said.out + said.err
+
+    return called
+
+
+def test_the_same_record_is_trusted_alike_on_every_screen_of_a_platform_owner(say: Say) -> None:
+    report = json.loads(say("report", "-o", "json", *PIA, out=True))
+    releases = json.loads(say("releases", "-o", "json", *PIA, out=True))
+    pins = json.loads(say("pins", "-n", "shop", "-o", "json", *PIA, out=True))["pins"]
+    (held,) = [each for each in releases["releases"] if each["version"] == "1.30.3"]
+    told = {
+        "report": {each["trust"] for each in report["rollbacks"]},
+        "releases": {each["trust"] for each in held["went_back"]},
+        "pins": {each["trust"] for each in pins},
+        "hold of the report": {each["verdict"]["trust"] for each in report["releases"] if each["release"] == "1.30.3"},
+        "hold of the releases": {held["verdict"]["trust"]},
+    }
+    assert told == {name: {"enforced"} for name in told}
+
+
+def test_who_may_not_see_the_policies_is_told_unknown_and_nothing_else(say: Say) -> None:
+    pins = json.loads(say("pins", "-n", "shop", "-o", "json", *ALICE, out=True))["pins"]
+    assert {each["trust"] for each in pins} == {"unknown"}
+    back = ("--to", "1.29.4", "--reason", "timeouts to ledger", "--until", "7d")
+    said = say("rollback", "web", "-n", "shop", *back, *ALICE)
+    assert "written before the act (trust: unknown)" in said
+    ended = json.loads(say("unpin", "web", "-n", "shop", "--reason", "mended", "-o", "json", *ALICE, out=True))
+    assert ended["pin"]["trust"] == "unknown"
+    again = json.loads(say("unpin", "web", "-n", "shop", "--reason", "mended", "-o", "json", out=True))
+    assert again["pin"]["trust"] == "enforced"
