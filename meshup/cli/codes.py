@@ -28,6 +28,8 @@ CODES: Mapping[str, str] = {
     "such as 2027-04-30, an issue one line of at most 1,024 printable characters.",
     "MU1031": "The file given with --ledger is not what meshup ledger export writes. meshup ledger verify FILE says where it "
     "stops being one.",
+    "MU1032": "The release given with --version neither runs, nor is installed, nor on record, and nobody left it: a report of it "
+    "would be empty, and would look like a good one. Those that are known are named.",
     "MU5001": "A simulator runs already. One at a time; stop it, or use its kubeconfig.",
     "MU5002": "No simulator runs, or it does not answer. meshup simulator start brings one up; status shows it.",
     "MU5003": "The simulator does not take that; its own words are shown. Nothing of the cluster was changed.",

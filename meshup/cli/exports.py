@@ -64,14 +64,17 @@ def of_files(paths: Sequence[str]) -> tuple[tuple[View, ...], Tallied | None]:
     """
     from meshup.journal.export import Unsound, view, whole
     from meshup.journal.folded import of_file
+    from meshup.model.moment import instant
 
-    views, path = [], ""
+    views, path, tally = [], "", None
     try:
         if len(paths) == 1 and Path(path := paths[0]).is_file():
             found, tally = of_file(Path(path))
-            return (found,), tally
-        for path in paths:
+            views.append(found)
+        for path in paths if tally is None else ():
             views.append(view(whole(read(path)), path))
+        for each in views:
+            instant(each.at)
     except Unsound as wrong:
         raise _broken(path, wrong.found) from wrong
     except (ValueError, KeyError, TypeError) as odd:
@@ -82,4 +85,4 @@ def of_files(paths: Sequence[str]) -> tuple[tuple[View, ...], Tallied | None]:
             fix=f"meshup ledger verify {path}",
             cluster="not contacted",
         ) from odd
-    return tuple(views), None
+    return tuple(views), tally

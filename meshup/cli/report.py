@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from meshup.cli.connect import Aim
     from meshup.model.cells import Tallied
     from meshup.model.holds import HoldAt
+    from meshup.model.problem import UsageError
     from meshup.model.report import Report, View
     from meshup.model.runbook import Runbook
 
@@ -68,6 +69,8 @@ def command(
     aim = Aim(kubeconfig=kubeconfig, user=as_user, groups=tuple(as_group))
     asked = Asked(version=version, since=since, at=at)
     found = _of_files(ledger, asked) if ledger else _of_clusters(aim, context, loaded, asked)
+    if not found.is_known:
+        raise _nobody_knows(found)
     makers = {
         "json": lambda: json.dumps(view.as_document(found), indent=2),
         "md": lambda: markdown(found),
@@ -139,16 +142,31 @@ def _wall() -> datetime:
 
 
 def _of_files(paths: Sequence[str], asked: Asked) -> Report:
-    """Read exports. No cluster is asked, so what runs where is not known."""
+    """Read exports, as of when the newest of them was sealed. No cluster is asked, so what runs where is not known."""
     from meshup.cli.exports import of_files
+    from meshup.model.moment import instant
 
     views, tally = of_files(paths)
-    return asked.answer(views, now=_wall(), tally=tally)
+    return asked.answer(views, now=max(instant(each.at) for each in views), tally=tally)
+
+
+def _nobody_knows(found: Report) -> UsageError:
+    from meshup.model.problem import UsageError
+    from meshup.views.report import release
+
+    return UsageError(
+        f"nothing is known of a release {release(found.version)}",
+        code="MU1032",
+        why="it neither runs, nor is installed, nor on record, and nobody left it; known are: "
+        + (", ".join(map(release, found.known)) or "none"),
+        fix="correct --version; meshup report shows all of them",
+        cluster="nothing was changed",
+    )
 
 
 def _against(found: Report) -> tuple[str, ...]:
     """Say what makes --check fail: what is overdue, a release on hold that is in use or asked for, and what is not known."""
-    from meshup.views.report import release
+    from meshup.views.report import missing, release
 
     late = (
         f"the pin of {row.held.namespace}/{row.held.service} is overdue since {row.held.until[:10]}: {row.held.who}"
@@ -159,6 +177,6 @@ def _against(found: Report) -> tuple[str, ...]:
         for each in found.on_hold
         if each.is_in_use or found.version
     )
-    gone = (f"{each.name} is unknown: {each.why}" for each in found.unread)
+    gone = (f"unknown: {each}" for each in missing(found))
     odd = (f"{each} can't be read" for each in found.odd)
     return (*late, *held, *gone, *odd)

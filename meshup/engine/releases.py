@@ -44,7 +44,8 @@ def listed(session: Session, *, book: Runbook | None = None, context: str = "") 
     """
     meant = book or newest_book(session)
     records, odd = releases(session.cluster)
-    now, installed, seen, unread = session.clock.now(), dict[str, str](), tuple[Running, ...](), tuple[str, ...]()
+    now, installed, unread = session.clock.now(), dict[str, str](), tuple[str, ...]()
+    seen: tuple[Running, ...] = ()
     if meant is not None:
         driver = driver_of(session, meant)
         snapshot = snapshot_for(session, driver, context=context)
@@ -54,7 +55,7 @@ def listed(session: Session, *, book: Runbook | None = None, context: str = "") 
         uid, unread = session.cluster.uid(), ("who runs what: no run is on record, and no runbook was given (-f FILE)",)
     at = _hold_at(meant)
     every = trusted(session.cluster, pins(session.cluster))
-    judged = verdicts(every, seen, now=now, at=at, cluster=uid)
+    judged = verdicts(every, seen if meant is not None else None, now=now, at=at, cluster=uid)
     away = went_back(every, now=now, at=at, cluster=uid)
     mesh = meant.mesh.driver if meant is not None else ""
     known = {each.version: each for each in records if meant is None or each.mesh == mesh}

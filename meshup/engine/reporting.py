@@ -39,6 +39,7 @@ def view(session: Session, *, book: Runbook | None = None, context: str = "") ->
         held=tuple(of_pin(each, cluster=cluster) for each in trusted(session.cluster, every)),
         seen=_seen(standing, cluster) if standing is not None else (),
         looked=standing is not None,
+        unseen="" if standing is not None else "no run is on record, and no runbook was given (-f FILE)",
         states=tuple(_state(each) for each in known),
         revisions=standing.revisions if standing is not None else (),
         odd=(*garbled, *wrong),

@@ -212,6 +212,7 @@ def view(found: Export, name: str) -> View:
         cluster=found.cluster,
         at=found.at,
         held=tuple(found.held),
+        unseen="an export holds no pods",
         states=tuple(sorted(found.releases.values())),
         odd=tuple(found.odd),
     )

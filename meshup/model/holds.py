@@ -85,6 +85,8 @@ def judge(
         if reached is not None and reached >= at.least and places * 100 > at.percent * reached:
             share = f"{places} of {reached} services ({places * 100 / reached:.0f} %)"
             return say("hold", f"{share} went back from it, more than {at.percent:g} %", trust)
+    if reached is None:
+        return say("unknown", "what share of services went back is not known: no pods were looked at")
     if unread:
         return say("unknown", f"{amount(unread, 'part')} of the record could not be read")
     if not reached and not any(services):
@@ -129,19 +131,19 @@ def resting(found: Iterable[Pin], *, now: datetime, at: HoldAt) -> Mapping[tuple
 
 def verdicts(
     found: Iterable[Pin],
-    running: Iterable[Running],
+    running: Iterable[Running] | None,
     *,
     now: datetime,
     at: HoldAt,
     cluster: str = "",
     untracked: Mapping[str, Iterable[str]] | None = None,
 ) -> Mapping[str, ReleaseVerdict]:
-    """Judge every release that runs or was left, from one cluster's pins and pods.
+    """Judge every release that runs or was left, from one cluster's pins and pods. running: None = no pods were looked at.
 
     untracked: release -> services ("namespace/name") that left it without a record.
     """
     reached: dict[str, set[str]] = {}
-    for each in running:
+    for each in running or ():
         for release, _ in each.releases:
             reached.setdefault(release, set()).add(f"{each.namespace}/{each.service}")
     away = went_back(found, now=now, at=at, cluster=cluster)
@@ -155,7 +157,9 @@ def verdicts(
             release,
             users=distinct((each.trust, each.who) for each in gone_from),
             services=distinct([*((each.trust, f"{each.namespace}/{each.service}") for each in gone_from), *gone]),
-            reached=len(reached.get(release, set()) | left | {name for _, name in gone}),
+            reached=len(reached.get(release, set()) | left | {name for _, name in gone})
+            if running is not None
+            else None,
             at=at,
         )
     return judged

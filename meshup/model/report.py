@@ -49,7 +49,7 @@ class View:
     """What one cluster, or one export of a ledger, shows.
 
     names: what it was asked for by. cluster: UID of kube-system, "" = it could not be read, and `why` says why. at:
-    RFC 3339. seen: services with their pods; looked: whether pods were looked at (an export has none). revisions:
+    RFC 3339. seen: services with their pods; looked: whether pods were looked at, and unseen why they were not. revisions:
     (revision, release) installed. odd: records that could not be read.
     """
 
@@ -60,6 +60,7 @@ class View:
     held: tuple[Held, ...] = ()
     seen: tuple[Seen, ...] = ()
     looked: bool = False
+    unseen: str = ""
     states: tuple[State, ...] = ()
     revisions: tuple[tuple[str, str], ...] = ()
     odd: tuple[str, ...] = ()
@@ -67,11 +68,12 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """One cluster of a report. why: "" = it was read."""
+    """One cluster of a report. why: "" = it was read. unseen: why its pods were not looked at, "" = they were."""
 
     name: str
     cluster: str
     why: str = ""
+    unseen: str = ""
 
 
 class Reason(NamedTuple):
@@ -148,7 +150,7 @@ class Report:
 
     version: the release asked for, "" = all. since: RFC 3339, "" = from the beginning. rows: everything in effect, and
     the newest of what has ended; ended_more: how many ended ones are not listed. by_user: (user, rollbacks), most first.
-    services: how many were looked at.
+    services: how many were looked at. known: every release that something is known of.
     """
 
     at: str
@@ -163,6 +165,22 @@ class Report:
     by_user: tuple[tuple[str, Counts], ...] = ()
     odd: tuple[str, ...] = ()
     next: str = ""
+    known: tuple[str, ...] = ()
+
+    @property
+    def unseen(self) -> tuple[Reach, ...]:
+        """The clusters that were read without their pods: what runs there is not known."""
+        return tuple(each for each in self.clusters if each.unseen)
+
+    @property
+    def is_blind(self) -> bool:
+        """Tell whether no pods at all were looked at."""
+        return all(each.unseen or each.why for each in self.clusters)
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether anything is known of the release that was asked for, or might be where nothing could be read."""
+        return self.version in ("", "none", *self.known) or bool(self.unread)
 
     @property
     def unread(self) -> tuple[Reach, ...]:

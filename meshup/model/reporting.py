@@ -43,7 +43,7 @@ def report(
     names = [asked] if version else [each for each in wanted if each]
     rows = _rows(tally, untracked, effect, clock)
     reach = _reach(merged)
-    unread = sum(1 for each in reach if each.why) + sum(len(view.odd) for view in looks)
+    unread = sum(1 for each in reach if each.why or each.unseen) + sum(len(view.odd) for view in looks)
     pick = Releases(tally, seen=seen, untracked=untracked, looks=looks, clock=clock, unread=unread)
     told = tuple(pick.row(release) for release in names)
     shown = tuple(each for each in rows if not version or asked in (each.origin, each.held.to))
@@ -60,6 +60,7 @@ def report(
         by_user=_by_user(tally, clock),
         odd=tuple(each for view in looks for each in view.odd),
         next=_next(shown, told),
+        known=tuple(each for each in wanted if each),
     )
 
 
@@ -155,7 +156,15 @@ def _by_user(tally: Tallied, clock: Clock) -> tuple[tuple[str, Counts], ...]:
 def _reach(merged: Sequence[View]) -> tuple[Reach, ...]:
     """Give each cluster once; a name that failed once and was read another time was read."""
     read = {name for view in merged if view.cluster for name in view.names}
-    found = [Reach(name=" ".join(sorted(view.names)), cluster=view.cluster) for view in merged if view.cluster]
+    found = [
+        Reach(
+            name=" ".join(sorted(view.names)),
+            cluster=view.cluster,
+            unseen="" if view.looked else view.unseen or "its pods were not looked at",
+        )
+        for view in merged
+        if view.cluster
+    ]
     failed = {name: view.why for view in merged if not view.cluster for name in sorted(view.names)}
     return (*found, *(Reach(name=name, cluster="", why=why) for name, why in failed.items() if name not in read))
 

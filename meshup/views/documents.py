@@ -203,7 +203,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         version=TEXT,
         since=TEXT,
         complete=FLAG,
-        clusters=_many(name=TEXT, cluster=TEXT, read=FLAG, why=TEXT),
+        clusters=_many(name=TEXT, cluster=TEXT, read=FLAG, looked=FLAG, why=TEXT),
         releases=_many(
             release=TEXT,
             state=TEXT,

@@ -38,9 +38,12 @@ def reach(found: Report) -> str:
     return f"{len(found.clusters) - missing} of {amount(len(found.clusters), 'cluster')}"
 
 
-def least(found: Report, count: int) -> str:
-    """Say a number of services, or what it is at least when a cluster could not be read."""
-    return f"at least {count}" if found.unread else str(count)
+def looked(found: Report) -> str:
+    """Say how many services were looked at, or at least so many, or that none were."""
+    if found.is_blind and not found.unread:
+        return "the records alone,"
+    least = "at least " if found.unread or found.unseen else ""
+    return f"{least}{amount(found.services, 'service')}"
 
 
 def at_least(found: Report, said: str) -> str:
@@ -92,13 +95,13 @@ HEAD = ("release", "state", "on", "partly", "rolled back", "in effect", "tempora
 ROWS = ("user", "service", "from -> to", "since", "until", "trust", "reason")
 
 
-def cells(each: ReleaseRow) -> tuple[str, ...]:
-    """Give the line of a release; rolled back and in effect count services."""
+def cells(each: ReleaseRow, *, blind: bool) -> tuple[str, ...]:
+    """Give the line of a release; rolled back and in effect count services. blind: no pods were looked at."""
     return (
         release(each.release),
         each.state.state or "-",
-        str(each.on),
-        str(each.partly),
+        "?" if blind else str(each.on),
+        "?" if blind else str(each.partly),
         counts(each.services_ever),
         counts(each.services_active),
         counts(each.temporary),
@@ -123,11 +126,8 @@ def row_cells(row: Row, found: Report) -> tuple[str, ...]:
 
 def text(found: Report, *, width: int) -> str:
     """Show it on a screen: at most LISTED records that ended; everything in effect."""
-    looked = least(found, found.services)
-    noun = "service" if found.services == 1 else "services"
-    lines = [
-        f"report    {looked} {noun} {where(found)}, {found.at}" + (f", since {found.since}" if found.since else "")
-    ]
+    since = f", since {found.since}" if found.since else ""
+    lines = [f"report    {looked(found)} {where(found)}, as of {found.at}{since}"]
     if found.releases:
         lines += _releases(found, width)
     if found.releases and found.unread:
@@ -151,15 +151,26 @@ def text(found: Report, *, width: int) -> str:
     hidden = found.ended_more + len(ended) - len(ended[-LISTED:])
     if hidden:
         lines.append(f"ended     {amount(hidden, 'more record')} not listed here: meshup ledger export")
-    lines += [folded(f"unknown   {clean(each.name)}: {clean(each.why)}", width=width) for each in found.unread]
+    lines += [folded(f"unknown   {each}", width=width) for each in missing(found)]
     lines += [f"odd       {clean(each)}: a record that can't be read" for each in found.odd]
-    lines.append(f"Next      {clean(found.next) or 'nothing is overdue; each record: meshup pins'}")
+    usual = "nothing is overdue; each record: meshup pins"
+    if found.is_blind:
+        usual = "nothing is overdue; a verdict takes the pods of the cluster: meshup report -f meshup.yaml"
+    lines.append(f"Next      {clean(found.next) or usual}")
     return "\n".join(lines)
+
+
+def missing(found: Report) -> tuple[str, ...]:
+    """Say what a verdict would need and nobody could read, one line a cluster."""
+    return (
+        *(f"{clean(each.name)}: {clean(each.why)}" for each in found.unread),
+        *(f"{clean(each.name)}: what runs there: {clean(each.unseen)}" for each in found.unseen),
+    )
 
 
 def _releases(found: Report, width: int) -> list[str]:
     """Lay out the numbers of the releases; in two tables where one would be too wide."""
-    rows = [cells(each) for each in found.releases]
+    rows = [cells(each, blind=found.is_blind) for each in found.releases]
     if width >= WIDE:
         return [columns(rows, header=HEAD, width=width)]
     parts = ((0, 1, 2, 3, 4, 9), (0, 5, 6, 7, 8))
@@ -230,9 +241,15 @@ def as_document(found: Report) -> dict[str, Any]:
         at=found.at,
         version=found.version,
         since=found.since,
-        complete=not found.unread,
+        complete=not found.unread and not found.unseen,
         clusters=[
-            {"name": each.name, "cluster": each.cluster, "read": not each.why, "why": clean(each.why)}
+            {
+                "name": each.name,
+                "cluster": each.cluster,
+                "read": not each.why,
+                "looked": not each.why and not each.unseen,
+                "why": clean(each.why or each.unseen),
+            }
             for each in found.clusters
         ],
         releases=[_release(each) for each in found.releases],

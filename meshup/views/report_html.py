@@ -20,18 +20,16 @@ WIDE, HIGH, GAP = 320, 72, 6
 def page(found: Report) -> str:
     """Give the page. Records and services beyond MOST_ROWS and MOST_SERVICES are counted, not shown."""
     text = (shipped("templates") / "report" / "page.html").read_text(encoding="utf-8")
-    noun = "service" if found.services == 1 else "services"
     about = f"Release {found.version}" if found.version else "Releases of the mesh"
     return Template(text).substitute(
         title=_safe(f"{about}, {found.at[:10]}"),
         heading=_safe(about),
         subtitle=_safe(
-            f"{shown.least(found, found.services)} {noun} {shown.where(found)}, {found.at}"
+            f"{shown.looked(found)} {shown.where(found)}, as of {found.at}"
             + (f", since {found.since}" if found.since else "")
         ),
         unknown="\n".join(
-            f'<p class="unknown"><strong>unknown</strong> {_safe(each.name)}: {_safe(each.why)}</p>'
-            for each in found.unread
+            f'<p class="unknown"><strong>unknown</strong> {_safe(each)}</p>' for each in shown.missing(found)
         ),
         next=_safe(found.next or "nothing is overdue"),
         cards="\n".join(_card(each, found) for each in found.releases) or "<p>No release runs, and none was left.</p>",
@@ -52,7 +50,12 @@ def _card(each: ReleaseRow, found: Report) -> str:
 
     facts = (
         ("State", each.state.state or "not on record"),
-        ("Runs", say(f"{amount(each.on, 'service')}, {each.partly} partly; {amount(each.owners, 'owner')}")),
+        (
+            "Runs",
+            "unknown"
+            if found.is_blind
+            else say(f"{amount(each.on, 'service')}, {each.partly} partly; {amount(each.owners, 'owner')}"),
+        ),
         ("Installed as", ", ".join(each.installed) or "not installed"),
         ("Rolled back", say(f"{shown.counts(each.services_ever)} services, {shown.counts(each.users_ever)} users")),
         ("In effect", say(f"{shown.counts(each.services_active)} services, {shown.counts(each.users_active)} users")),

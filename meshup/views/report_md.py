@@ -10,14 +10,14 @@ from meshup.views.markdown import COMMENT, code, plain, table
 
 def markdown(found: Report) -> str:
     """Give headings and tables; records are folded, and the last of them are cut when it grows too long."""
-    lines = [f"### {plain(shown.least(found, found.services))} services {plain(shown.where(found))}, {found.at}", ""]
-    lines += table(shown.HEAD, [shown.cells(each) for each in found.releases])
+    lines = [f"### {plain(shown.looked(found))} {plain(shown.where(found))}, as of {found.at}", ""]
+    lines += table(shown.HEAD, [shown.cells(each, blind=found.is_blind) for each in found.releases])
     if found.unread:
         lines += ["", f"Counts are of {plain(shown.reach(found))}, so each is at least that."]
     for each in found.releases:
         if each.verdict.answer == "hold":
             lines += ["", f"**hold** {code(shown.release(each.release))}: {plain(each.verdict.because)}"]
-    lines += [f"\n**unknown** {plain(each.name)}: {plain(each.why)}" for each in found.unread]
+    lines += [f"\n**unknown** {plain(each)}" for each in shown.missing(found)]
     rows = [shown.row_cells(row, found) for row in found.rows]
     head = [*lines, "", f"<details><summary>{amount(len(rows), 'record')}</summary>", ""]
     left = COMMENT - len("\n".join(head).encode()) - 500

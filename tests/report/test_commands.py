@@ -68,8 +68,43 @@ def test_an_export_is_sound_and_a_report_of_it_is_that_of_the_cluster(cluster: C
     assert [row["name"] for row in kept["rollbacks"]] == [row["name"] for row in live["rollbacks"]]
     assert len(kept["rollbacks"]) == 3
     Path("l.jsonl.index").unlink()
-    again = json.loads(said(capsys, "report", "--ledger", "l.jsonl", "-o", "json"))
-    assert again | {"at": ""} == kept | {"at": ""}
+    assert json.loads(said(capsys, "report", "--ledger", "l.jsonl", "-o", "json")) == kept
+
+
+def test_an_export_speaks_as_of_its_end_and_passes_no_release(cluster: Cluster, capsys) -> None:
+    said(capsys, "ledger", "export", "--out", "l.jsonl")
+    sealed = json.loads(said(capsys, "ledger", "verify", "l.jsonl", "-o", "json"))["at"]
+    kept = json.loads(said(capsys, "report", "--ledger", "l.jsonl", "-o", "json"))
+    assert (kept["at"], kept["complete"], kept["clusters"][0]["looked"]) == (sealed, False, False)
+    assert {each["verdict"]["answer"] for each in kept["releases"]} == {"unknown"}
+    assert [row["service"] for row in kept["rollbacks"] if row["overdue"]] == ["shop/web"]
+    for output in ("text", "md", "html"):
+        shown = said(capsys, "report", "--ledger", "l.jsonl", "-o", output)
+        assert f"as of {sealed}" in shown
+        assert "l.jsonl: what runs there: an export holds no pods" in shown
+    assert said(capsys, "report", "--ledger", "l.jsonl", "-o", output) == shown
+    said(capsys, "report", "--ledger", "l.jsonl", "--check", code=3)
+    for number in range(3):
+        began = cluster.clock.now() - timedelta(days=1)
+        each = pin(f"s{number}", f"u{number}", since=began, until=began + timedelta(days=3), phase="Requested")
+        advance(cluster, record(cluster, each, pause=cluster.clock.sleep), "Active")
+    said(capsys, "ledger", "export", "--after", "l.jsonl")
+    held = json.loads(said(capsys, "report", "--ledger", "l.jsonl", "-o", "json"))
+    assert [each["verdict"]["answer"] for each in held["releases"] if each["release"] == "1.30.3"] == ["hold"]
+
+
+def test_a_release_that_nobody_knows_has_no_report(cluster: Cluster, capsys) -> None:
+    said(capsys, "ledger", "export", "--out", "l.jsonl")
+    for more in ([], ["--ledger", "l.jsonl"]):
+        assert main(["report", "--version", "9.9.9", *more]) == 2
+        error = capsys.readouterr().err
+        assert "MU1032" in error
+        assert "known are: " in error
+        assert "1.30.3" in error
+        said(capsys, "report", "--version", "1.30.3", *more)
+        said(capsys, "report", "--version", "none", *more)
+    gone = ["--context", "here", "--context", "gone"]
+    assert "unknown" in said(capsys, "report", "--version", "9.9.9", *gone), "the other cluster may know it"
 
 
 def test_check_ends_with_3_for_what_is_overdue_whatever_the_format(cluster: Cluster, capsys) -> None:
@@ -77,6 +112,8 @@ def test_check_ends_with_3_for_what_is_overdue_whatever_the_format(cluster: Clus
         assert "web" in said(capsys, "report", "--check", "-o", output, code=3)
     web = next(each for each in pins(cluster) if each.service == "web")
     advance(cluster, web, "Closed")
+    said(capsys, "report", "--check", code=3)
+    said(capsys, "init")
     said(capsys, "report", "--check")
     Path("meshup.yaml").write_text("no runbook")
     said(capsys, "report", "--check", code=2)
