@@ -166,7 +166,7 @@ def _nobody_knows(found: Report) -> UsageError:
 
 def _against(found: Report) -> tuple[str, ...]:
     """Say what makes --check fail: what is overdue, a release on hold that is in use or asked for, and what is not known."""
-    from meshup.views.report import missing, release
+    from meshup.views.report import release
 
     late = (
         f"the pin of {row.held.namespace}/{row.held.service} is overdue since {row.held.until[:10]}: {row.held.who}"
@@ -177,6 +177,7 @@ def _against(found: Report) -> tuple[str, ...]:
         for each in found.on_hold
         if each.is_in_use or found.version
     )
-    gone = (f"unknown: {each}" for each in missing(found))
+    gone = (f"{each.name} is unknown: {each.why}" for each in found.unread)
+    unseen = (f"what {each.name} runs is unknown: {each.unseen}" for each in found.unseen)
     odd = (f"{each} can't be read" for each in found.odd)
-    return (*late, *held, *gone, *odd)
+    return (*late, *held, *gone, *unseen, *odd)

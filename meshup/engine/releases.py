@@ -15,6 +15,7 @@ from meshup.journal.enforcement import trusted
 from meshup.journal.ledger import pins
 from meshup.journal.release import OWNERS, find, keep, let_owners, order, releases
 from meshup.model.against import in_words, with_block
+from meshup.model.held import Held
 from meshup.model.holds import HoldAt, verdicts, went_back
 from meshup.model.ledger import Running
 from meshup.model.problem import GateHeld, Refused, UsageError
@@ -125,16 +126,26 @@ def decide(
             fix=f"kubectl edit meshrelease {name_of(version)} takes old ones out",
             cluster="nothing was changed",
         )
-    seen, uid = _seen(session, meant, context)
-    if move == "promote" and state_of(before) != "supported":
-        _refuse_on_hold(session, version, seen, at=_hold_at(meant), cluster=uid)
-    runs = _runs(version, seen)
+    seen, revisions, uid = _seen(session, meant, version, context)
+    away: tuple[Held, ...] = ()
+    if move == "promote":
+        away = _against(session, version, seen, at=_hold_at(meant), cluster=uid, refuse=state_of(before) != "supported")
+    runs = _runs(version, seen or ())
     kept, wrote = after, after != before
     if wrote:
         pause = Pause(session, beat=lambda: None, next_command=f"meshup releases {move} {version}")
         kept = keep(session.cluster, before, after, pause=pause.sleep)
     owners = _let_owners(session, kept)
-    return Moved(move=move, release=kept, before=state_of(before), wrote=wrote or owners, owners=owners, runs=runs)
+    return Moved(
+        move=move,
+        release=kept,
+        before=state_of(before),
+        wrote=wrote or owners,
+        owners=owners,
+        runs=runs,
+        revisions=revisions,
+        away=away,
+    )
 
 
 def _let_owners(session: Session, release: Release) -> bool:
@@ -208,12 +219,15 @@ def _why_so(found: Release) -> str:
     return f"{last.by} made it {last.state} on {last.at:%Y-%m-%d}: {last.reason or 'no reason was given'}"
 
 
-def _refuse_on_hold(session: Session, version: str, seen: Sequence[Running], *, at: HoldAt, cluster: str) -> None:
+def _against(
+    session: Session, version: str, seen: Sequence[Running] | None, *, at: HoldAt, cluster: str, refuse: bool
+) -> tuple[Held, ...]:
+    """Give the records that count against a release. Raises GateHeld (MU3503) when they hold it. seen: None = not looked."""
     every, now = trusted(session.cluster, pins(session.cluster)), session.clock.now()
     found = verdicts(every, seen, now=now, at=at, cluster=cluster).get(version)
-    if found is None or found.answer != "hold":
-        return
     away = went_back(every, now=now, at=at, cluster=cluster).get(version, ())
+    if not refuse or found is None or found.answer != "hold":
+        return away
     raise GateHeld(
         f"release {version} is on hold and is not promoted",
         code="MU3503",
@@ -224,13 +238,21 @@ def _refuse_on_hold(session: Session, version: str, seen: Sequence[Running], *, 
     )
 
 
-def _seen(session: Session, book: Runbook | None, context: str) -> tuple[tuple[Running, ...], str]:
-    """Give what the services of a runbook run, and the cluster's UID; nothing without a runbook."""
+def _seen(
+    session: Session, book: Runbook | None, version: str, context: str
+) -> tuple[tuple[Running, ...] | None, tuple[str, ...] | None, str]:
+    """Give what the services of a runbook run, the revisions that serve a release, and the cluster's UID.
+
+    Without a runbook nothing says where to look: None.
+    """
     if book is None:
-        return (), session.cluster.uid()
+        return None, None, session.cluster.uid()
     driver = driver_of(session, book)
     snapshot = snapshot_for(session, driver, context=context)
-    return running(book.services, snapshot, driver), snapshot.cluster_uid
+    revisions = tuple(
+        sorted(revision for revision, release in driver.installed(snapshot).items() if release == version)
+    )
+    return running(book.services, snapshot, driver), revisions, snapshot.cluster_uid
 
 
 def _runs(version: str, seen: Sequence[Running]) -> tuple[Runs, ...]:

@@ -171,6 +171,7 @@ class Moved:
     """What a platform owner's decision came to.
 
     before: "" = it was not on record. wrote: false = it was so already. owners: their right to pin it was changed too.
+    revisions: that serve it, None = neither a run nor a runbook says where to look. away: records that count against it.
     """
 
     move: Move
@@ -179,3 +180,5 @@ class Moved:
     wrote: bool
     owners: bool = False
     runs: tuple[Runs, ...] = ()
+    revisions: tuple[str, ...] | None = None
+    away: tuple[Held, ...] = ()

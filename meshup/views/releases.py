@@ -126,6 +126,8 @@ def moved(found: Moved, *, width: int) -> str:
     if found.owners:
         may = "may pin it now" if release.state == "supported" else "may not pin it any more"
         lines.append(f"owners    {may}: ClusterRole meshup-owner-releases")
+    if found.move == "promote":
+        lines.append(folded(f"evidence  {evidence(found)}", width=width))
     if found.move in ("block", "deprecate") and found.runs:
         owners = len({each.owner for each in found.runs})
         stay = (
@@ -134,6 +136,19 @@ def moved(found: Moved, *, width: int) -> str:
         lines.append(folded(f"runs      {stay}", width=width))
     lines.append(f"Next      {_after(found)}")
     return "\n".join(lines)
+
+
+def evidence(found: Moved) -> str:
+    """Say what speaks for a release in this cluster, and what does not: it is promoted all the same."""
+    if found.revisions is None:
+        return "not looked for: neither a run nor a runbook (-f FILE) says which services there are"
+    if not found.revisions and not found.runs:
+        return "none: it is not installed in this cluster, so no service ran it, and nobody can go to it before it is"
+    if not found.runs:
+        return f"none: it is installed as {', '.join(map(clean, found.revisions))}, and no service runs it"
+    owners = amount(len({each.owner for each in found.runs}), "owner")
+    gone = len({(each.namespace, each.service) for each in found.away})
+    return f"run by {amount(len(found.runs), 'service')} of {owners}; {gone or 'none'} went back from it"
 
 
 def _after(found: Moved) -> str:
@@ -162,6 +177,9 @@ def moved_document(found: Moved) -> dict[str, Any]:
         end_of_support=moment_text(release.ends) if release.ends is not None else "",
         known_issues=[clean(each) for each in release.issues],
         services=len(found.runs),
+        installed=list(found.revisions or ()),
+        looked=found.revisions is not None,
+        went_back=len(found.away),
         owners_changed=found.owners,
     )
 

@@ -90,3 +90,14 @@ def test_who_may_not_see_the_policies_is_told_unknown_and_nothing_else(say: Say)
     assert ended["pin"]["trust"] == "unknown"
     again = json.loads(say("unpin", "web", "-n", "shop", "--reason", "mended", "-o", "json", out=True))
     assert again["pin"]["trust"] == "enforced"
+
+
+def test_a_promotion_says_what_speaks_for_the_release_here(say: Say) -> None:
+    say("releases", "add", "7.7.7", *PIA)
+    nowhere = say("releases", "promote", "7.7.7", "--reason", "qualified elsewhere", *PIA)
+    assert "evidence  none: it is not installed in this cluster" in nowhere
+    say("releases", "add", "1.28.6", *PIA)
+    assert "none: it is installed as 1-28-6" in say("releases", "promote", "1.28.6", "--reason", "as before", *PIA)
+    told = json.loads(say("releases", "promote", "1.29.4", "--reason", "again", "-o", "json", *PIA, out=True))
+    assert (told["installed"], told["looked"], told["services"] >= 2, told["went_back"]) == (["1-29-4"], True, True, 0)
+    assert "; none went back from it" in say("releases", "promote", "1.29.4", "--reason", "again", *PIA)
