@@ -26,8 +26,6 @@ CODES: Mapping[str, str] = {
     "writes one that is.",
     "MU1021": "A release, a date or an issue given to meshup releases can't be read: a release is a version such as 1.30.3, a date "
     "such as 2027-04-30, an issue one line of at most 1,024 printable characters.",
-    "MU1031": "The file given with --ledger is not what meshup ledger export writes. meshup ledger verify FILE says where it "
-    "stops being one.",
     "MU1032": "The release given with --version neither runs, nor is installed, nor on record, and nobody left it: a report of it "
     "would be empty, and would look like a good one. Those that are known are named.",
     "MU5001": "A simulator runs already. One at a time; stop it, or use its kubeconfig.",

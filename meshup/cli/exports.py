@@ -21,18 +21,22 @@ def read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as failed:
-        raise unusable(f"the export {path} can't be read", failed, fix="correct the file's name") from failed
+        raise _unread(path, failed) from failed
+
+
+def _unread(path: str, failed: OSError) -> UsageError:
+    return unusable(f"the export {path} can't be read", failed, fix="correct the file's name")
 
 
 def checked(path: str, *, head: str = "") -> tuple[bytes, Export, Sound]:
     """Read an export whose every line holds. Raises UsageError (MU1005), Refused (MU2318) naming the first wrong line."""
-    from meshup.journal import export
+    from meshup.journal.export import Unsound, whole
 
     data = read(path)
-    found = export.sound(data, head=head)
-    if found.why:
-        raise _broken(path, found)
-    return data, export.read(data), found
+    try:
+        return data, *whole(data, head=head)
+    except Unsound as wrong:
+        raise _broken(path, wrong.found) from wrong
 
 
 def _broken(path: str, found: Sound) -> Refused:
@@ -59,30 +63,17 @@ def put(path: str, data: bytes) -> None:
 def of_files(paths: Sequence[str]) -> tuple[tuple[View, ...], Tallied | None]:
     """Read exports for a report; of a single one the index beside it is used when it is of this very file.
 
-    Raises UsageError: MU1005 for a file that can't be read, MU1031 for one that is no export; Refused (MU2318) for one that
-    was edited or cut.
+    Raises UsageError (MU1005) for a file that can't be read, Refused (MU2318) for one that was edited or cut, or is none.
     """
-    from meshup.journal.export import Unsound, view, whole
+    from meshup.journal.export import Unsound, view
     from meshup.journal.folded import of_file
-    from meshup.model.moment import instant
 
-    views, path, tally = [], "", None
-    try:
-        if len(paths) == 1 and Path(path := paths[0]).is_file():
-            found, tally = of_file(Path(path))
-            views.append(found)
-        for path in paths if tally is None else ():
-            views.append(view(whole(read(path)), path))
-        for each in views:
-            instant(each.at)
-    except Unsound as wrong:
-        raise _broken(path, wrong.found) from wrong
-    except (ValueError, KeyError, TypeError) as odd:
-        raise UsageError(
-            f"{path} is no export of a ledger",
-            code="MU1031",
-            why=str(odd),
-            fix=f"meshup ledger verify {path}",
-            cluster="not contacted",
-        ) from odd
-    return tuple(views), tally
+    if len(paths) == 1 and Path(paths[0]).is_file():
+        try:
+            found, tally = of_file(Path(paths[0]))
+        except Unsound as wrong:
+            raise _broken(paths[0], wrong.found) from wrong
+        except OSError as failed:
+            raise _unread(paths[0], failed) from failed
+        return (found,), tally
+    return tuple(view(checked(path)[1], path) for path in paths), None

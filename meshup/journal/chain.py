@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,76 +57,49 @@ def canonical(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def verify(data: bytes, *, head: str = "") -> Sound:
-    """Check every byte of a chain. Never raises: what is no chain is wrong at line 1.
+class Broken(ValueError):
+    """A line that is none of a chain, or does not follow the one before it; its text says why."""
 
-    head: what it ends with, in full or its first characters, "" = not known: then a file that was put back to an older
-    state of itself can't be told from that state.
+
+def linked(lines: Iterable[bytes], *, number: int | None = 0, last: str = FIRST) -> Iterator[dict[str, Any]]:
+    """Yield what whole lines hold, each read once and checked against the one before it.
+
+    number, last: of the first line and of what it follows; number None = as it says itself, from any line on.
+    Raises Broken at the first line that is wrong.
     """
-    lines = data.split(b"\n")
-    rest = lines.pop()
-    count, found, kind, why = _walk(lines, 0, FIRST)
-    last = found if count else ""
-    if why:
-        return Sound(lines=count, head=last, line=count + 1, why=why)
-    if rest:
-        return Sound(lines=count, head=last, line=count + 1, why="it is not a whole line: the file was cut")
-    if not lines:
-        return Sound(lines=0, head="", line=1, why="the file is empty")
-    if kind != SEAL:
-        return Sound(lines=count, head=last, line=count + 1, why="it is missing: the file ends without its seal")
-    if head and not last.startswith(head):
-        why = f"it is missing or another: the file ends with {last[:12]}, not with {head[:12]}"
-        return Sound(lines=count, head=last, line=count + 1, why=why)
-    return Sound(lines=count, head=last)
+    for line in lines:
+        found = _link(line)
+        if number is None:
+            number, last = int(found.get("seq", -1)), str(found.get("prev"))
+        if found.get("seq") != number or found.get("prev") != last:
+            raise Broken("it does not follow the line before it: lines were removed, added or put in another order")
+        if (found.get("kind") == HEADER) is not (number == 0):
+            raise Broken("a ledger has one first line")
+        if found.get("kind") == SEAL and (found.get("lines"), found.get("head")) != (number, last):
+            raise Broken("it seals other lines than those before it")
+        yield found
+        number, last = number + 1, found["hash"]
 
 
-def goes_on(lines: Sequence[bytes]) -> bool:
-    """Tell whether whole lines, from any one of a chain up to the seal that it ends with, follow each other unedited.
-
-    lines: at least one. Raises ValueError, KeyError or TypeError when the first is no line of a chain.
-    """
-    first = json.loads(lines[0])
-    _, _, kind, why = _walk(lines, int(first["seq"]), str(first["prev"]))
-    return not why and kind == SEAL
-
-
-def _walk(lines: Sequence[bytes], number: int, last: str) -> tuple[int, str, str, str]:
-    """Follow lines from a number and a hash on. Gives (how many hold, hash and kind of the last that does, what is wrong)."""
-    kind = ""
-    for count, line in enumerate(lines):
-        why, found, sort = _link(line, number + count, last)
-        if why:
-            return count, last, kind, why
-        last, kind = found, sort
-    return len(lines), last, kind, ""
-
-
-def _link(line: bytes, number: int, last: str) -> tuple[str, str, str]:
-    """Give (what is wrong with one line, its hash, its kind)."""
+def _link(line: bytes) -> dict[str, Any]:
+    """Read one line with its own hash. Raises Broken."""
     tail = TAIL.fullmatch(line, len(line) - TAIL_LENGTH) if len(line) > TAIL_LENGTH else None
     if tail is None:
-        return "it is no line of a ledger", last, ""
+        raise Broken("it is no line of a ledger")
     body = line[:-TAIL_LENGTH] + b"}"
-    found = tail[1].decode()
-    if hashlib.sha256(body).hexdigest() != found:
-        return "it was edited", last, ""
+    named = tail[1].decode()
+    if hashlib.sha256(body).hexdigest() != named:
+        raise Broken("it was edited")
     try:
-        read = json.loads(body)
-        same = isinstance(read, dict) and canonical(read) == body
-    except (ValueError, RecursionError):
-        return "it is no JSON", last, ""
+        found = json.loads(body)
+        same = isinstance(found, dict) and canonical(found) == body
+    except (ValueError, RecursionError) as odd:
+        raise Broken("it is no JSON") from odd
     if not same:
-        return "it is not in the one form that JSON has here", last, ""
-    if read.get("schema") != SCHEMA:
-        return f"its format is not {SCHEMA}", last, ""
-    if read.get("seq") != number or read.get("prev") != last:
-        return "it does not follow the line before it: lines were removed, added or put in another order", last, ""
-    if (read.get("kind") == HEADER) is not (number == 0):
-        return "a ledger has one first line", last, ""
-    if read.get("kind") == SEAL and (read.get("lines"), read.get("head")) != (number, last):
-        return "it seals other lines than those before it", last, ""
-    return "", found, str(read.get("kind"))
+        raise Broken("it is not in the one form that JSON has here")
+    if found.get("schema") != SCHEMA:
+        raise Broken(f"its format is not {SCHEMA}")
+    return {**found, "hash": named}
 
 
 def last_line(tail: bytes) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from meshup.journal.chain import FIRST, HEADER, SEAL, Chain, Sound, records, verify
+from meshup.journal.chain import FIRST, HEADER, SEAL, Broken, Chain, Sound, linked, records
 from meshup.journal.pin import KIND
 from meshup.journal.rollup import VERSION, dump, rolled
 from meshup.model.counts import TRUSTS, weaker
@@ -108,52 +108,75 @@ class Unsound(ValueError):
         self.found = found
 
 
-def whole(data: bytes) -> Export:
-    """Read an export whose every line holds. Raises Unsound; ValueError, KeyError or TypeError for what is none."""
-    read_so = read(data)
-    found = sound(data)
-    if found.why:
-        raise Unsound(found)
-    return read_so
+def whole(data: bytes, *, head: str = "") -> tuple[Export, Sound]:
+    """Read an export and check every byte of it, in one pass: its chain, its records' places, what its rollups add up.
+
+    head: what it ends with, in full or its first characters, "" = not known: then a file that was put back to an older
+    state of itself can't be told from that state. Raises Unsound with the first line that is wrong, and nothing else.
+    """
+    lines = data.split(b"\n")
+    rest = lines.pop()
+    found, count, kind = Export(), 0, ""
+    try:
+        for each in linked(lines):
+            _add(found, each, len(lines[count]) + 1)
+            count, kind = count + 1, each["kind"]
+        _ends(found, kind, rest, count=count, head=head)
+    except (ValueError, KeyError, TypeError) as wrong:
+        why = str(wrong) if isinstance(wrong, Broken) else "it is no line of an export"
+        raise Unsound(Sound(lines=count, head=found.head if count else "", line=count + 1, why=why)) from wrong
+    return found, Sound(lines=count, head=found.head)
+
+
+def sound(data: bytes, *, head: str = "") -> Sound:
+    """Say what the same check comes to. Never raises."""
+    try:
+        return whole(data, head=head)[1]
+    except Unsound as wrong:
+        return wrong.found
+
+
+def _ends(found: Export, kind: str, rest: bytes, *, count: int, head: str) -> None:
+    """Raise Broken unless a file ends with a whole line, its seal, and the head that it must end with."""
+    if rest:
+        raise Broken("it is not a whole line: the file was cut")
+    if not count:
+        raise Broken("the file is empty")
+    if kind != SEAL:
+        raise Broken("it is missing: the file ends without its seal")
+    if head and not found.head.startswith(head):
+        raise Broken(f"it is missing or another: the file ends with {found.head[:12]}, not with {head[:12]}")
 
 
 def read(data: bytes) -> Export:
-    """Read an export, unchecked: see `sound`. Raises ValueError, KeyError or TypeError for what is none."""
-    found, at = Export(), 0
+    """Read an export, unchecked: see `whole`. Raises ValueError, KeyError or TypeError for what is none."""
+    found = Export()
     lines = data.splitlines(keepends=True)
     for line, raw in zip(records(lines), lines, strict=True):
-        kind = line["kind"]
-        found.seq, found.head = int(line["seq"]) + 1, str(line["hash"])
-        if kind == HEADER:
-            found.cluster, found.start = str(line["cluster"]), found.head
-        elif kind == SEAL:
-            found.at = str(line["at"])
-            found.heads.add(found.head)
-        elif kind == SUM:
-            found.rollup = (at, len(raw))
-        else:
-            found.states[key_of(line)], found.hashes[key_of(line)] = state_of(line), found.head
-            take(found, line)
-        at += len(raw)
-    found.size = at
+        _add(found, line, len(raw), checked=False)
     if not found.start:
         raise ValueError("it has no first line")
     return found
 
 
-def sound(data: bytes, *, head: str = "") -> Sound:
-    """Check a chain, and that each of its rollups adds up the lines before it. Never raises."""
-    checked = verify(data, head=head)
-    if checked.why or b'"kind":"Rollup"' not in data:
-        return checked
-    gone = Export()
-    for number, line in enumerate(records(data.splitlines()), 1):
-        if line["kind"] == SUM and line["sum"].get("version") == VERSION:
-            if json.loads(json.dumps(summed(gone))) != line["sum"]:
-                return Sound(lines=number - 1, head=line["prev"], line=number, why="it adds up other records")
-        elif "record" in line:
-            take(gone, line)
-    return checked
+def _add(found: Export, line: Mapping[str, Any], length: int, *, checked: bool = True) -> None:
+    """Take one line of so many bytes. Raises Broken for a rollup that adds up other records than those before it."""
+    kind = line["kind"]
+    if kind == HEADER:
+        found.cluster, found.start = str(line["cluster"]), str(line["hash"])
+    elif kind == SEAL:
+        found.at = when(line["at"])
+        found.heads.add(str(line["hash"]))
+    elif kind == SUM:
+        if checked and line["sum"].get("version") == VERSION and json.loads(json.dumps(summed(found))) != line["sum"]:
+            raise Broken("it adds up other records")
+        found.rollup = (found.size, length)
+    else:
+        key = key_of(line)
+        found.states[key], found.hashes[key] = state_of(line), str(line["hash"])
+        take(found, line)
+    found.seq, found.head = int(line["seq"]) + 1, str(line["hash"])
+    found.size += length
 
 
 def take(found: Export, line: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from meshup.journal import rollup
-from meshup.journal.chain import LONGEST_SEAL, goes_on, last_line, records
+from meshup.journal.chain import LONGEST_SEAL, last_line, linked
 from meshup.journal.export import SUM, Export, summed, take, view, whole
 from meshup.model.cells import Tallied, tallied
 from meshup.model.merge import latest
@@ -31,7 +31,7 @@ def of_file(path: Path) -> Answer:
     """Give a view without its records, and the records added up, from nothing that was edited or cut since it was sealed.
 
     What is read is checked: the index is of this very file, which was checked when it was made; else a rollup and every
-    line behind it hold; else every line does. Raises OSError; Unsound; ValueError, KeyError or TypeError for no export.
+    line behind it hold; else every line does. Raises OSError; Unsound.
     """
     with path.open("rb") as file:
         known = _from_index(path, file) or _from_rollup(path, file)
@@ -42,8 +42,8 @@ def of_file(path: Path) -> Answer:
 
 
 def of_lines(data: bytes, name: str) -> Answer:
-    """Give the same from every line. Raises Unsound, ValueError, KeyError or TypeError."""
-    found = whole(data)
+    """Give the same from every line. Raises Unsound."""
+    found, _ = whole(data)
     return replace(view(found, name), held=()), tallied(latest(found.held))
 
 
@@ -109,11 +109,12 @@ def _from_rollup(path: Path, file: BufferedReader) -> Answer | None:
         offset, length = seal["rollup"]
         file.seek(offset)
         lines = file.read().split(b"\n")[:-1]
-        found = json.loads(lines[0])
-        if found["kind"] != SUM or len(lines[0]) + 1 != length or not goes_on(lines):
+        behind = linked(lines, number=None)
+        found = next(behind)
+        if found["kind"] != SUM or len(lines[0]) + 1 != length:
             return None
         more = Export(cluster=first["cluster"], at=seal["at"])
-        for each in records(lines[1:]):
+        for each in behind:
             if "record" in each:
                 take(more, each)
         return _answer(found["sum"], rollup.load(found["sum"]), more, str(path))

@@ -8,7 +8,7 @@ import re
 import pytest
 from exported import CLUSTER, at, grown, history, pin
 
-from meshup.journal.chain import Chain, verify
+from meshup.journal.chain import Chain, linked
 from meshup.journal.export import appended, read, sound
 
 EDITS = 12_000
@@ -62,7 +62,7 @@ def edited(data: bytes, chance: random.Random) -> tuple[str, bytes, int]:
             # A line edited with its own hash made right: the next one no longer follows it.
             line = re.sub(rb"timeouts|Timeouts|502", b"nothing", lines[which])
             again = Chain(seq=which, head=_before(lines, which)).link(_fields(line))
-            return how, b"".join([*lines[:which], again, *lines[which + 1 :]]), which + 1 + (again != line)
+            return how, b"".join([*lines[:which], again, *lines[which + 1 :]]), which + 1
         case _:
             return how, b"".join([*lines[:which], b"\n", *lines[which:]]), which + 1
 
@@ -136,7 +136,7 @@ def test_a_rollup_that_adds_up_something_else_is_found_though_its_chain_holds() 
         forged += chain.link({**each, "cluster": CLUSTER})
     line = chain.seq + 1
     forged += chain.link({"kind": "Rollup", "sum": _fields(sums)["sum"]}) + chain.seal(at(0))
-    assert verify(forged).why == ""
+    assert len(list(linked(forged.splitlines()))) == line + 1
     assert (sound(forged).line, sound(forged).why) == (line, "it adds up other records")
 
 

@@ -14,6 +14,7 @@ from meshup.cli.main import main
 from meshup.cli.simulating import programs
 from meshup.cluster.connect import over
 from meshup.journal import exports
+from meshup.journal.chain import Chain
 from meshup.journal.definitions import definition, ensure
 from meshup.journal.export import read, sound
 from meshup.journal.ledger import advance, pins
@@ -340,3 +341,29 @@ def test_no_report_is_made_of_an_export_that_does_not_hold(shop, plain, call, ho
         said = call("report", "--ledger", str(file), *more, "-o", "json", code=6)
         assert "MU2318" in said.out + said.err
         assert "is missing" in said.out + said.err if how == "cut" else "it was edited" in said.out + said.err
+
+
+@pytest.mark.parametrize("data", [b"", b"a letter to somebody\n", b"{}\n", b"[1, 2]", b"\xff\xfe\n"])
+def test_what_is_no_export_is_refused_in_the_same_words_by_every_command(shop, plain, call, data):
+    Path("letter.jsonl").write_bytes(data)
+    said = set()
+    commands = (
+        ("ledger", "verify", "letter.jsonl"),
+        ("ledger", "export", "--after", "letter.jsonl"),
+        ("ledger", "prune", "letter.jsonl"),
+        ("report", "--ledger", "letter.jsonl"),
+        ("report", "--ledger", "letter.jsonl", "--ledger", "letter.jsonl"),
+    )
+    for command in commands:
+        said.add(call(*command, code=6).err)
+    (words,) = said
+    assert "error[MU2318]" in words
+    assert "line 1 is wrong" in words
+
+
+def test_a_chain_that_holds_and_is_no_export_is_wrong_at_its_line(shop, plain, call):
+    chain = Chain()
+    lines = chain.link({"kind": "Ledger", "at": "2026-09-01T00:00:00Z"}) + chain.seal("2026-09-01T00:00:00Z")
+    Path("other.jsonl").write_bytes(lines)
+    for command in (("ledger", "verify", "other.jsonl"), ("report", "--ledger", "other.jsonl")):
+        assert "it is no line of an export" in call(*command, code=6).err

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshup.journal import folded, rollup
-from meshup.journal.chain import canonical, goes_on
+from meshup.journal.chain import Broken, canonical, linked
 from meshup.journal.export import Unsound, held_of, read, view
 from meshup.journal.pin import from_body
 from meshup.model.cells import tallied
@@ -153,6 +153,11 @@ def test_a_line_that_was_edited_into_another_of_the_same_form_makes_no_report(pl
 @pytest.mark.parametrize("kept", [slice(0, -2), slice(1, None), slice(0, None, 2)])
 def test_lines_that_were_cut_or_taken_out_do_not_go_on(kept: slice) -> None:
     lines = grown(history(11, pins=60)).split(b"\n")[:-1]
-    assert goes_on(lines)
-    assert goes_on(lines[7:]), "from any line"
-    assert goes_on(lines[kept]) is (kept.start == 1)
+    assert len(list(linked(lines))) == len(lines)
+    assert len(list(linked(lines[7:], number=None))) == len(lines) - 7, "from any line"
+    found = linked(lines[kept], number=None)
+    if kept.step:
+        with pytest.raises(Broken, match="it does not follow"):
+            list(found)
+    else:
+        assert (list(found)[-1]["kind"] == "Seal") is (kept.start == 1)
