@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from meshup.cli.asking import unasked
 from meshup.model.problem import MeshupError, Problem
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def show(outcome: Outcome, *, screen: Screen, output: str, further: Sequence[Ask
     from meshup.cli.boundary import not_written, stdout_gone
     from meshup.views.run import ending, outcome_document
 
+    if not screen.interactive:
+        outcome = replace(outcome, next=tuple(map(unasked, outcome.next)))
     document = outcome_document(outcome)
     code = outcome.exit
     try:

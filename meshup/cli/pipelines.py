@@ -36,13 +36,14 @@ def write(system: str, filename: str, *, force: bool, look: Screen, output: str)
         )
     loaded = book(path)
     into = view.FILES[system]
-    text = view.pipeline(loaded, system=system, lock=lock.beside(path))
+    locked = lock.beside(path)
+    text = view.pipeline(loaded, system=system, lock=locked)
+    locked = locked if Path(locked).exists() else ""
     there = Path(into)
     if there.exists() and not force:
         if there.read_bytes() == text.encode():
-            return _said(
-                look, output, view.said(loaded, system=system, fresh=False), view.document(loaded, system=system)
-            )
+            told = view.said(loaded, system=system, fresh=False, lock=locked)
+            return _said(look, output, told, view.document(loaded, system=system))
         raise UsageError(
             f"{into} would be overwritten",
             code="MU1004",
@@ -51,7 +52,8 @@ def write(system: str, filename: str, *, force: bool, look: Screen, output: str)
         )
     there.parent.mkdir(parents=True, exist_ok=True)
     reports.write_whole(there, text)
-    return _said(look, output, view.said(loaded, system=system, fresh=True), view.document(loaded, system=system))
+    told = view.said(loaded, system=system, fresh=True, lock=locked)
+    return _said(look, output, told, view.document(loaded, system=system))
 
 
 def _said(look: Screen, output: str, text: str, document: object) -> int:

@@ -57,6 +57,10 @@ class Screen:
         from meshup.model.text import page, unheard
 
         text = page(text)
+        if not self.interactive:
+            from meshup.cli.asking import unasked_page
+
+            text = unasked_page(text)
         if self.ascii:
             text = text.encode("ascii", "replace").decode()
         if self.color:

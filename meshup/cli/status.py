@@ -29,7 +29,9 @@ def command(
     Example: meshup status --wait --timeout 30m
     """
     import json
+    from dataclasses import replace
 
+    from meshup.cli.asking import unasked
     from meshup.cli.books import book_or_none
     from meshup.cli.connect import Aim, Interrupt, door, one_of, seconds, session
     from meshup.cli.screen import screen
@@ -47,6 +49,8 @@ def command(
     shown = ""
     looking = Looking(around, limit_s=limit)
     while True:
+        if not look.interactive:
+            found = replace(found, next=unasked(found.next))
         text = (
             json.dumps(view.status_document(found), indent=2)
             if output == "json"

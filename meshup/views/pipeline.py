@@ -83,8 +83,8 @@ def _by_itself(stage: Stage) -> str:
     return "  rules:\n    - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH\n"
 
 
-def said(book: Runbook, *, system: str, fresh: bool) -> str:
-    """Say what was written, what has to be set up by hand, and the next command."""
+def said(book: Runbook, *, system: str, fresh: bool, lock: str = "") -> str:
+    """Say what was written, what has to be set up by hand, and the next command. lock: the runbook's, "" = it has none."""
     stages = ", ".join(each.name for each in book.stages)
     word = "wrote     " if fresh else "right     "
     lines = [
@@ -94,7 +94,7 @@ def said(book: Runbook, *, system: str, fresh: bool) -> str:
     if book.mesh.manifests.source in ("istioctl", "helm"):
         lines.append(f"          {book.mesh.manifests.source} on the plan job's PATH; the file says where")
     lines.append("No cluster was contacted.")
-    return "\n".join([*lines, f"Next      git add {book.path} {FILES[system]}"])
+    return "\n".join([*lines, f"Next      git add {' '.join(filter(None, (book.path, lock, FILES[system])))}"])
 
 
 def document(book: Runbook, *, system: str) -> dict[str, Any]:

@@ -289,7 +289,7 @@ def test_the_pipeline_of_the_shipped_runbook(system: str, golden: Golden) -> Non
     book = load((shipped("runbooks") / "onboard-istio.yaml").read_bytes(), name="meshup.yaml", kinds=kinds()).runbook
     assert book is not None
     golden(f"pipeline.{system}.yml", pipelines.pipeline(book, system=system, lock="meshup.lock").rstrip("\n"))
-    golden(f"pipeline-{system}.txt", pipelines.said(book, system=system, fresh=True))
+    golden(f"pipeline-{system}.txt", pipelines.said(book, system=system, fresh=True, lock="meshup.lock"))
     golden(f"pipeline-{system}.json", pretty(pipelines.document(book, system=system)))
 
 
