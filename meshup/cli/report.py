@@ -115,24 +115,30 @@ def _moment(text: str, now: datetime) -> datetime | None:
 
 
 def _of_clusters(aim: Aim, contexts: Sequence[str], loaded: Runbook | None, asked: Asked) -> Report:
-    """Read one cluster, which must answer, or several side by side, of which each may be unknown."""
+    """Read one cluster, which must answer, or several side by side, of which each may be unknown.
+
+    Without a runbook the `holds` of the newest run count, as they do for `releases`; of several clusters those of the first.
+    """
     from dataclasses import replace
 
     from meshup.cli.connect import door, session
     from meshup.engine import reporting
+    from meshup.engine.history import readable_book
     from meshup.model.problem import DeadlinePassed, Unreachable
 
-    views, now = [], None
+    views, now, book = [], None, loaded
     for each in contexts or [""]:
         try:
             cluster = door(replace(aim, context=each))
-            views.append(reporting.view(session(cluster), book=loaded, context=cluster.context))
+            around = session(cluster)
+            views.append(reporting.view(around, book=loaded, context=cluster.context))
             now = now or cluster.clock.now()
+            book = book or readable_book(around)
         except (Unreachable, DeadlinePassed) as gone:
             if len(contexts) < 2:
                 raise
             views.append(reporting.unread(each, gone))
-    return asked.answer(views, now=now or _wall())
+    return replace(asked, at=book.holds if book is not None else asked.at).answer(views, now=now or _wall())
 
 
 def _wall() -> datetime:

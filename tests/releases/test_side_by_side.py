@@ -46,6 +46,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
             ("rollback", "reviews", "-n", "shop", *back, "--until", "7d", *ALICE),
         ):
             assert main(command) == 0, command
+            if command[0] == "init":
+                runbook = home / "meshup.yaml"
+                runbook.write_text(f"{runbook.read_text()}\nholds: {{users: 0}}\n")
         yield front
         front.stop()
 
@@ -101,3 +104,9 @@ def test_a_promotion_says_what_speaks_for_the_release_here(say: Say) -> None:
     told = json.loads(say("releases", "promote", "1.29.4", "--reason", "again", "-o", "json", *PIA, out=True))
     assert (told["installed"], told["looked"], told["services"] >= 2, told["went_back"]) == (["1-29-4"], True, True, 0)
     assert "; none went back from it" in say("releases", "promote", "1.29.4", "--reason", "again", *PIA)
+
+
+def test_a_report_without_a_runbook_judges_by_that_of_the_newest_run_as_releases_does(say: Say) -> None:
+    for more in ([], ["-f", "absent.yaml"]):
+        for command in ("report", "releases"):
+            assert "hold      1.30.3: 1 user went back from it, more than 0 (trust: enforced)" in say(command, *more)
