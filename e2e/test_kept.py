@@ -30,10 +30,10 @@ def staffed(provider: Provider, evidence: Any) -> Iterator[Forgers]:
         yield found
 
 
-def recorded(staffed: Forgers, name: str, namespace: str) -> None:
+def recorded(staffed: Forgers, name: str, namespace: str, **changes: str) -> None:
     """Let alice record a pin that is in effect, with its copy."""
     play = Play(staffed.server, name)
-    assert play.act({"who": "alice", "pin": {}, "in": namespace, "until": {"status": 201}}) == {"status": 201}
+    assert play.act({"who": "alice", "pin": changes, "in": namespace, "until": {"status": 201}}) == {"status": 201}
     assert play.act({"who": "alice", "status": {"phase": "Active"}, "in": namespace}) == {"status": 200}
     there = json.loads(staffed.server.send("alice", "GET", f"{OURS}/namespaces/{namespace}/meshpins/{name}").body)
     alice = over(transport(staffed.kubeconfigs["alice"]), RealClock())
@@ -68,11 +68,12 @@ def test_a_namespace_with_a_pin_in_effect_goes_and_its_record_stays(person: Pers
 
 
 def test_the_retention_role_exports_and_prunes_and_nobody_else_does(person: Person, staffed: Forgers) -> None:
-    recorded(staffed, "kept-1", "shop")
-    play = Play(staffed.server, "kept-1")
+    recorded(staffed, "held-1", "shop")
+    recorded(staffed, "kept-1", "shop", **{"service": "web", "from.release": "1.28.6", "from.revision": "1-28-6"})
     at = staffed.server.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     closed = {"phase": "Closed", "closedBy": "alice", "closedAt": at}
-    assert play.act({"who": "alice", "status": closed}) == {"status": 200}
+    for name in ("held-1", "kept-1"):
+        assert Play(staffed.server, name).act({"who": "alice", "status": closed}) == {"status": 200}
     staffed.server.pause(2)
 
     person.kubeconfig = staffed.kubeconfigs["keeper"]
@@ -85,7 +86,10 @@ def test_the_retention_role_exports_and_prunes_and_nobody_else_does(person: Pers
     assert left.count("meshpin.meshup.dev/kept-1") == 2, "the pin and its copy"
 
     person.kubeconfig = staffed.kubeconfigs["keeper"]
-    person.meshup(*prune)
+    shown = person.meshup(*prune).out
+    assert "shop/held-1" in shown, "a rollback of today counts: it stays"
+    assert "the verdict on 1.30.1 rests on it" in " ".join(shown.split())
     left = lab.kubectl(staffed.reached.lab, "get", "meshpins", "--all-namespaces", "--output=name").split()
     assert "meshpin.meshup.dev/kept-1" not in left
+    assert left.count("meshpin.meshup.dev/held-1") == 2
     assert '"kept-1"' in (person.home / "kept.jsonl").read_text(), "it is in the export"
