@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from meshup.model.problem import Refused, UsageError
 
@@ -33,12 +33,11 @@ class Interrupt:
     """SIGINT and SIGTERM: the first asks to stop at the next safe point, the second ends within a second."""
 
     asked: bool = False
-    _installed: list[Any] = field(default_factory=list)
 
     def listen(self) -> Interrupt:
         """Take over both signals. Gives itself."""
         for each in (signal.SIGINT, signal.SIGTERM):
-            self._installed.append((each, signal.signal(each, self._heard)))
+            signal.signal(each, self._heard)
         return self
 
     def __call__(self) -> bool:

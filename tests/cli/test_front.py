@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from meshup.cli.bundle import scrub
 from meshup.cli.commands import COMMANDS
+from meshup.cli.connect import Interrupt
 from meshup.cli.main import main, prog_name, split
 from meshup.cli.screen import wants_color
 
@@ -107,3 +109,16 @@ def test_a_report_file_carries_no_secret() -> None:
 def test_a_rollback_of_a_run_without_its_id_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rollback", "--run", "--yes"]) == 2
     assert "--run wants the id of a run, or newest" in capsys.readouterr().err
+
+
+def test_who_listens_for_signals_keeps_nobody_who_listened_before() -> None:
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(each) for each in both]
+    try:
+        # Each that kept the two handlers before it would double the text of the next one: no end at the hundredth.
+        for _ in range(100):
+            last = Interrupt().listen()
+        assert len(repr(last)) < 100
+    finally:
+        for each, handler in zip(both, before, strict=True):
+            signal.signal(each, handler)
