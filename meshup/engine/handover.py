@@ -6,22 +6,24 @@ later sees the other: the run lets go of the service, the owner waits until it h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from meshup.cluster.errors import Forbidden
 from meshup.engine.history import newest_run
 from meshup.engine.log import RunLog
 from meshup.engine.opted import out_words
-from meshup.engine.pinning import held, in_words, name_of
+from meshup.engine.pinning import held, in_words, name_of, staying_out
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
 from meshup.journal.ledger import is_open, pins
-from meshup.journal.optin import KIND, optins
+from meshup.journal.optin import KIND
 from meshup.model.change import Delete, moves_pods
 from meshup.model.events import Noted, Waits
 from meshup.model.journal import Intent
 from meshup.model.ledger import Pin
+from meshup.model.objects import Object, Ref
+from meshup.model.optin import OptInRecord
 from meshup.model.plan import Plan, PlannedChange, PlannedWave
+from meshup.model.runbook import Service
 from meshup.model.snapshot import Identity, Snapshot
 
 LOOK_EVERY_S = 5.0
@@ -41,7 +43,7 @@ class Handover:
     def __init__(self, session: Session, plan: Plan, *, wave: PlannedWave, place: str, log: RunLog) -> None:
         self._session, self._plan, self._wave, self._place, self._log = session, plan, wave, place, log
         self._services = {each.id: each for each in plan.book.services}
-        self._looked_at = float("-inf")
+        self._looked_at = self._heard_at = float("-inf")
 
     def held(self, services: Iterable[str]) -> Mapping[str, Pin]:
         """Give service id -> pin that holds it elsewhere, read now."""
@@ -69,22 +71,18 @@ class Handover:
             raise Taken
 
     def _stays_out(self, unit: Sequence[PlannedChange]) -> bool:
-        """Let go of a unit whose owner opted the service out after the plan was made, and tell whether that was so.
-
-        Who may not read opt-ins did not see them in the plan either, which says so.
-        """
+        """Let go of a unit whose owner opted the service out after the plan was made, and tell whether that was so."""
         service = self._services.get(unit[0].service)
-        if service is None or self._plan.kind != "apply":
+        if service is None:
             return False
-        try:
-            word = optins(self._session.cluster, namespace=service.namespace).get(service.id)
-        except Forbidden:
-            return False
-        if word is None or word.joins:
-            return False
-        name, why = f"{word.namespace}/{word.name}", out_words(word)
-        self._log.skipped(self._place, unit, service=service.id, pin=name, why=why, record=KIND)
-        return True
+        word = staying_out(self._session.cluster, [service], self._plan).get(service.id)
+        if word is not None:
+            self._leave_out(unit, word)
+        return word is not None
+
+    def _leave_out(self, changes: Sequence[PlannedChange], word: OptInRecord) -> None:
+        name = f"{word.namespace}/{word.name}"
+        self._log.skipped(self._place, changes, service=word.id, pin=name, why=out_words(word), record=KIND)
 
     def claimed(self, units: Mapping[int, Sequence[PlannedChange]], *, back: bool) -> frozenset[int]:
         """Let go of the units whose owners pinned them meanwhile; looks at most every LOOK_EVERY_S. back: as in `is_ours`.
@@ -103,13 +101,55 @@ class Handover:
         return frozenset(taken)
 
     def left(self) -> frozenset[str]:
-        """Give the services of the wave that are let go of, those whose pins are found now included."""
+        """Give the services of the wave that are let go of, those whose owners' records are found now included."""
         before = {service for place, service in self._log.state.left if place == self._place and service}
         for name, pin in self.held(self._wave.services).items():
             if name not in before:
-                self.leave([each for each in self._wave.changes if each.service == name], pin, service=name)
+                self.leave(self._changes_of(name), pin, service=name)
                 before.add(name)
+        for name, word in self._stay_elsewhere(before).items():
+            self._leave_out(self._changes_of(name), word)
+            before.add(name)
         return frozenset(before)
+
+    def _changes_of(self, service: str) -> list[PlannedChange]:
+        return [each for each in self._wave.changes if each.service == service]
+
+    def _stay_elsewhere(self, left: Collection[str]) -> Mapping[str, OptInRecord]:
+        """Give those who opted out and are not where the plan wants them: no patience brings them there.
+
+        One that opted out and is there all the same is judged like any other, and so is everybody where strict mode is
+        switched: it may reach them too. Looks at most every LOOK_EVERY_S.
+        """
+        now = self._session.clock.elapsed()
+        if self._wave.guard is not None or now - self._heard_at < LOOK_EVERY_S:
+            return {}
+        self._heard_at = now
+        asked = [self._services[each] for each in self._wave.services if each in self._services and each not in left]
+        found = staying_out(self._session.cluster, asked, self._plan)
+        return {
+            each.id: found[each.id]
+            for each in asked
+            if each.id in found and self._revision_of(each) != self._plan.revision
+        }
+
+    def _revision_of(self, service: Service) -> str:
+        """Give the revision that a workload's template asks for now, "" = none."""
+        workload = self._session.cluster.find(service.workload)
+        if workload is None:
+            return ""
+        driver = self._session.drivers[self._plan.driver]
+        return driver.enrolment(workload, self._bare(), None).revision_before or ""
+
+    def _bare(self, objects: Mapping[Ref, Object] | None = None) -> Snapshot:
+        """Give a snapshot of these objects alone, for questions that need no more."""
+        return Snapshot(
+            cluster_uid=self._plan.cluster_uid,
+            server_version="",
+            identity=Identity(user=""),
+            taken_at=self._session.clock.now(),
+            objects=objects or {},
+        )
 
     def spared(self, group: list[PlannedChange]) -> list[PlannedChange]:
         """Give a group without deletes that would take a revision away from a pin; called when its intents are stored."""
@@ -117,13 +157,7 @@ class Handover:
         taken = [each for each in group if isinstance(each.change, Delete)]
         if self._plan.takes_back or not taken:
             return group
-        seen = Snapshot(
-            cluster_uid=self._plan.cluster_uid,
-            server_version="",
-            identity=Identity(user=""),
-            taken_at=self._session.clock.now(),
-            objects={each.on: each.before for each in parts},
-        )
+        seen = self._bare({each.on: each.before for each in parts})
         leaving = self._session.drivers[self._plan.driver].installed(seen)
         every = pins(self._session.cluster) if leaving else ()
         pin = next((each for each in every if is_open(each) and each.to_revision in leaving), None)

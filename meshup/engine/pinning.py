@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from meshup.cluster.clock import server_now
+from meshup.cluster.errors import Forbidden
 from meshup.cluster.ports import Reader
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
 from meshup.journal.copies import keep_copy
 from meshup.journal.enforcement import trusted
 from meshup.journal.ledger import advance, holding, is_open, pins, record
+from meshup.journal.optin import optins
 from meshup.journal.pin import from_body
 from meshup.model.events import Noted
 from meshup.model.ledger import Pin
 from meshup.model.moment import stamp
 from meshup.model.objects import Ref
+from meshup.model.optin import OptInRecord
 from meshup.model.plan import Plan
 from meshup.model.problem import MeshupError
 from meshup.model.runbook import Service
@@ -85,6 +88,22 @@ def held(cluster: Reader, services: Iterable[Service], plan: Plan) -> Mapping[st
         if pin is not None and pin.to_revision != plan.book.mesh.revision:
             found[each.id] = pin
     return found
+
+
+def staying_out(cluster: Reader, services: Iterable[Service], plan: Plan) -> Mapping[str, OptInRecord]:
+    """Give service id -> the word by which its owner keeps it out, read most recent, once. A way back is no joining.
+
+    Who may not read opt-ins did not see them in the plan either, which says so.
+    """
+    wanted = {each.id: each.namespace for each in services}
+    if plan.kind != "apply" or not wanted:
+        return {}
+    spaces = set(wanted.values())
+    try:
+        said = optins(cluster, namespace=next(iter(spaces)) if len(spaces) == 1 else "")
+    except Forbidden:
+        return {}
+    return {name: said[name] for name in wanted if name in said and not said[name].joins}
 
 
 def objects_of(plan: Plan, services: Iterable[str]) -> frozenset[Ref]:

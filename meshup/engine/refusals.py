@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from meshup.engine.drift import moved, stale
 from meshup.engine.fold import RunState
-from meshup.engine.pinning import held, objects_of
+from meshup.engine.pinning import held, objects_of, staying_out
 from meshup.engine.session import Session
 from meshup.model.plan import Basis, Plan
 from meshup.model.problem import MeshupError, Refused, UsageError
@@ -66,10 +66,12 @@ def interrupted_run(state: RunState) -> Refused:
 
 
 def unheld(session: Session, plan: Plan, basis: tuple[Basis, ...]) -> tuple[Basis, ...]:
-    """Leave out what belongs to services that pins hold elsewhere: their owners moved it, and the plan leaves it alone."""
+    """Leave out what belongs to services that pins hold elsewhere, or that opted out: the plan leaves them alone."""
     names = {each.service for each in plan.changes() if each.service}
-    holding = held(session.cluster, [each for each in plan.book.services if each.id in names], plan)
-    spared = objects_of(plan, holding) | {pin.workload for pin in holding.values()}
+    services = [each for each in plan.book.services if each.id in names]
+    holding = held(session.cluster, services, plan)
+    out = staying_out(session.cluster, services, plan)
+    spared = objects_of(plan, {*holding, *out}) | {pin.workload for pin in holding.values()}
     return tuple(each for each in basis if each.on not in spared)
 
 

@@ -18,7 +18,8 @@ class ProxiesRight:
     """A label for a revision that is not there starts bare pods without an error; only the pod itself tells.
 
     A pod keeps the proxy it was born with. One of the template as it is now that asks for the revision by name, and has no
-    proxy or another one, is a fail: waiting can't mend it. One of an earlier template is on its way out: unknown.
+    proxy or another one, is a fail: waiting can't mend it. One that asks for another revision and has that was moved by
+    somebody else: unknown, and not waited for. One of an earlier template is on its way out: unknown.
     """
 
     kind: ClassVar[str] = "proxies-right"
@@ -92,11 +93,14 @@ class ProxiesRight:
                 wrong = _wrong(pod, revision, release)
                 if wrong:
                     never = bool(revision) and pod.get("asks") == revision and not _is_right(pod, revision, release)
+                    elsewhere = _asked_elsewhere(pod, revision)
+                    because = f"{name}: pod {pod.get('pod')} {wrong}"
                     return Verdict(
                         answer=Answer.FAIL if never else Answer.UNKNOWN,
-                        because=f"{name}: pod {pod.get('pod')} {wrong}",
+                        because=because + (f"; {elsewhere}" if elsewhere else ""),
                         object=f"Pod {pod.get('pod')}",
                         names=(str(name),),
+                        hopeless=bool(elsewhere),
                     )
                 count += 1
         if not count:
@@ -116,6 +120,14 @@ def _is_current(pod: Object, workload: Object | None) -> bool:
 
 def _is_right(pod: Mapping[str, Any], revision: str, release: str) -> bool:
     return pod.get("revision") == revision and pod.get("release") == release
+
+
+def _asked_elsewhere(pod: Mapping[str, Any], revision: str) -> str:
+    """Say that a pod got what its workload asks for, by name, and that this is another revision; "" = it is not so."""
+    asks = str(pod.get("asks") or "")
+    if not revision or not asks or asks == revision or pod.get("revision") != asks:
+        return ""
+    return f"its workload asks for {asks}, which somebody set after the plan was made: a new plan takes it along"
 
 
 def _wrong(pod: Mapping[str, Any], revision: str, release: str) -> str:

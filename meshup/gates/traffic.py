@@ -49,7 +49,8 @@ def _pair(readings: Sequence[Reading], terms: Terms) -> tuple[Mapping[str, Any],
     for each in found:
         if not _seen(each.data):
             return NOTHING_SEEN
-    if set(found[0].data["services"]) != set(found[1].data["services"]):
+    if not set(found[1].data["services"]) <= set(found[0].data["services"]):
+        # One that its owner took out meanwhile is in the earlier one alone, and is not judged.
         return "the readings are not of the same services"
     if found[1].elapsed_s <= found[0].elapsed_s:
         return "the readings have no time between them"

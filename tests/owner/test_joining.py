@@ -12,19 +12,21 @@ from killing import Killed, Killer, Loser
 from rolling import Rolling
 from story import OPTED_IN, corner
 from test_service import BOOK, NAMES, WEEK, old_plane
-from toymesh import REV, kinds
+from toymesh import QUICK, REV, kinds
 
 from meshup.cluster.connect import over
 from meshup.cluster.errors import NotFound
 from meshup.engine.execute import apply
 from meshup.engine.joining import say
 from meshup.engine.planning import make_plan
-from meshup.engine.rollback import service_plan
+from meshup.engine.rollback import find_service, service_plan
 from meshup.engine.standing import status
 from meshup.engine.taking_back import run_plan
+from meshup.engine.unpinning import unpin
 from meshup.journal.optin import API_VERSION, KIND, from_body, optin_name, optins, record, to_body
-from meshup.model.objects import dig
+from meshup.model.objects import dig, template
 from meshup.model.problem import Refused, UsageError
+from meshup.model.verdict import Answer, Verdict
 
 DAY = datetime(2026, 12, 1, tzinfo=UTC)
 
@@ -161,6 +163,53 @@ def test_an_opt_out_is_heard_by_a_run_whose_plan_is_older():
     assert any(
         "shop/cart left alone: ana opted it out on 2026-11-02: not ready (OptIn shop/cart-" in each for each in said
     )
+
+
+class OnRevision:
+    """A gate that holds until every service's template asks for the plan's revision, as real ones do by their pods."""
+
+    kind, title, reads, params, needs, patience = "says", "all are there", "templates", {}, frozenset(), QUICK
+
+    def observe(self, eyes, terms):
+        there = {
+            each.id: dig(template(eyes.cluster.get(each.workload)), "metadata", "labels", REV) for each in eyes.services
+        }
+        return {"elsewhere": [each for each, found in there.items() if found != eyes.revision]}
+
+    def judge(self, readings, terms):
+        elsewhere = readings[-1].data["elsewhere"]
+        answer = Answer.UNKNOWN if elsewhere else Answer.PASS
+        return Verdict(answer=answer, because=f"elsewhere: {', '.join(elsewhere) or 'none'}")
+
+
+ALONG = replace(BOOK, stages=tuple(replace(each, gates=each.gates[-1:]) for each in BOOK.stages))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_wave_does_not_wait_for_who_took_it_back_ended_the_pin_and_opted_out(there):
+    """Where it is now nobody holds it, and no patience brings it to the plan's revision: it is left alone at once."""
+    made = onboarded() if there else world()
+    if there:
+        # All but ads is right already, so the plan has no change of cart that could be let go of at its write.
+        leaving = {"spec": {"template": {"metadata": {"labels": {REV: None}}}}}
+        made.plain.merge_patch(find_service(BOOK, "ads").workload, leaving)
+        made.clock.advance(30.0)
+    around = made.session(gates={**kinds()[1], "says": OnRevision()})
+    plan = make_plan(around, ALONG)
+    assert [each.service for each in plan.changes() if each.service] == (
+        ["shop/ads"] if there else ["shop/web", "shop/cart", "shop/ads"]
+    )
+    assert apply(around, plan, through="onboard/wave-1").exit == 0
+    owner = process(made)
+    assert apply(owner, service_plan(owner, "shop/cart", to="1.0", reason="r", until=WEEK, book=BOOK)).exit == 0
+    unpin(owner, "shop/cart", reason="", book=BOOK)
+    leave(owner)
+    outcome = apply(around, plan)
+    assert outcome.exit == 0, outcome.why
+    assert made.templates()["cart"][REV] == "1-0"
+    assert made.templates()["ads"][REV] == "2-0"
+    said = [each.text for each in around.watcher.named("Noted") if each.word == "skip"]
+    assert any("shop/cart left alone: ana opted it out on 2026-11-02: not ready" in each for each in said), said
 
 
 def test_a_way_back_takes_along_who_opted_out_meanwhile():
