@@ -9,6 +9,7 @@ from typing import Any
 from meshup.engine.opted import opted
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete
+from meshup.model.moment import end_text, instant_or_none
 from meshup.model.objects import Object, Ref, dig, is_map, labels
 from meshup.model.problem import Problem
 from meshup.model.runbook import Ingress, Runbook, Stage, StepSpec
@@ -16,6 +17,7 @@ from meshup.model.snapshot import Snapshot
 from meshup.model.text import clean
 from meshup.steps.step import Draft, Drafted, Scope, Step
 
+BOUNDS = ("since", "until")
 PLACES = ("opening", "main", "closing")
 
 
@@ -242,6 +244,8 @@ def pinned(book: Runbook, snapshot: Snapshot) -> Mapping[str, tuple[str, str]]:
         if name is None or closed or revision == book.mesh.revision:
             continue
         release = dig(pin, "spec", "to", "release") or "none"
-        user, until = dig(pin, "spec", "requestedBy", "username"), str(dig(pin, "spec", "until") or "")[:10]
-        found[name] = (revision, f"{clean(user)} pinned it to {clean(release)} until {until}")
+        user, since, until = dig(pin, "spec", "requestedBy", "username"), *(dig(pin, "spec", key) for key in BOUNDS)
+        begun, over = instant_or_none(since), instant_or_none(until)
+        ends = end_text(begun, over) if begun and over else str(until or "")[:10]
+        found[name] = (revision, f"{clean(user)} pinned it to {clean(release)} until {ends}")
     return found

@@ -124,7 +124,8 @@ def stays(plan: Plan) -> str:
     if plan.pin is None:
         return ""
     pin = from_body(plan.pin)
+    where = f"on {pin.to_release}" if pin.to_release else "out of the mesh"
     return (
-        f"{pin.namespace}/{pin.service} stays on {pin.to_release or 'no mesh'} until {pin.until:%d %b %Y}, then is listed "
+        f"{pin.namespace}/{pin.service} stays {where} until {pin.ends}, then is listed "
         "as overdue; nothing moves it silently"
     )

@@ -251,7 +251,7 @@ def _joining_notes(session: Session, book: Runbook | None, word: OptInRecord) ->
         notes.append("it is in no wave of the runbook by name: --wave W wishes for one")
     pin = holding(pins(session.cluster, namespace=word.namespace), namespace=word.namespace, service=word.service)
     if pin is not None:
-        held = f"MeshPin {pin.namespace}/{pin.name} holds it on {pin.to_release or 'none'} until {pin.until:%Y-%m-%d}"
+        held = f"MeshPin {pin.namespace}/{pin.name} holds it on {pin.to_release or 'none'} until {pin.ends}"
         notes.append(f"{held}; meshup unpin {word.id} ends that")
     return notes
 

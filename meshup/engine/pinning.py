@@ -63,13 +63,31 @@ def settle_pin(
             return
         found = pins(session.cluster, namespace=pin.namespace)
         if any(each.name == pin.name and is_open(each) for each in found):
-            for older in found:
-                before = older.workload_uid == pin.workload_uid and (older.since, older.name) < (pin.since, pin.name)
-                if before and is_open(older):
-                    advance(session.cluster, older, "Closed", by=session.identity.user, at=now, run=run)
+            for older in superseded(found, pin):
+                said = f"ended by MeshPin {name_of(pin)}, by which {pin.user} went to {pin.to_release or 'none'}: {pin.reason}"
+                advance(session.cluster, older, "Closed", by=session.identity.user, at=now, run=run, message=said)
+                text = f"MeshPin {name_of(older)} of {whose(older)}, whose record says by whom and for what"
+                session.watcher.tell(Noted(at=session.clock.now(), word="ended", text=text))
         advance(session.cluster, pin, "Active", run=run, observed=observed)
     except MeshupError as error:
         session.watcher.tell(Noted(at=session.clock.now(), word="note", text=f"the pin was not moved on: {error.what}"))
+
+
+def superseded(found: Iterable[Pin], pin: Pin) -> tuple[Pin, ...]:
+    """Give the pins that end when this one is in effect: those of its service that are older and still hold, whoever's."""
+    return tuple(
+        each
+        for each in found
+        if is_open(each)
+        and each.namespace == pin.namespace
+        and (each.service == pin.service or each.workload_uid == pin.workload_uid)
+        and (each.since, each.name) < (pin.since, pin.name)
+    )
+
+
+def whose(pin: Pin) -> str:
+    """Name who asked for a pin, and for whom."""
+    return pin.user + (f" for {pin.on_behalf_of} ({pin.on_behalf_trust})" if pin.on_behalf_of else "")
 
 
 def held(cluster: Reader, services: Iterable[Service], plan: Plan) -> Mapping[str, Pin]:
@@ -119,4 +137,4 @@ def name_of(pin: Pin) -> str:
 
 def in_words(pin: Pin) -> str:
     """Say a pin in one line."""
-    return f"{pin.user} pinned it to {pin.to_release or 'none'} until {pin.until:%Y-%m-%d}: {pin.reason}"
+    return f"{pin.user} pinned it to {pin.to_release or 'none'} until {pin.ends}: {pin.reason}"

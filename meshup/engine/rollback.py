@@ -14,6 +14,7 @@ from meshup.engine.draft import completed
 from meshup.engine.drift import wanted_values
 from meshup.engine.healthy import default_target
 from meshup.engine.history import needed_book
+from meshup.engine.pinning import name_of, superseded, whose
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.running import release_now, running
 from meshup.engine.send import RUN, overtaken
@@ -92,6 +93,11 @@ def service_plan(
         nonce=nonce or secrets.token_hex(8),
     )
     notes = [because] if because else []
+    notes += [
+        f"ends: once this is in effect, MeshPin {name_of(each)} of {whose(each)}, which holds it on "
+        f"{each.to_release or 'none'} until {each.ends}: {each.reason}"
+        for each in superseded(readable(snapshot.pins)[0], pin)
+    ]
     notes += [f"target: {aim.words}", *(() if aim.revision else refusers(driver, chosen, snapshot, meant))]
     return _moving(session, meant, chosen, snapshot, replace(pin, name=name or pin.name), notes=notes)
 

@@ -128,7 +128,7 @@ def _services(
                 wanted=wanted,
                 opted_in=f"{service.opt_in.by}, {service.opt_in.at:%Y-%m-%d}" if service.opt_in is not None else "",
                 word=in_words(said.get(service.id), now),
-                pinned=f"{pin.to_release or 'none'} until {pin.until:%Y-%m-%d}" if pin is not None else "",
+                pinned=f"{pin.to_release or 'none'} until {pin.ends}" if pin is not None else "",
                 overdue=pin is not None and is_overdue(pin, now),
             )
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from meshup.model.moment import end_text
 from meshup.model.objects import Ref
 
 Phase = Literal["Requested", "Active", "Closed", "Failed"]
@@ -58,6 +59,11 @@ class Pin:
     exported: str = ""
     created: datetime | None = None
     copied: bool = False
+
+    @property
+    def ends(self) -> str:
+        """Say until when it is meant to hold."""
+        return end_text(self.since, self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,16 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+SHORT_S = 2 * 86400.0
+"""What lasts less than this is not told by its days alone."""
+
+
+def end_text(since: datetime, until: datetime) -> str:
+    """Say when something ends within a sentence: 2026-11-09, and below two days by the minute: 2026-11-02 11:00Z."""
+    short = (until - since).total_seconds() < SHORT_S
+    return f"{until.astimezone(UTC):{'%Y-%m-%d %H:%MZ' if short else '%Y-%m-%d'}}"
+
+
 def instant(text: object) -> datetime:
     """Read a time; one without a zone is UTC. Raises ValueError for what is none."""
     found = datetime.fromisoformat(str(text))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from meshup.model.duration import span
+from meshup.model.moment import SHORT_S
 
 __all__ = ["bounds", "clock_time", "day", "moment_text", "span"]
-
-SHORT_S = 2 * 86400.0
-"""What lasts less than this is not told by its days alone."""
 
 
 def clock_time(moment: datetime) -> str:

@@ -12,7 +12,7 @@ from meshup.model.standing import PlaceStanding, Rehearsal, RunStanding, Standin
 from meshup.model.text import clean
 from meshup.views.documents import document
 from meshup.views.run import ending, outcome_document
-from meshup.views.spans import day, moment_text, span
+from meshup.views.spans import bounds, day, moment_text, span
 from meshup.views.table import amount, columns, folded
 from meshup.views.trial import as_document as trial_document
 from meshup.views.trial import tried
@@ -128,9 +128,8 @@ def pins(found: Sequence[Pin], now: datetime, *, width: int, installed: bool = T
             _who(each),
             f"{each.namespace}/{clean(each.service)}",
             f"{_release(each.from_release)} -> {_release(each.to_release)}",
-            day(each.since),
-            _until(each, now),
-            each.phase,
+            *_bounds(each, now),
+            _phase(each),
             each.trust,
             clean(each.reason),
         )
@@ -151,8 +150,15 @@ def _who(pin: Pin) -> str:
     return clean(pin.user) + (f" for {clean(pin.on_behalf_of)} ({pin.on_behalf_trust})" if pin.on_behalf_of else "")
 
 
-def _until(pin: Pin, now: datetime) -> str:
-    return day(pin.until) + (" OVERDUE" if _is_late(pin, now) else "")
+def _bounds(pin: Pin, now: datetime) -> tuple[str, str]:
+    since, until = bounds(pin.since, pin.until)
+    return since, until + (" OVERDUE" if _is_late(pin, now) else "")
+
+
+def _phase(pin: Pin) -> str:
+    """Say how a pin stands; who ended it where that was somebody else than who asked for it."""
+    ended = pin.phase == "Closed" and pin.closed_by not in ("", pin.user)
+    return f"Closed by {clean(pin.closed_by)}" if ended else pin.phase
 
 
 def _is_late(pin: Pin, now: datetime) -> bool:

@@ -25,6 +25,7 @@ from meshup.engine.rollback import choices, find_service, service_plan
 from meshup.engine.unpinning import unpin
 from meshup.journal.definitions import ensure
 from meshup.journal.ledger import pins
+from meshup.journal.pin import ref_of_pin
 from meshup.model.objects import ref_of
 from meshup.model.problem import MeshupError, Refused, UsageError
 
@@ -212,6 +213,36 @@ def test_a_new_pin_to_the_same_release_renews_and_restarts_nothing():
     assert (first.phase, second.phase) == ("Closed", "Active")
     assert second.until - first.until >= timedelta(days=6)
     assert second.observed == (("1.0", 1),)
+
+
+@pytest.mark.parametrize(("to", "restarts"), [("none", True), ("1.0", False)])
+def test_the_pin_of_another_is_named_before_it_ends_and_its_record_says_by_whom_and_for_what(to, restarts):
+    world = pinned()
+    bob = process(world, user="bob")
+    plan = go(bob, to=to, reason="not mended")
+    (first,) = pins(world.plain)
+    (ends,) = [each for each in plan.notes if each.startswith("ends: ")]
+    assert f"MeshPin shop/{first.name} of ana, which holds it on 1.0 until 2026-11-09: timeouts" in ends
+    assert apply(bob, plan).exit == 0
+    said = [each.word for each in bob.watcher.named("Noted")]
+    assert said.index("ends") < said.index("record")
+    assert "ended" in said
+    old, new = pins(world.plain)
+    assert (old.phase, old.user, old.closed_by, new.phase) == ("Closed", "ana", "bob", "Active")
+    record = world.plain.get(ref_of_pin(old))["status"]
+    assert record["message"] == f"ended by MeshPin shop/{new.name}, by which bob went to {to}: not mended"
+    assert plan.changed is restarts
+
+
+def test_a_pin_of_a_workload_that_was_made_anew_does_not_hold_beside_the_next_one():
+    world = pinned()
+    body = world.plain.get(CART.workload)
+    world.plain.delete(CART.workload, uid=body["metadata"]["uid"])
+    put(world.plain, [deployment("shop", "cart")])
+    world.clock.advance(30.0)
+    around = process(world)
+    assert apply(around, go(around, to="1.0")).exit == 0
+    assert [each.phase for each in pins(world.plain)] == ["Closed", "Active"]
 
 
 def test_a_clock_that_is_wrong_does_not_make_a_pin_longer_or_older():
