@@ -20,7 +20,7 @@ from meshup.engine.running import release_now, running
 from meshup.engine.send import RUN, overtaken
 from meshup.engine.session import Session
 from meshup.engine.settle import ROLLED
-from meshup.engine.targets import NONE, Target, able, refused, target
+from meshup.engine.targets import NONE, Target, able, possible, refused, target
 from meshup.engine.undo import inverse
 from meshup.journal.ledger import is_open, pins, readable
 from meshup.journal.pin import groups_digest, pin_name, to_body
@@ -77,7 +77,7 @@ def service_plan(
     if not to:
         best = default_target(session, chosen, snapshot, installed, now=release_now(now))
         if best is None:
-            raise _unknown(chosen, (*able(installed, snapshot), NONE))
+            raise _unknown(chosen, able(installed, snapshot))
         to, because = best.release, f"chosen: {best.release} is the newest supported release it was well on. {best.why}"
     aim = target(installed, snapshot, chosen, to)
     workload, enrolment = _enrolment(session, driver, snapshot, chosen, aim.revision)
@@ -233,8 +233,7 @@ def _unknown(service: Service, able: Sequence[str]) -> UsageError:
     return UsageError(
         f"nothing on record says on which release {service.id} was well, and no release was named",
         code="MU3407",
-        why=f"it can go to: {', '.join(able)}; none takes it out of the mesh",
-        fix=f"meshup rollback {service.id} --to RELEASE --reason TEXT --until 7d",
+        fix=possible(able, service),
         cluster="nothing was changed",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,8 +41,7 @@ def target(installed: Mapping[str, str], snapshot: Snapshot, service: Service, t
     fitting = sorted(revision for revision, release in installed.items() if to in (release, revision))
     release = installed[fitting[-1]] if fitting else to
     wrong = against(release, snapshot)
-    possible = ", ".join(able(installed, snapshot)) or "none"
-    way_out = f"meshup rollback {service.id} --to RELEASE; possible now: {possible}, {NONE}"
+    way_out = possible(able(installed, snapshot), service)
     if wrong:
         raise refused(service, *wrong, way_out)
     if not fitting:
@@ -55,6 +54,19 @@ def target(installed: Mapping[str, str], snapshot: Snapshot, service: Service, t
         revision=fitting[-1],
         digest=str(dig(record, "spec", "digest") or ""),
         words=f"release {release} is installed as revision {fitting[-1]}, {_standing(record, snapshot.taken_at)}",
+    )
+
+
+def possible(releases: Sequence[str], service: Service) -> str:
+    """Say where a service can go now, and the command for it; out of the mesh is always possible."""
+    if not releases:
+        return (
+            f"meshup rollback {service.id} --to {NONE} --reason TEXT --until 7d, out of the mesh, is all that is possible "
+            "now; to a release it is once the platform owner has installed and promoted one"
+        )
+    return (
+        f"meshup rollback {service.id} --to RELEASE --reason TEXT --until 7d; possible now: "
+        f"{', '.join(releases)}, {NONE} (out of the mesh)"
     )
 
 

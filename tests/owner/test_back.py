@@ -131,7 +131,7 @@ def test_without_evidence_nothing_is_guessed():
     with pytest.raises(UsageError) as refused:
         go(around)
     assert refused.value.code == "MU3407"
-    assert "1.0, 2.0, none" in refused.value.why
+    assert "possible now: 1.0, 2.0, none (out of the mesh)" in refused.value.fix
     assert pins(around.cluster) == ()
 
 
@@ -166,6 +166,17 @@ def test_what_is_not_supported_is_refused_with_what_is_possible_now(version, sta
         assert "possible now: 2.0, none" in refused.value.fix
     assert choices(around, BOOK) == (("2.0", "2-0"), ("none", ""))
     assert pins(around.cluster) == ()
+
+
+@pytest.mark.parametrize("to", ["", "1.0", "9.9"])
+def test_where_no_release_is_possible_out_of_the_mesh_is_named_once_with_its_command(to):
+    world, around = onboarded()
+    release(world, "1.7")
+    with pytest.raises(MeshupError) as refused:
+        go(around, to=to)
+    fix = refused.value.fix
+    assert fix.startswith("meshup rollback shop/cart --to none --reason TEXT --until 7d")
+    assert fix.count("none") == 1
 
 
 def test_the_digest_of_the_release_on_record_is_in_the_pin():
