@@ -41,7 +41,7 @@ def joining(
     wish = wishes.read(source, do, beside=bool(service or reason or wave or not_before)) if source else None
     if wish is not None:
         service, wave, not_before = wish.service, wish.wave, wish.not_before
-        reason = worded(wish.reason, what=f"an {do}", needed=not joins)
+        reason = worded(wish.reason, command=do, needed=not joins, flag=f"reason in {source}")
     if not service:
         raise UsageError(
             f"meshup {do} wants a SERVICE", code="MU1001", fix=f"meshup {do} --help", cluster="not contacted"

@@ -41,7 +41,7 @@ def command(
     from meshup.cli.screen import screen
 
     one_of(output, ("text", "json"), flag="-o")
-    look, reason = screen(color=color, plain=plain), worded(reason, what="an opt-in", needed=False)
+    look, reason = screen(color=color, plain=plain), worded(reason, command="opt-in", needed=False)
     if write:
         wished = {"reason": reason, "wave": wave, "not-before": not_before}
         return wishes.written(look, write, "opt-in", wishes.whole(service, namespace), wished)

@@ -37,7 +37,7 @@ def command(
     one_of(output, ("text", "json"), flag="-o")
     look = screen(color=color, plain=plain)
     if not source:
-        reason = checked(reason, look, what="an opt-out")
+        reason = checked(reason, look, command="opt-out")
     if write:
         return wishes.written(look, write, "opt-out", wishes.whole(service, namespace), {"reason": reason})
     return joining(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,32 +15,75 @@ if TYPE_CHECKING:
 MOST_REASON = 256
 
 
-def checked(reason: str, look: Screen, *, what: str) -> str:
-    """Give the reason, asked for on a terminal. what: "a rollback". Raises UsageError (MU1013)."""
+EXAMPLES: Mapping[str, str] = {
+    "rollback": "timeouts to ledger",
+    "opt-in": "load test passed",
+    "opt-out": "not before the sale",
+    "unpin": "mended in 1.30.4",
+    "releases add": "its issue is mended",
+    "releases promote": "qualified by payments",
+    "releases deprecate": "1.30.3 is supported",
+    "releases block": "loses connections on reload",
+}
+"""Command -> a reason that it may be given."""
+
+
+def checked(reason: str, look: Screen, *, command: str) -> str:
+    """Give the reason, asked for on a terminal. command: one of EXAMPLES. Raises UsageError (MU1013)."""
     if not reason and look.interactive:
         reason = look.ask_text("why?")
-    return worded(reason, what=what, needed=True)
+    return worded(reason, command=command, needed=True)
 
 
-def worded(reason: str, *, what: str, needed: bool) -> str:
-    """Give a reason without blanks around it. needed: it may not be empty. Raises UsageError (MU1013)."""
+def worded(reason: str, *, command: str, needed: bool, flag: str = "--reason") -> str:
+    """Give a reason without blanks around it. needed: it may not be empty. Raises UsageError (MU1013).
+
+    flag: where it was given.
+    """
     text = reason.strip()
-    if (text or not needed) and len(text) <= MOST_REASON and (text.isprintable() or not text):
+    odd = next((number for number, each in enumerate(text, 1) if not each.isprintable()), 0)
+    if not text and needed:
+        what = f"meshup {command} needs a reason, and none was given"
+        fix = f'{flag} "{EXAMPLES[command]}", in words of yours'
+    elif len(text) > MOST_REASON:
+        what = f"the reason has {len(text)} characters, at most {MOST_REASON} are kept"
+        fix = f"shorten {flag}; a link or the number of an issue may say more"
+    elif odd:
+        what = f"the reason holds a control character, the {_nth(odd)} of it"
+        fix = f"write {flag} as one line, without tabs and line breaks"
+    else:
         return text
-    found = (
-        "none was given"
-        if not text
-        else f"it has {len(text)} characters"
-        if len(text) > MOST_REASON
-        else "it holds a control character"
-    )
-    raise UsageError(
-        f"{what} needs a reason of 1 to {MOST_REASON} printable characters; {found}",
-        code="MU1013",
-        fix='--reason "what went wrong"',
-        why="the platform owner reads it",
-        cluster="nothing was changed",
-    )
+    why = "it is kept with the record, for everybody who reads it later"
+    raise UsageError(what, code="MU1013", fix=fix, why=why, cluster="nothing was changed")
+
+
+def _nth(number: int) -> str:
+    last = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{last} letter"
+
+
+def lasting(text: str, *, flag: str) -> timedelta:
+    """Read how long a rollback is meant to stay. Raises UsageError: MU1001 for what is no length of time, MU3405."""
+    from meshup.engine.rollback import MOST, too_long
+    from meshup.model.duration import parse
+
+    plain = text.strip()
+    try:
+        found = timedelta(seconds=parse(plain.removeprefix("-")))
+    except ValueError as odd:
+        if "longer than" in str(odd):
+            raise too_long(plain) from odd
+        date = " it is a date;" if re.match(r"\d{4}-\d\d-\d\d", plain) else ""
+        raise UsageError(
+            f'{flag} takes a length of time from now on, at most {MOST.days}d, not "{plain}"',
+            code="MU1001",
+            why=f'"{plain}":{date} write 90m, 12h, 7d or 1d12h',
+            fix=f"{flag} 7d",
+            cluster="not contacted",
+        ) from odd
+    if plain.startswith("-") or not timedelta(0) < found <= MOST:
+        raise too_long(plain)
+    return found
 
 
 def moment(text: str, now: datetime, *, flag: str) -> datetime:

@@ -10,6 +10,8 @@ from meshup.cli import options
 from meshup.model.problem import UsageError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from meshup.cli.screen import Screen
     from meshup.engine.session import Session
     from meshup.model.plan import Plan
@@ -61,13 +63,12 @@ def command(
     Example: meshup rollback cart --to 1.29.4 --reason "timeouts to ledger" --until 7d
     """
     import json
-    from datetime import timedelta
 
     from meshup.cli import ending, reports, wishes
     from meshup.cli.asking import confirm
     from meshup.cli.books import book_or_none
     from meshup.cli.connect import Aim, Interrupt, door, one_of, seconds, session
-    from meshup.cli.reasons import checked, worded
+    from meshup.cli.reasons import checked, lasting, worded
     from meshup.cli.screen import screen
     from meshup.cli.telling import watcher
     from meshup.engine import execute, own_way_back, wishing
@@ -98,17 +99,17 @@ def command(
             fix="meshup rollback SERVICE --resume",
             cluster="not contacted",
         )
-    wait_s, lasts = seconds(timeout, flag="--timeout"), seconds(until, flag="--until")
+    wait_s, lasts = seconds(timeout, flag="--timeout"), lasting(until, flag="--until")
     look = screen(color=color, plain=plain)
     if service and not resume:
-        reason = checked(reason, look, what="a rollback")
+        reason = checked(reason, look, command="rollback")
     if write:
         said = {"to": to, "reason": reason, "until": until}
         return wishes.written(look, write, "rollback", wishes.whole(service, namespace), said)
     wish = wishes.read(source, "rollback", beside=bool(to or reason or resume)) if source else None
     if wish is not None:
-        reason = worded(wish.reason, what="a rollback", needed=True)
-        lasts = seconds(wish.until or "7d", flag="until")
+        reason = worded(wish.reason, command="rollback", needed=True, flag=f"reason in {source}")
+        lasts = lasting(wish.until or "7d", flag=f"until in {source}")
     with ending.told(look, further):
         loaded = book_or_none(filename)
         cluster = door(
@@ -134,11 +135,10 @@ def command(
         elif run:
             made = run_plan(around, "" if run == "newest" else run, context=cluster.context)
         elif wish is not None:
-            until_s = timedelta(seconds=lasts)
             if not (dry_run or as_commands):
-                done = wishing.take_back(around, wish, until=until_s, book=loaded, context=cluster.context)
+                done = wishing.take_back(around, wish, until=lasts, book=loaded, context=cluster.context)
                 return ending.show(done, screen=look, output=output, further=further)
-            made = wishing.plan_of_wish(around, wish, until=until_s, book=loaded, context=cluster.context)
+            made = wishing.plan_of_wish(around, wish, until=lasts, book=loaded, context=cluster.context)
         else:
             made = _service_plan(
                 around,
@@ -147,7 +147,7 @@ def command(
                 service=named,
                 to=to,
                 reason=reason,
-                lasts_s=lasts,
+                until=lasts,
                 context=cluster.context,
             )
         if as_commands:
@@ -179,14 +179,11 @@ def _service_plan(
     service: str,
     to: str,
     reason: str,
-    lasts_s: float,
+    until: timedelta,
     context: str,
 ) -> Plan:
-    from datetime import timedelta
-
     from meshup.engine.rollback import choices, service_plan
 
-    until = timedelta(seconds=lasts_s)
     try:
         return service_plan(around, service, to=to, reason=reason, until=until, book=loaded, context=context)
     except UsageError as unknown:

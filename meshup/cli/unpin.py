@@ -46,13 +46,13 @@ def command(
     from meshup.views import unpin as view
 
     one_of(output, ("text", "json"), flag="-o")
-    reason = worded(reason, what="an end", needed=False)
+    reason = worded(reason, command="unpin", needed=False)
     look = screen(color=color, plain=plain)
     if write:
         return wishes.written(look, write, "unpin", wishes.whole(name, namespace), {"reason": reason})
     wish = wishes.read(source, "unpin", beside=bool(name or reason)) if source else None
     if wish is not None:
-        name, reason = wish.service, worded(wish.reason, what="an end", needed=False)
+        name, reason = wish.service, worded(wish.reason, command="unpin", needed=False, flag=f"reason in {source}")
     if not name:
         raise UsageError(
             "meshup unpin wants a SERVICE or a pin", code="MU1001", fix="meshup unpin --help", cluster="not contacted"

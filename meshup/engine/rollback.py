@@ -62,13 +62,7 @@ def service_plan(
     meant = book or needed_book(session)
     chosen = find_service(meant, service)
     if not timedelta(0) < until <= MOST:
-        raise UsageError(
-            f"a rollback lasts at most {MOST.days} days, asked for was {span(until.total_seconds())}",
-            code="MU3405",
-            why="it is temporary: the time is for mending the cause",
-            fix="--until 7d",
-            cluster="not contacted",
-        )
+        raise too_long(span(until.total_seconds()))
     driver = driver_of(session, meant)
     snapshot = snapshot_for(session, driver, context=context, spaces=spaces_of(meant, chosen))
     installed = driver.installed(snapshot)
@@ -118,6 +112,17 @@ def plan_of_pin(session: Session, book: Runbook, pin: Pin, *, context: str = "")
         if each.name == mark and is_open(each) and unknown:
             raise overtaken(chosen.workload, f"{each.user} (MeshPin {each.namespace}/{each.name})")
     return _moving(session, book, chosen, snapshot, pin)
+
+
+def too_long(asked: str) -> UsageError:
+    """Make the error of a rollback that would last for nothing, or for longer than one may. asked: as it was written."""
+    return UsageError(
+        f"a rollback lasts longer than nothing and at most {MOST.days} days; asked for was {asked}",
+        code="MU3405",
+        why="it is temporary: the time is for mending the cause, and a further rollback prolongs it",
+        fix="--until 7d, or any length up to 14d such as 90m or 12h",
+        cluster="not contacted",
+    )
 
 
 def spaces_of(book: Runbook, service: Service) -> tuple[str, ...]:

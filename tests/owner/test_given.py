@@ -2,29 +2,73 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from meshup.cli.main import main
-from meshup.cli.reasons import moment, worded
+from meshup.cli.reasons import EXAMPLES, lasting, moment, worded
 from meshup.model.problem import UsageError
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("reason", ["", "   ", "x" * 257, "a\x1b[31mb", "a\nb", "a\u202eb", "\x00"])
-def test_a_reason_that_no_report_could_show_is_refused(reason):
+WRONG = {
+    "": "needs a reason, and none was given",
+    "   ": "needs a reason, and none was given",
+    "x" * 257: "has 257 characters, at most 256",
+    "a\x1b[31mb": "a control character, the 2nd letter",
+    "a\nb": "a control character, the 2nd letter",
+    "a\u202eb": "a control character, the 2nd letter",
+    "\x00": "a control character, the 1st letter",
+}
+
+
+@pytest.mark.parametrize("command", sorted(EXAMPLES))
+@pytest.mark.parametrize("reason", WRONG)
+def test_a_reason_that_no_report_could_show_is_refused_with_what_is_wrong_and_how_to_mend_that(reason, command):
     with pytest.raises(UsageError) as refused:
-        worded(reason, what="a rollback", needed=True)
+        worded(reason, command=command, needed=True)
     assert refused.value.code == "MU1013"
-    assert "1 to 256 printable characters" in refused.value.what
+    assert WRONG[reason] in refused.value.what
+    missing = not reason.strip()
+    # An example helps who gave none, and must be of the command that was called.
+    assert (EXAMPLES[command] in refused.value.fix) is missing
+    assert (command in refused.value.what) is missing
+    assert missing or refused.value.fix.startswith(("shorten --reason", "write --reason as one line"))
 
 
 @pytest.mark.parametrize("reason", ["x", "x" * 256, " timeouts to ledger ", "Größe: 4 GiB — zu viel"])
 def test_a_reason_that_people_can_read_is_kept_without_its_blanks(reason):
-    assert worded(reason, what="a rollback", needed=True) == reason.strip()
-    assert worded("", what="an opt-in", needed=False) == ""
+    assert worded(reason, command="rollback", needed=True) == reason.strip()
+    assert worded("", command="opt-in", needed=False) == ""
+
+
+@pytest.mark.parametrize(("text", "days"), [("7d", 7), ("14d", 14), ("12h", 0.5), ("13d23h60m", 14)])
+def test_a_rollback_lasts_for_any_length_up_to_the_bound(text, days):
+    assert lasting(text, flag="--until") == timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("0s", "MU3405"),
+        ("-1d", "MU3405"),
+        ("14d1s", "MU3405"),
+        ("500d", "MU3405"),
+        ("soon", "MU1001"),
+        ("", "MU1001"),
+        ("2026-11-01", "MU1001"),
+        ("2999-01-01T00:00:00Z", "MU1001"),
+    ],
+)
+def test_any_other_length_is_refused_with_the_bound_and_an_example(text, code):
+    with pytest.raises(UsageError) as refused:
+        lasting(text, flag="--until")
+    assert refused.value.code == code
+    assert "at most 14" in refused.value.what
+    assert "--until 7d" in refused.value.fix
+    assert ("it is a date" in refused.value.why) is (text[:1] == "2")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +98,10 @@ def test_a_moment_that_is_past_or_none_is_refused(text):
         (["rollback", "cart", "--to", "1.0", "--reason", "a\x1bb"], "MU1013"),
         (["rollback", "cart", "--to", "1.0"], "MU1013"),
         (["rollback", "cart", "--to", "1.0", "--reason", "r", "--until", "soon"], "MU1001"),
+        (["rollback", "cart", "--to", "1.0", "--reason", "r", "--until", "0s"], "MU3405"),
+        (["rollback", "cart", "--to", "1.0", "--reason", "r", "--until", "-1d"], "MU3405"),
         (["opt-out", "cart", "--reason", "x" * 257], "MU1013"),
+        (["releases", "block", "1.0"], "MU1013"),
         (["opt-in", "cart", "-o", "yaml"], "MU1008"),
         (["opt-in"], "MU1001"),
         (["unpin"], "MU1001"),
