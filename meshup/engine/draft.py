@@ -11,6 +11,7 @@ from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete
 from meshup.model.moment import end_text, instant_or_none
 from meshup.model.objects import Object, Ref, dig, is_map, labels
+from meshup.model.plan import LEFT_OUT
 from meshup.model.problem import Problem
 from meshup.model.runbook import Ingress, Runbook, Stage, StepSpec
 from meshup.model.snapshot import Snapshot
@@ -77,7 +78,7 @@ def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], drive
     places: list[Place] = []
     problems: list[Problem] = []
     right: list[str] = []
-    notes: list[str] = [*(f"{name} is left out: {why}" for name, why in sorted(held.items())), *said.notes]
+    notes: list[str] = [*(f"{name} {LEFT_OUT['pinned']}: {why}" for name, why in sorted(held.items())), *said.notes]
     unjudged: dict[str, str] = {}
     moved: list[str] = []
     for stage in frozen.stages:

@@ -10,6 +10,7 @@ from meshup.journal.optin import KIND, latest
 from meshup.meshes.driver import Driver
 from meshup.model.objects import labels, matches
 from meshup.model.optin import OptInRecord
+from meshup.model.plan import LEFT_OUT
 from meshup.model.runbook import OptIn, Runbook, Service, Wave
 from meshup.model.snapshot import Snapshot
 
@@ -53,11 +54,11 @@ def opted(book: Runbook, snapshot: Snapshot, driver: Driver | None = None) -> Op
         word = said.get(each.id)
         service = each if word is None else replace(each, opt_in=_opt_in(word))
         until = service.opt_in.not_before if service.opt_in is not None else None
-        if word is not None and not word.joins and each.opt_in is not None:
-            notes.append(f"{each.id} stays out: {out_words(word)}")
+        if word is not None and not word.joins:
+            notes.append(f"{each.id} {LEFT_OUT['opted out']}: {out_words(word)}")
         if until is not None and until > now and service.opt_in is not None:
             early[each.id] = f"{service.opt_in.by} opted it in, and not before {until.astimezone(UTC):%Y-%m-%d %H:%MZ}"
-            notes.append(f"{each.id} is left out for now: {early[each.id]}")
+            notes.append(f"{each.id} {LEFT_OUT['not yet']}: {early[each.id]}")
             if not _is_inside(service, snapshot, driver):
                 service = replace(service, opt_in=None)
         services.append(service)

@@ -27,6 +27,7 @@ from meshup.model.objects import Ref, dig
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedWave
 from meshup.model.problem import DeadlinePassed, RollbackFailed, Waiting
 from meshup.model.runbook import Service
+from meshup.model.text import amount
 from meshup.model.verdict import Answer, Judged, Verdict
 
 SOAK = "soak"
@@ -166,12 +167,18 @@ class WaveRun:
         named = next((each for each in self._plan.book.waves if each.name == self._wave.name), None)
         if named is None or named.require != "all" or not self._wave.waiting:
             return
-        owners = {self._services[each].owner or "unknown" for each in self._wave.waiting if each in self._services}
+        out = self._plan.left_out()
+        said = {each: out[each][1] if each in out else "" for each in self._wave.waiting}
+        silent = [each for each, words in said.items() if not words]
+        owners = {self._services[each].owner or "unknown" for each in silent if each in self._services}
+        parts = [f"{each}: {words}" for each, words in said.items() if words]
+        if silent:
+            parts.append(f"not opted in: {', '.join(silent)}; their owners: {', '.join(sorted(owners))}")
         raise Waiting(
-            f"{self._place} requires all its services, and {len(self._wave.waiting)} are not opted in",
+            f"{self._place} requires all its services, and {amount(len(said), 'of them is', 'of them are')} not in",
             code="MU3104",
-            why=f"not opted in: {', '.join(self._wave.waiting)}; their owners: {', '.join(sorted(owners))}",
-            fix="when they have opted in: meshup plan, then meshup apply",
+            why="; ".join(parts),
+            fix="when they are: meshup plan, then meshup apply; or take them out of the wave, or its require: all",
             cluster="what came before it stays; the lock is free",
         )
 

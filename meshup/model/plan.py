@@ -110,6 +110,15 @@ class OnHold:
     places: tuple[str, ...] = ()
 
 
+LeftOut = Literal["pinned", "opted out", "not yet"]
+LEFT_OUT: Mapping[LeftOut, str] = {
+    "pinned": "is left out",
+    "opted out": "stays out",
+    "not yet": "is left out for now",
+}
+"""How a note of a plan begins, after the service's id, that says why no wave moves it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The whole plan.
@@ -154,6 +163,16 @@ class Plan:
         for stage in self.stages:
             for wave in stage.waves:
                 yield from (*wave.opening, *wave.changes, *wave.closing)
+
+    def left_out(self) -> Mapping[str, tuple[LeftOut, str]]:
+        """Give service id -> by what no wave moves it, and that in words; of several the first of LEFT_OUT."""
+        found: dict[str, tuple[LeftOut, str]] = {}
+        for how, mark in reversed(tuple(LEFT_OUT.items())):
+            for note in self.notes:
+                service, _, rest = note.partition(" ")
+                if rest.startswith(f"{mark}: "):
+                    found[service] = how, rest.removeprefix(f"{mark}: ")
+        return found
 
     @property
     def again(self) -> str:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 from meshup.model.change import Delete
-from meshup.model.plan import Plan, PlannedChange, PlannedWave
+from meshup.model.plan import LeftOut, Plan, PlannedChange, PlannedWave
 from meshup.model.text import clean
 from meshup.views.plan import RISK_WORDS, Row, all_changes, restarts
 from meshup.views.table import columns, folded
 
+OUT: Mapping[LeftOut | Literal[""], str] = {
+    "": "nobody opted it in",
+    "not yet": "its owner said not before a day that is to come",
+    "opted out": "its owner opted it out",
+    "pinned": "a pin holds it elsewhere",
+}
+"""Why a wave leaves a service out; who said so and when is the note below."""
+
 
 def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
     """Show an owner what happens to theirs, and nothing else. service: id "namespace/name"."""
-    namespace, _, name = service.partition("/")
+    how = _how_out(plan, service)
     lines = [f"service   {service} in plan {plan.id} of {plan.runbook}"]
     rows: list[Row] = []
     for stage in plan.stages:
@@ -32,25 +43,33 @@ def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
             if own and gates:
                 rows.append((place, f"waits for {', '.join(gates)}", "-", "-", "-"))
             if service in wave.waiting:
-                rows.append((place, f"left out: {_why_out(plan, service)}", "-", "none", "-"))
+                rows.append((place, f"left out: {OUT[how]}", "-", "none", "-"))
     if rows:
         lines.append(columns(rows, header=("place", "what happens", "pods", "risk", "way back"), width=width))
     else:
         lines.append("touched   not at all: nothing of this plan concerns it")
     lines += [folded(f"unjudged  {why}", width=width) for each, why in plan.unjudged if each == service]
     lines += [folded(f"note      {clean(each)}", width=width) for each in plan.notes if service in each.split()]
-    opted_in = any(each.id == service and each.opt_in is not None for each in plan.book.services)
-    if opted_in:
-        step = f"meshup rollback {name} -n {namespace} --to RELEASE --reason TEXT --until 7d"
-        lines.append(f"Next      nothing; to step back afterwards: {step}")
-    else:
-        lines.append(f"Next      nothing; to join, its owner opts in: meshup opt-in {service}")
+    lines.append(f"Next      {_next(plan, service)}")
     return "\n".join(lines)
 
 
-def _why_out(plan: Plan, service: str) -> str:
-    early = any(note.startswith(f"{service} is left out for now") for note in plan.notes)
-    return "its owner said not before a day that is to come" if early else "its owner did not opt in"
+def _how_out(plan: Plan, service: str) -> LeftOut | Literal[""]:
+    found = plan.left_out().get(service)
+    return found[0] if found is not None else ""
+
+
+def _next(plan: Plan, service: str) -> str:
+    """Give what its owner may do about it: each is a command that an owner's rights are enough for."""
+    namespace, _, name = service.partition("/")
+    how = _how_out(plan, service)
+    if how == "pinned":
+        return f"nothing; to end its pin early: meshup unpin {name} -n {namespace}"
+    if any(each.id == service and each.opt_in is not None for each in plan.book.services):
+        step = f"meshup rollback {name} -n {namespace} --to RELEASE --reason TEXT --until 7d"
+        return f"nothing; to step back afterwards: {step}"
+    after_all = " after all" if how == "opted out" else ""
+    return f"nothing; to join{after_all}, its owner opts in: meshup opt-in {name} -n {namespace}"
 
 
 def _concerns(each: PlannedChange, wave: PlannedWave, plan: Plan, service: str) -> bool:

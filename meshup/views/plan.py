@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from meshup.model.change import Create, Delete, Handoff, Label, Restart
-from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
+from meshup.model.plan import LeftOut, Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
 from meshup.model.text import clean
 from meshup.model.wire import dump
 from meshup.views.spans import span
@@ -53,7 +53,7 @@ def all_changes(wave: PlannedWave) -> tuple[PlannedChange, ...]:
     return (*wave.opening, *wave.changes, *wave.closing)
 
 
-def _changes_cell(wave: PlannedWave) -> str:
+def _changes_cell(wave: PlannedWave, out: Mapping[str, tuple[LeftOut, str]]) -> str:
     count = Counter(kind_of(each) for each in all_changes(wave))
     parts = []
     moving = sum(restarts(each) for each in wave.changes)
@@ -67,8 +67,8 @@ def _changes_cell(wave: PlannedWave) -> str:
         for kind, number in sorted(count.items())
         if not (wave.services and moving and kind == "change")
     ]
-    if wave.waiting:
-        parts.append(f"{len(wave.waiting)} not opted in")
+    why = Counter(out[each][0] if each in out else "not opted in" for each in wave.waiting)
+    parts += [f"{number} {how}" for how, number in sorted(why.items())]
     return ", ".join(parts) or ("nothing to change" if not wave.before and not wave.gates else "checks only")
 
 
@@ -98,6 +98,7 @@ def _risk(wave: PlannedWave) -> str:
 
 
 def _rows(plan: Plan) -> Iterator[Row]:
+    out = plan.left_out()
     for number, stage in enumerate(plan.stages, 1):
         if not stage.waves:
             yield f"{number} {stage.name}", "nothing to change", "-", "none", "-"
@@ -111,7 +112,7 @@ def _rows(plan: Plan) -> Iterator[Row]:
             later -= {stage.name}
             if later:
                 waits += f"; known after stage {', '.join(sorted(later))}"
-            yield name, _changes_cell(wave), waits, _risk(wave), _way_back(wave)
+            yield name, _changes_cell(wave, out), waits, _risk(wave), _way_back(wave)
 
 
 def _folded(rows: Iterable[Row]) -> list[Row]:

@@ -27,6 +27,8 @@ from meshup.journal.optin import API_VERSION, KIND, from_body, optin_name, optin
 from meshup.model.objects import dig, template
 from meshup.model.problem import Refused, UsageError
 from meshup.model.verdict import Answer, Verdict
+from meshup.views.owner import for_service
+from meshup.views.plan import text
 
 DAY = datetime(2026, 12, 1, tzinfo=UTC)
 
@@ -210,6 +212,35 @@ def test_a_wave_does_not_wait_for_who_took_it_back_ended_the_pin_and_opted_out(t
     assert made.templates()["ads"][REV] == "2-0"
     said = [each.text for each in around.watcher.named("Noted") if each.word == "skip"]
     assert any("shop/cart left alone: ana opted it out on 2026-11-02: not ready" in each for each in said), said
+
+
+def test_who_is_left_out_is_told_by_whose_word_and_what_is_theirs_to_do():
+    made = onboarded()
+    owner = process(made)
+    leave(owner, "cart")
+    assert apply(owner, service_plan(owner, "shop/ads", to="none", reason="r", until=WEEK, book=BOOK)).exit == 0
+    untold = replace(BOOK, services=tuple(replace(each, opt_in=None) for each in BOOK.services))
+    plan = make_plan(owner, untold)
+    shown = {name: for_service(plan, f"shop/{name}") for name in NAMES}
+    assert "left out: its owner opted it out" in shown["cart"]
+    assert "note      shop/cart stays out: ana opted it out on 2026-11-02: not ready" in shown["cart"]
+    assert shown["cart"].endswith("to join after all, its owner opts in: meshup opt-in cart -n shop")
+    assert "left out: nobody opted it in" in shown["web"]
+    assert "note      shop/ads is left out: ana pinned it to none until 2026-11-09" in shown["ads"]
+    assert shown["ads"].endswith("to end its pin early: meshup unpin ads -n shop")
+    assert "1 opted out" in text(plan)
+
+
+def test_a_wave_that_requires_all_names_the_word_that_keeps_it_waiting():
+    made = world()
+    leave(process(made), "cart")
+    waves = tuple(replace(each, require="all") for each in BOOK.waves)
+    silent = tuple(replace(each, opt_in=None) if each.name == "ads" else each for each in BOOK.services)
+    around = made.session()
+    outcome = apply(around, make_plan(around, replace(BOOK, waves=waves, services=silent)))
+    assert (outcome.exit, outcome.code) == (5, "MU3104")
+    assert "shop/cart: ana opted it out on 2026-11-02: not ready" in outcome.why
+    assert "not opted in: shop/ads; their owners: team-ads" in outcome.why
 
 
 def test_a_way_back_takes_along_who_opted_out_meanwhile():
