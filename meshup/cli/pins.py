@@ -39,12 +39,13 @@ def command(
     except Forbidden:
         if namespace:
             raise
-        found = trusted(cluster, pins(cluster, namespace=cluster.namespace))
-        look.err(f"note      you may not list pins of all namespaces; these are of {cluster.namespace}")
+        namespace = cluster.namespace
+        found = trusted(cluster, pins(cluster, namespace=namespace))
+        look.err(f"note      you may not list pins of all namespaces; these are of {namespace}")
     now, there = server_now(cluster.clock), bool(found) or installed(cluster)
     if output == "json":
         told = document("pins", installed=there, pins=[view.pin_document(each, now) for each in found])
         look.out(json.dumps(told, indent=2))
     else:
-        look.out(view.pins(found, now, installed=there, width=look.width))
+        look.out(view.pins(found, now, installed=there, namespace=namespace, width=look.width))
     return 0

@@ -214,7 +214,8 @@ def _sort(status: int, reason: str, message: str) -> tuple[type[ApiError], str, 
             Forbidden,
             "MU7101",
             "not permitted",
-            "ask for the right that is named, or use another identity with --context",
+            "ask for the right that is named, or use another identity with --context; of the roles in templates/rbac an "
+            "owner's reaches one namespace (-n), a viewer's all",
         )
     if status == 404 and _UNSERVED.search(message):
         return NotServed, "MU7208", "not served", "install the definition (CRD) of the kind first"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from meshup.engine.fold import RunState
 from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
 from meshup.engine.place import go_on, places
+from meshup.engine.session import Session
 from meshup.journal.pin import from_body
 from meshup.model.events import Outcome, StepReached
 from meshup.model.journal import Judgement
@@ -109,6 +111,13 @@ def left_of(plan: Plan, state: RunState) -> tuple[str, ...]:
 def own_pins(pin: Pin) -> str:
     """Give the command that lists the pins of one namespace, which is all that an owner may."""
     return f"meshup pins -n {pin.namespace}"
+
+
+def plan_of(session: Session, service: str) -> str:
+    """Give the command that shows what a plan does to a service, "" for somebody who may not read what a plan reads."""
+    reads = ("namespaces", "apps/deployments")
+    may = session.cluster.gather([partial(session.cluster.can_i, "list", each) for each in reads])
+    return f"meshup plan --service {service}" if all(may) else ""
 
 
 def after(plan: Plan, state: RunState) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from meshup.cluster.clock import server_now
+from meshup.engine.ending import plan_of
 from meshup.engine.history import readable_book
 from meshup.engine.opted import out_words
 from meshup.engine.planning import driver_of, snapshot_for
@@ -236,7 +237,9 @@ def _overruled(mine: OptInRecord, other: OptInRecord) -> Refused:
 
 def _told(session: Session, book: Runbook | None, word: OptInRecord, *, fresh: bool, inside: bool) -> Said:
     notes = _joining_notes(session, book, word) if word.joins else _leaving_notes(word, inside=inside)
-    follow = f"meshup plan --service {word.id}"
+    mine = f"{word.service} -n {word.namespace}"
+    again = f"opt-out {mine} --reason TEXT" if word.joins else f"opt-in {mine}"
+    follow = plan_of(session, word.id) or f"nothing: plans are the platform's; to take it back: meshup {again}"
     if not word.joins and inside:
         follow = f"meshup rollback {word.id} --to none --reason TEXT --until 7d"
     return Said(word=word, fresh=fresh, notes=tuple(notes), next=follow)

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from meshup.cluster.clock import server_now
+from meshup.cluster.errors import Forbidden
+from meshup.engine.ending import own_pins, plan_of
 from meshup.engine.history import readable_book
+from meshup.engine.opted import out_words
 from meshup.engine.pinning import name_of
 from meshup.engine.session import Session
 from meshup.journal.enforcement import trusted
 from meshup.journal.in_pin import PinStore
 from meshup.journal.ledger import advance, holding, is_open, pins
+from meshup.journal.optin import optins
 from meshup.model.ledger import Pin
 from meshup.model.moment import stamp
+from meshup.model.optin import OptInRecord
 from meshup.model.problem import Refused, Unreachable
 from meshup.model.runbook import Runbook
 
@@ -102,15 +107,25 @@ def _ended(session: Session, pin: Pin, book: Runbook | None, *, fresh: bool) -> 
     service = next(
         (each for each in (meant.services if meant else ()) if each.id == f"{pin.namespace}/{pin.service}"), None
     )
-    stays = f"nothing moves now: it stays on {pin.to_release or 'none'}"
-    if meant is None or service is None:
+    word = _word(session, pin)
+    stays = f"nothing moves now: it stays {f'on {pin.to_release}' if pin.to_release else 'out of the mesh'}"
+    if word is not None and not word.joins:
+        notes = [f"{stays}, and no plan takes it along: {out_words(word)}"]
+    elif meant is None or service is None:
         notes = [f"{stays} until a plan that knows the service moves it"]
-    elif service.opt_in is None:
+    elif word is None and service.opt_in is None:
         notes = [f"{stays}, as its owner did not opt it in"]
     else:
         notes = [f"{stays} until the next plan moves it to {meant.mesh.release}"]
     if pin.user != session.identity.user:
         notes.append(f"it was the pin of {pin.user}: {pin.reason}")
-    follow = f"meshup plan --service {pin.namespace}/{pin.service}"
-    (known,) = trusted(session.cluster, (pin,))
-    return Ended(pin=known, fresh=fresh, notes=tuple(notes), next=follow)
+    follow = plan_of(session, f"{pin.namespace}/{pin.service}") or own_pins(pin)
+    return Ended(pin=pin, fresh=fresh, notes=tuple(notes), next=follow)
+
+
+def _word(session: Session, pin: Pin) -> OptInRecord | None:
+    """Give what the owners said last of the service; None = nothing, or who ends the pin may not read it."""
+    try:
+        return optins(session.cluster, namespace=pin.namespace).get(f"{pin.namespace}/{pin.service}")
+    except Forbidden:
+        return None

@@ -158,7 +158,7 @@ def _not_written(word: OptInRecord, code: str, why: str) -> Refused:
         f"what was said about {word.id} can't be recorded",
         code=code,
         why=why,
-        fix=f"meshup plan --service {word.id} shows what counts now; then run the command again",
+        fix=f"kubectl get optins -n {word.namespace} shows what is on record; then run the command again",
         cluster="nothing was changed",
     )
 

@@ -117,8 +117,11 @@ def status_document(found: Standing) -> dict[str, Any]:
     )
 
 
-def pins(found: Sequence[Pin], now: datetime, *, width: int, installed: bool = True) -> str:
-    """List pins, open ones first. installed: the cluster has their kind; without it there is no record to list."""
+def pins(found: Sequence[Pin], now: datetime, *, width: int, installed: bool = True, namespace: str = "") -> str:
+    """List pins, open ones first. installed: the cluster has their kind; without it there is no record to list.
+
+    namespace: the one whose pins they are, whose owner may do no more than is theirs; "" = all.
+    """
     if not installed:
         return "pins      none can be: the kind MeshPin is not in this cluster, or not any more\nNext      meshup ledger install"
     if not found:
@@ -140,9 +143,16 @@ def pins(found: Sequence[Pin], now: datetime, *, width: int, installed: bool = T
     )
     late = next((each for each in found if _is_late(each, now)), None)
     if late is None:
-        return f"{text}\nNext      meshup report"
+        return f"{text}\nNext      {_after_pins(found) if namespace else 'meshup report'}"
     move = f"meshup rollback {late.service} -n {late.namespace} --to RELEASE --reason TEXT --until 7d"
     return f"{text}\nNext      {clean(late.user)} moves it on, or says until when it stays: {move}"
+
+
+def _after_pins(found: Sequence[Pin]) -> str:
+    held = next((each for each in found if each.phase == "Active"), None)
+    if held is None:
+        return "nothing: none of these holds any more"
+    return f"nothing; to end one early: meshup unpin {clean(held.service)} -n {held.namespace} --reason TEXT"
 
 
 def _who(pin: Pin) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -23,12 +24,15 @@ from meshup.engine.rollback import find_service, service_plan
 from meshup.engine.standing import status
 from meshup.engine.taking_back import run_plan
 from meshup.engine.unpinning import unpin
+from meshup.journal.ledger import pins
 from meshup.journal.optin import API_VERSION, KIND, from_body, optin_name, optins, record, to_body
 from meshup.model.objects import dig, template
 from meshup.model.problem import Refused, UsageError
+from meshup.model.transport import Response
 from meshup.model.verdict import Answer, Verdict
 from meshup.views.owner import for_service
 from meshup.views.plan import text
+from meshup.views.standing import pins as listed
 
 DAY = datetime(2026, 12, 1, tzinfo=UTC)
 
@@ -212,6 +216,48 @@ def test_a_wave_does_not_wait_for_who_took_it_back_ended_the_pin_and_opted_out(t
     assert made.templates()["ads"][REV] == "2-0"
     said = [each.text for each in around.watcher.named("Noted") if each.word == "skip"]
     assert any("shop/cart left alone: ana opted it out on 2026-11-02: not ready" in each for each in said), said
+
+
+class OwnNamespace:
+    """A wire on which nothing may be done beyond namespaces of one's own, as with the role owner alone."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def send(self, request):
+        if not request.path.endswith("/selfsubjectaccessreviews"):
+            return self._inner.send(request)
+        asked = json.loads(request.body)
+        may = bool(asked["spec"]["resourceAttributes"].get("namespace"))
+        return Response(status=201, body=json.dumps({**asked, "status": {"allowed": may}}).encode())
+
+
+def test_the_next_command_is_one_that_an_owner_may_run():
+    made = onboarded()
+    owner = process(made, OwnNamespace(made.server))
+    assert join(owner, "web").next == (
+        "nothing: plans are the platform's; to take it back: meshup opt-out web -n shop --reason TEXT"
+    )
+    assert apply(owner, service_plan(owner, "shop/cart", to="none", reason="r", until=WEEK, book=BOOK)).exit == 0
+    assert leave(owner).next == "nothing: plans are the platform's; to take it back: meshup opt-in cart -n shop"
+    ended = unpin(owner, "shop/cart", reason="", book=BOOK)
+    assert ended.next == "meshup pins -n shop"
+    assert ended.notes == (
+        "nothing moves now: it stays out of the mesh, and no plan takes it along: ana opted it out on 2026-11-02: not ready",
+    )
+    assert join(process(made)).next == "meshup plan --service shop/cart", "who reads the cluster looks at the plan"
+
+
+def test_after_the_pins_of_one_namespace_comes_what_its_owner_may_do():
+    made = onboarded()
+    owner = process(made)
+    assert apply(owner, service_plan(owner, "shop/cart", to="none", reason="r", until=WEEK, book=BOOK)).exit == 0
+    now = made.clock.now()
+    found = pins(made.plain)
+    assert listed(found, now, width=120, namespace="shop").endswith("meshup unpin cart -n shop --reason TEXT")
+    assert listed(found, now, width=120).endswith("Next      meshup report")
+    unpin(owner, "shop/cart", reason="")
+    assert listed(pins(made.plain), now, width=120, namespace="shop").endswith("none of these holds any more")
 
 
 def test_who_is_left_out_is_told_by_whose_word_and_what_is_theirs_to_do():
