@@ -97,7 +97,9 @@ CODES: Mapping[str, str] = {
     "MU3421": "The runbook has no wave of that name, so the wish can't be kept. The message lists those it has; without "
     "--wave the runbook decides.",
     "MU3422": "A service that runs in the mesh and refuses plaintext can't be opted out as it is: nothing would lift its "
-    "strict mode any more. Take it out of the mesh first (meshup rollback SERVICE --to none), which lifts it; then opt out.",
+    "strict mode any more. Take it out of the mesh first (meshup rollback SERVICE --to none), which lifts it; then opt out. "
+    "That changes the service's policy, which the role owner does not give and the role operator does: without that right "
+    "somebody of the platform runs it. An opt-out is no wish that a later plan carries out: it keeps plans away.",
     "MU3412": "The token that should say on whose behalf this is done is not accepted by the API server, has ended, or is not "
     "meant for meshup. A record never says verified for a person who was not.",
     "MU3413": "The rollback of this wish was tried and failed. A file is performed once; write a new one when the cause is mended.",

@@ -214,15 +214,31 @@ def _check_leaving(session: Session, book: Runbook | None, id_: str, workload: O
     )
     inside = bool(driver.enrolment(workload, snapshot, None).revision_before)
     if inside and driver.is_strict(service, snapshot):
+        back = f"meshup rollback {id_} --to none --reason TEXT --until 7d"
+        may = all(
+            may_patch(session, ref_of(each.body))
+            for each in driver.policies((service,), snapshot, book.mesh, level="workload", mode="permissive")
+        )
         raise Refused(
             f"{id_} runs in the mesh and refuses plaintext, so it can't be opted out as it is",
             code="MU3422",
             why="out of reach of every later step, its strict mode would outlast its sidecar: nobody could call it any more",
-            fix=f"meshup rollback {id_} --to none --reason TEXT --until 7d lifts it first and leaves the mesh; then opt out",
+            fix=f"{back} lifts it first and leaves the mesh; then opt out"
+            if may
+            else f"lifting it changes a policy, for which {session.identity.user} has no right: somebody with the role "
+            f"operator runs {back}; then opt out",
             at=Where(object=str(ref)),
             cluster="nothing was changed, and nothing was recorded",
         )
     return inside
+
+
+def may_patch(session: Session, on: Ref) -> bool:
+    """Tell whether the caller may change an object; one of a kind that is not served can't be."""
+    kind = session.cluster.kinds().get((on.api_version, on.kind))
+    group = on.api_version.rpartition("/")[0]
+    what = "" if kind is None else f"{group}/{kind.plural}" if group else kind.plural
+    return bool(what) and session.cluster.can_i("patch", what, namespace=on.namespace)
 
 
 def _overruled(mine: OptInRecord, other: OptInRecord) -> Refused:

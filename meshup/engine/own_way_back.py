@@ -14,7 +14,7 @@ from meshup.engine.pinning import copy_pin, name_of, settle_pin, whose, write_pi
 from meshup.engine.place import places
 from meshup.engine.planfile import parse, text_of
 from meshup.engine.refusals import check_cluster
-from meshup.engine.rollback import find_service, plan_of_pin
+from meshup.engine.rollback import LIFT, find_service, plan_of_pin
 from meshup.engine.running import runs_now
 from meshup.engine.session import Session
 from meshup.journal.home import HOME
@@ -180,6 +180,7 @@ def _check_rights(session: Session, plan: Plan) -> int:
     wanted = [("list", "configmaps", HOME), ("create", "meshup.dev/meshpins", own)]
     wanted.append(("patch", "meshup.dev/meshpins/status", own))
     served = session.cluster.kinds()
+    lifting: set[tuple[str, str, str]] = set()
     for each in plan.changes():
         on = each.change.on
         kind = served.get((on.api_version, on.kind))
@@ -187,16 +188,26 @@ def _check_rights(session: Session, plan: Plan) -> int:
             group = on.api_version.rpartition("/")[0]
             verb = "delete" if isinstance(each.change, Delete) else "patch"
             wanted.append((verb, f"{group}/{kind.plural}" if group else kind.plural, on.namespace))
+            if each.id.startswith(f"{LIFT}/"):
+                lifting.add(wanted[-1])
     asked = list(dict.fromkeys(wanted))
     answers = session.cluster.gather([_asking(session, *each) for each in asked])
     missing = [each for each, may in zip(asked, answers, strict=True) if not may]
     if missing:
+        lifts = all(each in lifting for each in missing)
         raise Unreachable(
             f"{session.identity.user} may not do what this rollback needs",
             code="MU7101",
             details=tuple(f"{verb} {what} in {namespace}" for verb, what, namespace in missing),
-            why="templates/rbac/owner.yaml holds the rights of an owner",
-            fix="somebody who may grant rights grants these; then the command again",
+            why="templates/rbac/owner.yaml holds the rights of an owner"
+            + (
+                "; to leave the mesh under strict mode a policy is changed, which only the role operator may"
+                if lifts
+                else ""
+            ),
+            fix="somebody with the role operator runs the same command, or grants this right; going to a release takes none of it"
+            if lifts
+            else "somebody who may grant rights grants these; then the command again",
             cluster="nothing was changed, and nothing was recorded",
         )
     return len(asked)

@@ -37,6 +37,8 @@ from meshup.model.snapshot import Snapshot
 from meshup.model.text import amount
 
 MOST = timedelta(days=14)
+LIFT = "lift"
+"""The stage that takes strict mode off a service before it leaves the mesh."""
 AFTER = ("workloads-ready", "proxies-right")
 
 
@@ -167,7 +169,7 @@ def _moving(
     stages = [PlannedStage(name="rollback", waves=(wave,))]
     lifting = _lift(driver, service, snapshot, book) if not revision else ()
     if lifting:
-        stages.insert(0, PlannedStage(name="lift", waves=(PlannedWave(name="", changes=lifting, gates=()),)))
+        stages.insert(0, PlannedStage(name=LIFT, waves=(PlannedWave(name="", changes=lifting, gates=()),)))
     return assembled(
         replace(book, services=(service,), waves=(), stages=()),
         snapshot,
@@ -253,7 +255,7 @@ def _lift(driver: Driver, service: Service, snapshot: Snapshot, book: Runbook) -
     policies = driver.policies((service,), snapshot, book.mesh, level="workload", mode="permissive")
     return tuple(
         _change(
-            f"lift/{number}",
+            f"{LIFT}/{number}",
             completed(Apply(on=ref_of(policy.body), body=policy.body), snapshot),
             step="permissive",
             summary=f"lift strict mode of {service.id}, as it leaves the mesh",

@@ -27,7 +27,7 @@ from meshup.engine.unpinning import unpin
 from meshup.journal.ledger import pins
 from meshup.journal.optin import API_VERSION, KIND, from_body, optin_name, optins, record, to_body
 from meshup.model.objects import dig, template
-from meshup.model.problem import Refused, UsageError
+from meshup.model.problem import Refused, Unreachable, UsageError
 from meshup.model.transport import Response
 from meshup.model.verdict import Answer, Verdict
 from meshup.views.owner import for_service
@@ -218,6 +218,20 @@ def test_a_wave_does_not_wait_for_who_took_it_back_ended_the_pin_and_opted_out(t
     assert any("shop/cart left alone: ana opted it out on 2026-11-02: not ready" in each for each in said), said
 
 
+class NoPolicies:
+    """A wire on which all may be done but for changing policies of the mesh."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def send(self, request):
+        if not request.path.endswith("/selfsubjectaccessreviews"):
+            return self._inner.send(request)
+        asked = json.loads(request.body)
+        may = asked["spec"]["resourceAttributes"].get("group") != "security.istio.io"
+        return Response(status=201, body=json.dumps({**asked, "status": {"allowed": may}}).encode())
+
+
 class OwnNamespace:
     """A wire on which nothing may be done beyond namespaces of one's own, as with the role owner alone."""
 
@@ -329,6 +343,15 @@ def test_a_service_that_refuses_plaintext_is_not_opted_out_before_that_is_lifted
         if each["metadata"]["name"] == "optins.meshup.dev"
     ]
     assert say(around, "shop/cart", joins=True, book=book).fresh, "an opt-in is not kept back"
+    # An owner's role does not change policies: the way out names who does, instead of a command that is refused next.
+    owner = replace(around, cluster=over(NoPolicies(shop.simulation.server), around.clock, in_flight=1))
+    with pytest.raises(Refused) as refused:
+        say(owner, "shop/cart", joins=False, reason="leaving", book=book)
+    assert "somebody with the role operator runs meshup rollback shop/cart --to none" in refused.value.fix
+    with pytest.raises(Unreachable) as lacking:
+        apply(owner, service_plan(owner, "shop/cart", to="none", reason="leaving", until=WEEK, book=book))
+    assert lacking.value.details == ("patch security.istio.io/peerauthentications in shop",)
+    assert "role operator" in lacking.value.fix
     # The way out that is named is one: it lifts the strict mode first, and then the word is taken.
     back = service_plan(around, "shop/cart", to="none", reason="leaving", until=WEEK, book=book)
     assert [each.name for each in back.stages] == ["lift", "rollback"]
