@@ -65,8 +65,9 @@ def _seen(standing: Standing, cluster: str) -> tuple[Seen, ...]:
     found = []
     for each in standing.services:
         one = each.running
-        wanted = standing.release if each.opted_in else ""
         name = f"{one.namespace}/{one.service}"
+        # An opt-out keeps plans away and moves nothing: what a wave moved before it is where that wave put it.
+        wanted = standing.release if each.opted_in or name in moved else ""
         found.append(
             Seen(
                 cluster=cluster,

@@ -120,14 +120,20 @@ def _services(
     standings = []
     for service, one in zip(book.services, found, strict=True):
         pin = holding(every, namespace=service.namespace, service=service.name)
-        wanted = pin.to_release if pin is not None else (book.mesh.release if service.opt_in is not None else "")
+        word = said.get(service.id)
+        wanted = book.mesh.release if service.opt_in is not None else ""
+        if pin is not None:
+            wanted = pin.to_release
+        elif word is not None and not word.joins and len(one.releases) == 1:
+            # Whoever opted out stays where they are.
+            wanted = one.releases[0][0]
         standings.append(
             ServiceStanding(
                 running=one,
                 wave=waves.get(service.id, ""),
                 wanted=wanted,
                 opted_in=f"{service.opt_in.by}, {service.opt_in.at:%Y-%m-%d}" if service.opt_in is not None else "",
-                word=in_words(said.get(service.id), now),
+                word=in_words(word, now),
                 pinned=f"{pin.to_release or 'none'} until {pin.ends}" if pin is not None else "",
                 overdue=pin is not None and is_overdue(pin, now),
             )

@@ -316,7 +316,9 @@ def test_status_shows_what_owners_said():
     around = process(made)
     join(around, "cart", not_before=DAY)
     leave(around, "ads")
-    shown = {each.running.service: each.word for each in status(around, book=BOOK).services}
+    found = status(around, book=BOOK).services
+    assert all(each.is_right for each in found), "who opted out is where its owner left it"
+    shown = {each.running.service: each.word for each in found}
     assert shown == {"web": "", "cart": "not before 2026-12-01", "ads": "opted out by ana"}
 
 
