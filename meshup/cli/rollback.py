@@ -80,7 +80,7 @@ def command(
     further = reports.asked(report, ending.FORMATS)
     if sum(map(bool, (service, stage, run, source))) != 1:
         raise UsageError(
-            "one of SERVICE, --stage, --run and --from is needed",
+            "exactly one of SERVICE, --stage, --run and --from is needed",
             code="MU1001",
             fix="meshup rollback --help",
             cluster="not contacted",

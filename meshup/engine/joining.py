@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from meshup.engine.ending import plan_of
 from meshup.engine.history import readable_book
 from meshup.engine.opted import out_words
 from meshup.engine.planning import driver_of, snapshot_for
+from meshup.engine.refusals import not_theirs
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
 from meshup.journal.ledger import holding, pins
@@ -18,7 +20,7 @@ from meshup.journal.optin import API_VERSION, KIND, from_body, optin_name, optin
 from meshup.journal.pin import groups_digest, pin_name
 from meshup.model.objects import Object, Ref, dig, ref_of
 from meshup.model.optin import OptInRecord
-from meshup.model.problem import Refused, Unreachable, UsageError, Where
+from meshup.model.problem import Refused, UsageError, Where
 from meshup.model.runbook import Runbook, Service
 
 KINDS = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("batch/v1", "CronJob"))
@@ -58,7 +60,9 @@ def say(
     for a service that refuses plaintext, MU2316, MU2317).
     """
     meant = book or readable_book(session)
-    workload, name = _target(session, meant, service, namespace)
+    known = _known(meant, service, namespace) if meant is not None else None
+    _check_right(session, known.namespace if known is not None else service.rpartition("/")[0] or namespace)
+    workload, name = _target(session, meant, known, service, namespace)
     ref = ref_of(workload)
     id_ = f"{ref.namespace}/{name}"
     if wave and meant is not None and wave not in (each.name for each in meant.waves):
@@ -69,7 +73,6 @@ def say(
             fix="correct --wave, or leave it out: the runbook decides then",
             cluster="nothing was changed",
         )
-    _check_right(session, ref.namespace)
     before = optins(session.cluster, namespace=ref.namespace).get(id_)
     if wish and (done := _performed(session, ref.namespace, id_, wish)) is not None:
         return _told(session, meant, done, fresh=False, inside=False)
@@ -150,21 +153,24 @@ def _says_the_same(before: OptInRecord, word: OptInRecord) -> bool:
     return same and (not word.reason or before.reason == word.reason)
 
 
-def _target(session: Session, book: Runbook | None, service: str, namespace: str) -> tuple[Object, str]:
+def _target(
+    session: Session, book: Runbook | None, known: Service | None, service: str, namespace: str
+) -> tuple[Object, str]:
     """Find the workload that a service's pods come from, and the service's name. Raises UsageError (MU3401)."""
-    known = _known(book, service, namespace) if book is not None else None
     if known is not None:
         found = session.cluster.find(known.workload)
         if found is not None:
             return found, known.name
-        raise _nobody(service, f"{known.workload} is not in the cluster", session)
+        raise _nobody(service, f"{known.workload} is not in the cluster", ())
     space, _, name = service.rpartition("/")
     space = space or namespace
     for api_version, kind in KINDS:
         found = session.cluster.find(Ref(api_version=api_version, kind=kind, namespace=space, name=name))
         if found is not None:
             return found, name
-    raise _nobody(service, f"namespace {space} has no {', '.join(kind for _, kind in KINDS)} of that name", session)
+    why = f"namespace {space} has no {', '.join(kind for _, kind in KINDS)} of that name"
+    there = [each.name for each in (book.services if book is not None else ()) if each.namespace == space]
+    raise _nobody(service, why, difflib.get_close_matches(name, there, n=3))
 
 
 def _known(book: Runbook, service: str, namespace: str) -> Service | None:
@@ -176,12 +182,12 @@ def _known(book: Runbook, service: str, namespace: str) -> Service | None:
     return near[0] if near else named[0] if len(named) == 1 and "/" not in service else None
 
 
-def _nobody(service: str, why: str, session: Session) -> UsageError:
+def _nobody(service: str, why: str, near: Sequence[str]) -> UsageError:
     return UsageError(
         f'there is no service "{service}"',
         code="MU3401",
-        why=why,
-        fix="name it as NAMESPACE/NAME, or give -n NAMESPACE",
+        why=why + (f"; near it: {', '.join(near)}" if near else ""),
+        fix="correct the name, or name it as NAMESPACE/NAME",
         cluster="nothing was changed",
     )
 
@@ -191,14 +197,7 @@ def _check_right(session: Session, namespace: str) -> None:
     wanted = (("list", "meshup.dev/optins"), ("create", "meshup.dev/optins"))
     missing = [verb for verb, what in wanted if not session.cluster.can_i(verb, what, namespace=namespace)]
     if missing:
-        raise Unreachable(
-            f"{session.identity.user} may not speak for services of namespace {namespace}",
-            code="MU7101",
-            details=tuple(f"{verb} meshup.dev/optins in {namespace}" for verb in missing),
-            why="an owner's word counts in their own namespaces; templates/rbac/owner.yaml holds the rights of an owner",
-            fix="somebody who may grant rights grants these; then the command again",
-            cluster="nothing was changed",
-        )
+        raise not_theirs(session, namespace, [f"{verb} meshup.dev/optins" for verb in missing])
 
 
 def _check_leaving(session: Session, book: Runbook | None, id_: str, workload: Object) -> bool:

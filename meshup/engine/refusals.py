@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from meshup.engine.drift import moved, stale
 from meshup.engine.fold import RunState
 from meshup.engine.pinning import held, objects_of, staying_out
 from meshup.engine.session import Session
 from meshup.model.plan import Basis, Plan
-from meshup.model.problem import MeshupError, Refused, UsageError
+from meshup.model.problem import MeshupError, Refused, Unreachable, UsageError
 
 
 def blocked(plan: Plan) -> MeshupError:
@@ -51,6 +51,18 @@ def check_cluster(session: Session, plan: Plan) -> None:
             why="stand-ins only pretend to be a mesh",
             cluster="nothing was changed",
         )
+
+
+def not_theirs(session: Session, namespace: str, rights: Sequence[str]) -> Unreachable:
+    """Make the error of somebody who would act for a service of a namespace that is not theirs. rights: as "verb what"."""
+    return Unreachable(
+        f"{session.identity.user} may not act for services of namespace {namespace}",
+        code="MU7101",
+        details=tuple(f"{each} in {namespace}" for each in rights),
+        why="that is its owner's: who holds the role meshup-owner there (templates/rbac/owner.yaml)",
+        fix=f"ask an owner of {namespace}; or somebody who may grant rights binds that role there, then the command again",
+        cluster="nothing was changed, and nothing was recorded",
+    )
 
 
 def interrupted_run(state: RunState) -> Refused:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 
 from meshup.cluster.clock import server_now
+from meshup.cluster.errors import Forbidden
 from meshup.engine.assembling import assembled, gate_of
 from meshup.engine.draft import completed
 from meshup.engine.drift import wanted_values
@@ -16,6 +17,7 @@ from meshup.engine.healthy import default_target
 from meshup.engine.history import needed_book
 from meshup.engine.pinning import name_of, superseded, whose
 from meshup.engine.planning import driver_of, snapshot_for
+from meshup.engine.refusals import not_theirs
 from meshup.engine.running import release_now, running
 from meshup.engine.send import RUN, overtaken
 from meshup.engine.session import Session
@@ -136,7 +138,10 @@ def _enrolment(
     session: Session, driver: Driver, snapshot: Snapshot, service: Service, revision: str
 ) -> tuple[Object, Enrolment]:
     # What was not listed may be there and not readable, which asking for it alone says.
-    workload = snapshot.get(service.workload) or session.cluster.find(service.workload)
+    try:
+        workload = snapshot.get(service.workload) or session.cluster.find(service.workload)
+    except Forbidden as refusing:
+        raise not_theirs(session, service.namespace, [f"get {service.workload.kind} {service.name}"]) from refusing
     if workload is None:
         raise refused(service, "MU3403", f"{service.workload} is not there", "meshup status shows what is")
     enrolment = driver.enrolment(workload, snapshot, revision or None)
@@ -220,7 +225,7 @@ def find_service(book: Runbook, service: str) -> Service:
         else f"near it: {', '.join(near)}"
         if near
         else f"it has {len(book.services)} others",
-        fix="name it as NAMESPACE/NAME; meshup status lists all",
+        fix="name it as NAMESPACE/NAME" if found else "correct the name, or name it as NAMESPACE/NAME",
         cluster="nothing was changed",
     )
 

@@ -11,6 +11,7 @@ from meshup.engine.ending import own_pins, plan_of
 from meshup.engine.history import readable_book
 from meshup.engine.opted import out_words
 from meshup.engine.pinning import name_of
+from meshup.engine.refusals import not_theirs
 from meshup.engine.session import Session
 from meshup.journal.enforcement import trusted
 from meshup.journal.in_pin import PinStore
@@ -19,7 +20,7 @@ from meshup.journal.optin import optins
 from meshup.model.ledger import Pin
 from meshup.model.moment import stamp
 from meshup.model.optin import OptInRecord
-from meshup.model.problem import Refused, Unreachable
+from meshup.model.problem import Refused
 from meshup.model.runbook import Runbook
 
 
@@ -50,7 +51,10 @@ def unpin(
     """
     space, _, plain = name.rpartition("/")
     space = space or namespace
-    every = pins(session.cluster, namespace=space)
+    try:
+        every = pins(session.cluster, namespace=space)
+    except Forbidden as refusing:
+        raise not_theirs(session, space, ["list meshup.dev/meshpins"]) from refusing
     if written is not None:
         every = tuple(each for each in every if each.since <= written)
     pin = _meant(every, space, plain)
@@ -59,14 +63,7 @@ def unpin(
     if not is_open(pin):
         return _ended(session, pin, book, fresh=False)
     if not session.cluster.can_i("patch", "meshup.dev/meshpins/status", namespace=space):
-        raise Unreachable(
-            f"{session.identity.user} may not end pins of namespace {space}",
-            code="MU7101",
-            details=(f"patch meshup.dev/meshpins/status in {space}",),
-            why="templates/rbac/owner.yaml holds the rights of an owner",
-            fix="somebody who may grant rights grants this one; then the command again",
-            cluster="nothing was changed",
-        )
+        raise not_theirs(session, space, ["patch meshup.dev/meshpins/status"])
     if pin.phase == "Requested" and PinStore(session.cluster, pin).entries():
         raise Refused(
             f"the rollback recorded in MeshPin {name_of(pin)} has begun and has not ended",

@@ -246,6 +246,47 @@ class OwnNamespace:
         return Response(status=201, body=json.dumps({**asked, "status": {"allowed": may}}).encode())
 
 
+class Elsewhere:
+    """A wire on which nothing of the namespace shop may be read or written, as for an owner of another one."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def send(self, request):
+        if request.path.endswith("/selfsubjectaccessreviews"):
+            asked = json.loads(request.body)
+            return Response(status=201, body=json.dumps({**asked, "status": {"allowed": False}}).encode())
+        if (
+            "/namespaces/shop/" in request.path
+            or "/meshpins" in request.path
+            or request.path == "/apis/apps/v1/deployments"
+        ):
+            status = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": f"{request.path} is forbidden"}
+            return Response(status=403, body=json.dumps(status).encode())
+        return self._inner.send(request)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        join,
+        leave,
+        lambda around: unpin(around, "shop/cart", reason=""),
+        lambda around: service_plan(around, "shop/cart", to="none", reason="r", until=WEEK, book=BOOK),
+    ],
+    ids=["opt-in", "opt-out", "unpin", "rollback"],
+)
+def test_who_owns_another_namespace_is_told_that_it_is_not_theirs(act):
+    made = onboarded()
+    began = len(made.server.log)
+    with pytest.raises(Unreachable) as refused:
+        act(process(made, Elsewhere(made.server), user="bob"))
+    assert (refused.value.code, refused.value.exit) == ("MU7101", 7)
+    assert refused.value.what == "bob may not act for services of namespace shop"
+    assert refused.value.fix.startswith("ask an owner of shop")
+    assert not [each for each in made.server.log[began:] if each.mutation]
+
+
 def test_the_next_command_is_one_that_an_owner_may_run():
     made = onboarded()
     owner = process(made, OwnNamespace(made.server))
