@@ -53,7 +53,10 @@ def test_owner_and_platform_owner_go_side_by_side_as_it_is_told(
     simulator("--scenario", "shop")
     said = told(person, lines)
     back = "alice took shop/cart to 1.29.4"
-    assert "not permitted" in next(each for line, each in said.items() if "not mine" in line).err
+    assert (
+        "bob may not act for services of namespace shop"
+        in next(each for line, each in said.items() if "not mine" in line).err
+    )
     for line in ("meshup releases", "meshup plan", "meshup apply --through onboard --yes"):
         assert back in " ".join((said[line].out + said[line].err).split()), str(said[line])
     assert back in said['meshup releases promote 1.30.3 --reason "qualified"'].err
