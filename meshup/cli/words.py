@@ -126,11 +126,17 @@ def _table(params: Mapping[str, tuple[type, object, str]]) -> tuple[str, ...]:
     return tuple(lines) or ("  no parameters",)
 
 
+def _said_of(kind: object) -> tuple[str, ...]:
+    """Give what a kind of step or gate says of itself, as one paragraph; nothing when it says nothing."""
+    text = " ".join((type(kind).__doc__ or "").split())
+    return (text,) if text else ()
+
+
 def _steps_and_gates() -> Iterator[Word]:
     from meshup.cli.kinds import gates, steps
 
     for name, step in steps().items():
-        yield Word(name=name, sort="step", lines=(step.title, "parameters:", *_table(step.params)))
+        yield Word(name=name, sort="step", lines=(step.title, *_said_of(step), "parameters:", *_table(step.params)))
     for name, gate in gates().items():
         patience = gate.patience
         yield Word(
@@ -138,6 +144,7 @@ def _steps_and_gates() -> Iterator[Word]:
             sort="gate",
             lines=(
                 f"holds when: {gate.title}",
+                *_said_of(gate),
                 f"reads: {gate.reads}",
                 f"patience: up to {span(patience.limit_s)}, every {span(patience.every_s)}, {patience.in_a_row} in a row"
                 + (f", at least {patience.least}" if patience.least else ""),

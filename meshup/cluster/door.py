@@ -33,8 +33,15 @@ class Cluster(ReadingDoor):
         made._fence, made._tries, made._most_s = None, 1, ENDING_S  # noqa: SLF001 - a copy of ourselves
         return made
 
+    def pretending(self) -> Cluster:
+        """Give the same cluster with every write sent as a dry run."""
+        made = copy.copy(self)
+        made._pretends = True  # noqa: SLF001 - a copy of ourselves
+        return made
+
     def create(self, body: Object, *, manager: str = MANAGER, dry_run: bool = False) -> Object:
         """POST a new object."""
+        dry_run = dry_run or self._pretends
         found = self._kind(body["apiVersion"], body["kind"])
         meta = body.get("metadata") or {}
         if found.namespaced and not meta.get("namespace"):
@@ -54,6 +61,7 @@ class Cluster(ReadingDoor):
         self, body: Object, *, manager: str = MANAGER, force: bool = False, dry_run: bool = False, uid: str = ""
     ) -> Object:
         """Server-side apply."""
+        dry_run = dry_run or self._pretends
         sent = {**body, "metadata": {key: value for key, value in body["metadata"].items() if key != "managedFields"}}
         if uid:
             sent["metadata"]["uid"] = uid
@@ -83,6 +91,7 @@ class Cluster(ReadingDoor):
 
     def replace(self, body: Object, *, manager: str = MANAGER, dry_run: bool = False) -> Object:
         """PUT a whole object with its resourceVersion."""
+        dry_run = dry_run or self._pretends
         ref = ref_of(body)
         if not body["metadata"].get("resourceVersion"):
             raise ValueError(f"replacing {ref} needs a resourceVersion")
@@ -99,6 +108,7 @@ class Cluster(ReadingDoor):
         self, ref: Ref, patch: Object, *, manager: str = MANAGER, dry_run: bool = False, subresource: str = ""
     ) -> Object:
         """Merge patch; with a resourceVersion in it a lost answer raises MaybeDone."""
+        dry_run = dry_run or self._pretends
         safe = dry_run or not (patch.get("metadata") or {}).get("resourceVersion")
         return self._json(
             "PATCH",
@@ -114,6 +124,7 @@ class Cluster(ReadingDoor):
         self, ref: Ref, patch: Sequence[Mapping[str, Any]], *, manager: str = MANAGER, dry_run: bool = False
     ) -> Object:
         """JSON patch; a lost answer raises MaybeDone, as its tests would fail the second time."""
+        dry_run = dry_run or self._pretends
         return self._json(
             "PATCH",
             self._path(ref),
@@ -141,6 +152,7 @@ class Cluster(ReadingDoor):
         dry_run: bool = False,
     ) -> bool:
         """Delete one object by UID."""
+        dry_run = dry_run or self._pretends
         if not uid:
             raise ValueError(f"deleting {ref} needs its UID")
         preconditions = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
@@ -166,6 +178,7 @@ class Cluster(ReadingDoor):
 
     def evict(self, namespace: str, pod: str, *, uid: str, dry_run: bool = False) -> bool:
         """Evict one pod by UID."""
+        dry_run = dry_run or self._pretends
         body = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",

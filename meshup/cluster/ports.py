@@ -131,6 +131,10 @@ class Reader(Protocol):
         """Ask for a right (SelfSubjectAccessReview). resource: "group/plural" or "plural", "/subresource" may follow."""
         ...
 
+    def pretending(self) -> Writer:
+        """Give the same cluster as a writer whose every write is a dry run: it asks what would come of it, and changes nothing."""
+        ...
+
     def gather(self, calls: Iterable[Callable[[], T]]) -> Sequence[T]:
         """Make calls side by side (16 at most), give results in order. The first error ends it and is raised."""
         ...

@@ -42,6 +42,7 @@ class ReadingDoor:
         self._sender, self._in_flight = sender, in_flight
         self._fence: Callable[[], None] | None = None
         self._tries, self._most_s = 0, PAGE_S
+        self._pretends = False
         self._kept: dict[str, Any] = {}
         self._lock = threading.RLock()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from meshup.cluster.errors import NotFound
 from meshup.cluster.ports import MANAGER, Reader
-from meshup.engine.send import RUN
+from meshup.engine.marks import RUN
 from meshup.model.change import Apply, Change, Delete, Label, Restart
 from meshup.model.fields import leaves, managers_of, pointer, said, value_at
 from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, ref_of

@@ -28,6 +28,8 @@ def same(change: Change, there: Object) -> bool:
     match change:
         case Create():
             return False
+        case Apply(whole=True):
+            return False
         case Apply():
             return _covers(change.body, there, "") and not _dropped(change.body, there)
         case Label():

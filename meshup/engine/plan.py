@@ -150,7 +150,7 @@ def planned(each: Numbered, snapshot: Snapshot) -> PlannedChange | None:
     answer = snapshot.dry_runs.get(each.id, DryRun(known=NOT_CHECKED))
     if _is_no_change(draft.change, answer, snapshot):
         return None
-    back = None if draft.one_way or _stays(draft.change) else inverse(draft.change)
+    back = None if draft.one_way or draft.stays or _stays(draft.change) else inverse(draft.change)
     return PlannedChange(
         id=each.id,
         step=draft.step,
@@ -169,6 +169,11 @@ def planned(each: Numbered, snapshot: Snapshot) -> PlannedChange | None:
 def _stays(change: Change) -> bool:
     made = isinstance(change, Create) or (isinstance(change, Apply) and change.uid == "")
     return made and change.on.kind in STAYS
+
+
+def _is_left(each: PlannedChange) -> bool:
+    """Tell whether a way back leaves what a change makes, without its being a one-way door."""
+    return isinstance(each.change, Create | Apply) and each.inverse is None and not each.one_way
 
 
 def _fields(change: Change) -> Iterable[str]:
@@ -336,7 +341,7 @@ def _notes(
         notes.append(f"{unchecked} changes were not checked by the server, which did not answer a dry run of them")
     if missing:
         notes.append(f"{snapshot.identity.user} may not: {_some(missing, 8)}")
-    stay = [str(each.change.on) for each in changes if _stays(each.change)]
+    stay = [str(each.change.on) for each in changes if _is_left(each)]
     if stay:
         notes.append(f"a way back leaves these, as others may use them by then: {_some(stay, 4)}")
     notes += taken(changes, snapshot)

@@ -22,6 +22,7 @@ from meshup.cluster.errors import (
 from meshup.cluster.ports import Writer
 from meshup.engine.draft import Drafting, Numbered
 from meshup.engine.known import Makers, known_after, makers, same
+from meshup.engine.marks import in_place_of
 from meshup.engine.send import foreign_fields, label_body
 from meshup.engine.undo import STAYS
 from meshup.journal.lease import LEASE
@@ -126,6 +127,8 @@ def _dry(cluster: Writer, change: Change, snapshot: Snapshot, *, force: bool) ->
     match change:
         case Create():
             return DryRun(after=cluster.create(change.body, dry_run=True))
+        case Apply(whole=True):
+            return DryRun(after=cluster.replace(in_place_of(snapshot.get(change.on) or {}, change.body), dry_run=True))
         case Apply():
             return DryRun(after=cluster.apply(change.body, dry_run=True, uid=change.uid, force=force))
         case Label() | Restart():
@@ -224,16 +227,18 @@ def permissions(drafting: Drafting, snapshot: Snapshot) -> frozenset[str]:
     found = set(JOURNAL)
     for _, each in drafting.drafts():
         change = each.draft.change
-        found.update(_name(verb, change, snapshot) for verb in _verbs(change))
+        found.update(_name(verb, change, snapshot) for verb in _verbs(change, stays=each.draft.stays))
     return frozenset(each for each in found if each)
 
 
-def _verbs(change: Change) -> tuple[str, ...]:
+def _verbs(change: Change, *, stays: bool) -> tuple[str, ...]:
     # What no way back deletes needs no right to.
-    back = () if change.on.kind in STAYS else ("delete",)
+    back = () if stays or change.on.kind in STAYS else ("delete",)
     match change:
         case Create():
             return ("create", *back)
+        case Apply(whole=True):
+            return ("update",)
         case Apply():
             return ("patch",) if change.uid else ("create", "patch", *back)
         case Label() | Restart():
@@ -269,6 +274,8 @@ def _proven(drafting: Drafting, dry_runs: Mapping[str, DryRun], snapshot: Snapsh
                 found.add(_name("create", each.draft.change, snapshot))
             case Apply(uid=""):
                 found |= {_name(verb, each.draft.change, snapshot) for verb in ("create", "patch")}
+            case Apply(whole=True):
+                found.add(_name("update", each.draft.change, snapshot))
             case Apply() | Label() | Restart():
                 found.add(_name("patch", each.draft.change, snapshot))
             case _:

@@ -15,11 +15,11 @@ from meshup.engine.draft import completed
 from meshup.engine.drift import wanted_values
 from meshup.engine.healthy import default_target
 from meshup.engine.history import needed_book
-from meshup.engine.pinning import name_of, superseded, whose
+from meshup.engine.marks import RUN
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.refusals import not_theirs
 from meshup.engine.running import release_now, running
-from meshup.engine.send import RUN, overtaken
+from meshup.engine.send import overtaken
 from meshup.engine.session import Session
 from meshup.engine.settle import ROLLED
 from meshup.engine.targets import NONE, Target, able, possible, refused, target

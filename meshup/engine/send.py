@@ -8,13 +8,12 @@ from typing import Any, assert_never
 
 from meshup.cluster.errors import AlreadyExists, Conflict, Invalid, MaybeDone
 from meshup.cluster.ports import MANAGER, Propagation, Writer
+from meshup.engine.marks import MANAGED, RUN, Stamp, in_place_of, is_ours, owned, stamped
 from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart
 from meshup.model.fields import owned_keys, pointer, steps
 from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, labels
 from meshup.model.problem import Refused, Where
 
-MANAGED = "meshup.dev/managed-by"
-RUN, STEP, EPOCH = "meshup.dev/run", "meshup.dev/step", "meshup.dev/epoch"
 RESTART = "meshup.dev/restart"
 MARKS = ("metadata", "annotations")
 TRIES = 10
@@ -23,19 +22,6 @@ WITH_PODS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "
 """Kinds that are gone only when what they made is gone: else the same name, made again, would meet its remains."""
 OURS = frozenset({MANAGER, "meshup-guard"})
 """Managers that may hold what we plan: we ourselves, and the guard, which forces the one field it puts back."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
-    """What every write carries in its metadata: which run and change it belongs to, and the lock's epoch."""
-
-    run: str
-    change: str
-    epoch: int
-
-    def marks(self) -> dict[str, str]:
-        """Give the annotations."""
-        return {RUN: self.run, STEP: self.change, EPOCH: str(self.epoch)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,28 +75,6 @@ def send(
             assert_never(change)
 
 
-def stamped(body: Object, stamp: Stamp, *, own: bool) -> dict[str, Any]:
-    """Give a body with the run's marks. own: the object is made by us, so it carries the label that says so."""
-    meta = dict(body.get("metadata") or {})
-    meta["annotations"] = {**(meta.get("annotations") or {}), **stamp.marks()}
-    if own:
-        meta["labels"] = {**(meta.get("labels") or {}), MANAGED: "meshup"}
-    return {**body, "metadata": meta}
-
-
-def _owned(body: Object) -> dict[str, Any]:
-    """Give a body with the label that says that we made the object, and no run's marks."""
-    meta = dict(body.get("metadata") or {})
-    meta["labels"] = {**(meta.get("labels") or {}), MANAGED: "meshup"}
-    return {**body, "metadata": meta}
-
-
-def is_ours(obj: Object | None, stamp: Stamp) -> bool:
-    """Tell whether this very change of this run wrote the object."""
-    marks = annotated(obj) if obj is not None else {}
-    return marks.get(RUN) == stamp.run and marks.get(STEP) == stamp.change
-
-
 def _sent(obj: Object, *, wrote: bool = True) -> Sent:
     meta = obj.get("metadata") or {}
     return Sent(uid=str(meta.get("uid") or ""), resource_version=str(meta.get("resourceVersion") or ""), wrote=wrote)
@@ -153,16 +117,34 @@ def foreign(on: Ref, why: str) -> Refused:
     )
 
 
+def _replace(cluster: Writer, change: Apply, stamp: Stamp, *, back: bool) -> Sent:
+    """Replace an object of ours as a whole; a write in between, such as a controller's, is read and replaced with it."""
+    body = owned(change.body) if back else stamped(change.body, stamp, own=True)
+    for _ in range(TRIES):
+        there = cluster.find(change.on)
+        if there is None or (change.uid and dig(there, "metadata", "uid") != change.uid):
+            raise foreign(change.on, "it was deleted, or deleted and made again, since the plan")
+        if labels(there).get(MANAGED) != "meshup":
+            raise foreign(change.on, "somebody else has taken it over since the plan")
+        if not back and is_ours(there, stamp):
+            return _sent(there, wrote=False)
+        try:
+            return _sent(cluster.replace(in_place_of(there, body)))
+        except (Conflict, MaybeDone):
+            continue
+    raise foreign(change.on, f"it was changed {TRIES} times while it was being written")
+
+
 def _apply(cluster: Writer, change: Apply, stamp: Stamp, *, back: bool) -> Sent:
+    if change.whole:
+        return _replace(cluster, change, stamp, back=back)
     there = cluster.find(change.on)
     ours = there is not None and labels(there).get(MANAGED) == "meshup"
     if change.uid == "" and change.before is None and there is not None and not ours:
         raise foreign(change.on, "the plan was made when it was absent; somebody else has made it since")
     # What is not applied again is given up: an object that is ours must keep saying so.
     own = ours or (change.before is None and not back)
-    body: Object = (
-        _owned(change.body) if back and own else change.body if back else stamped(change.body, stamp, own=own)
-    )
+    body: Object = owned(change.body) if back and own else change.body if back else stamped(change.body, stamp, own=own)
     try:
         return _sent(_apply_with_care(cluster, body, change.force, uid=change.uid))
     except Invalid as refused:

@@ -31,7 +31,14 @@ def inverse(change: Change) -> Change | None:
         case Apply(before=None):
             return Delete(on=change.on, uid="", before=change.body)
         case Apply():
-            return Apply(on=change.on, body=change.before or {}, before=change.body, uid=change.uid, force=change.force)
+            return Apply(
+                on=change.on,
+                body=change.before or {},
+                before=change.body,
+                uid=change.uid,
+                force=change.force,
+                whole=change.whole,
+            )
         case Label():
             return Label(
                 on=change.on,
@@ -68,6 +75,8 @@ def as_kubectl(change: Change) -> str:
     match change:
         case Create():
             return f"kubectl create -f - <<< {shlex.quote(_json(change.body))}"
+        case Apply(whole=True):
+            return f"kubectl replace -f - <<< {shlex.quote(_json(change.body))}"
         case Apply():
             return f"kubectl apply --server-side --field-manager=meshup -f - <<< {shlex.quote(_json(change.body))}"
         case Label():

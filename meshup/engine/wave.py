@@ -11,12 +11,14 @@ from meshup.cluster.ports import Writer
 from meshup.engine.drift import read_all, wanted_values
 from meshup.engine.guard import REVERTED
 from meshup.engine.handover import Handover
+from meshup.engine.ledger import mark
 from meshup.engine.log import RunLog
 from meshup.engine.session import Session
 from meshup.engine.undo import as_kubectl
 from meshup.engine.wait import Pause, look, wait_for
 from meshup.engine.writing import Trouble, Writing
 from meshup.gates.gate import Eyes, Terms
+from meshup.gates.ledger import LedgerEnforced
 from meshup.gates.on_hold import NotOnHold
 from meshup.journal.approvals import approvals
 from meshup.model.change import Delete, moves_pods
@@ -61,7 +63,7 @@ class WaveRun:
         guard_beat: Callable[[Ref | None], None],
     ) -> None:
         self._session, self._plan, self._wave, self._place, self._log = session, plan, wave, place, log
-        self._pause, self._guard_beat = pause, guard_beat
+        self._cluster, self._pause, self._guard_beat = cluster, pause, guard_beat
         self._handover = Handover(session, plan, wave=wave, place=place, log=log)
         self._writing = Writing(session, plan, wave=wave, place=place, log=log, cluster=cluster, pause=pause)
         self._services = {each.id: each for each in plan.book.services}
@@ -308,6 +310,8 @@ class WaveRun:
             except NobodyLeft:
                 # Nothing of the wave is in force that it could be judged by, nor anything that it could harm.
                 return None
+            if gate.kind == LedgerEnforced.kind and judged.verdict.answer is Answer.PASS:
+                mark(self._cluster, self._session.clock)
             entry = self._log.judged(self._place, judged)
             if gate.kind != NotOnHold.kind:
                 # That a release may spread says nothing of this wave: it neither makes up for skips nor is one.

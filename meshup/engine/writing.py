@@ -9,7 +9,8 @@ from meshup.cluster.errors import ApiError, Away, Temporary, Unauthorized
 from meshup.cluster.ports import Writer
 from meshup.engine.handover import Handover, Taken, is_ours
 from meshup.engine.log import RunLog
-from meshup.engine.send import RUN, Stamp, nothing, send
+from meshup.engine.marks import RUN, Stamp
+from meshup.engine.send import nothing, send
 from meshup.engine.session import Session
 from meshup.engine.settle import Settled, gone, settled, to_settle
 from meshup.engine.wait import HEARTBEAT_S, Pause
@@ -52,6 +53,10 @@ class Writing:
         """Send changes in order, in groups of one step, each step settled before the next. Raises Trouble."""
         state = self._log.state
         left = [each for each in changes if each.id not in state.done]
+        if left:
+            # What an earlier process made may not be served yet, and it was cut off before it had waited for that.
+            made = [each.change for each in changes if each.id in state.done]
+            self._settle(to_settle([each for each in made if each.on.kind == "CustomResourceDefinition"]))
         at = 0
         for group in groups(left):
             self._session.check_interrupt(next_command=self._plan.again)

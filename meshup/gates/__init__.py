@@ -7,6 +7,7 @@ from meshup.gates.gate import Gate
 from meshup.gates.holding import GuardArmed, StrictHolds
 from meshup.gates.in_sync import ProxiesInSync
 from meshup.gates.ingress_probe import IngressProbe
+from meshup.gates.ledger import LedgerEnforced
 from meshup.gates.leftovers import JobsFinished, RevisionsUnused
 from meshup.gates.on_hold import NotOnHold
 from meshup.gates.people import Approval, Soak
@@ -18,6 +19,7 @@ from meshup.gates.traffic import Latency, NewConnections, SuccessRate
 
 BUILT_IN: tuple[Gate, ...] = (
     Preflight(),
+    LedgerEnforced(),
     WorkloadsReady(),
     ProxiesRight(),
     ProxiesInSync(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from meshup.cluster.errors import Forbidden
 from meshup.cluster.ports import Writer
@@ -11,19 +10,16 @@ from meshup.journal.home import make_once
 from meshup.model.objects import Object, Ref, dig
 from meshup.model.problem import DeadlinePassed, Refused
 from meshup.model.shipped import shipped
+from meshup.runbook.templates import objects
 
 CRD = "apiextensions.k8s.io/v1"
 ESTABLISHED_S = 30.0
 LOOK_EVERY_S = 0.5
 
 
-def definition(plural: str) -> dict[str, Any]:
-    """Read one shipped definition: meshpins, optins, meshreleases or meshruns."""
-    import yaml
-
-    text = (shipped("templates") / "crds" / f"{plural}.yaml").read_text(encoding="utf-8")
-    found: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe loaders
-    return found
+def definition(plural: str) -> Object:
+    """Give one shipped definition: meshpins, optins, meshreleases, meshruns or meshledgers."""
+    return next(each for each in objects("crds") if each["metadata"]["name"] == f"{plural}.meshup.dev")
 
 
 def ensure(cluster: Writer, plural: str, *, pause: Callable[[float], None]) -> None:

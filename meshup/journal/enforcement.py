@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from meshup.cluster.errors import Forbidden, NotFound
 from meshup.cluster.ports import Reader
+from meshup.model.lacking import ADMISSION, BOUNDS, REQUIRED, plain
 from meshup.model.ledger import Pin, Trust
-from meshup.model.objects import Object, Ref, dig, ref_of
-from meshup.model.shipped import shipped
-
-BOUNDS = Ref(api_version="meshup.dev/v1", kind="MeshLedger", name="meshup")
-ADMISSION = "admissionregistration.k8s.io/v1"
-REQUIRED = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
-STAMPS = ("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding")
-STAMPED = ("v1", "v1beta1", "v1alpha1")
-"""Versions in which a server may serve what stamps, newest first."""
-USUAL: Mapping[str, Any] = {
-    "namespaceSelector": {},
-    "objectSelector": {},
-    "matchPolicy": "Equivalent",
-    "scope": "*",
-    "failurePolicy": "Fail",
-}
-"""What a server fills in where a policy says nothing."""
+from meshup.model.objects import Object, dig, ref_of
+from meshup.runbook.templates import objects
 
 State = Literal["in force", "missing", "altered", "unproven", "unreadable"]
 
@@ -46,28 +31,14 @@ class Enforcement:
     why: str = ""
 
 
-@functools.cache
 def policies() -> tuple[Object, ...]:
     """Give the shipped objects in the order of their files: the bounds, then each policy and its binding."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found: list[Object] = []
-    for path in sorted((shipped("templates") / "policies").glob("*.yaml")):
-        found += yaml.load_all(path.read_text(encoding="utf-8"), loader)
-    return tuple(found)
+    return objects("policies")
 
 
 def required() -> tuple[Object, ...]:
     """Give the policies and bindings without which nothing is enforced."""
     return tuple(each for each in policies() if each["kind"] in REQUIRED)
-
-
-def plain(spec: Any) -> Any:
-    """Give a spec without what the server filled in, so that it compares with what was shipped."""
-    if isinstance(spec, Mapping):
-        return {key: plain(value) for key, value in spec.items() if not (key in USUAL and value == USUAL[key])}
-    return [plain(each) for each in spec] if isinstance(spec, list) else spec
 
 
 def fingerprint(found: Iterable[Object]) -> str:
@@ -124,33 +95,6 @@ def trust_of(pin: Pin, found: Enforcement) -> Trust:
     return (
         "enforced" if found.since is not None and pin.created is not None and pin.created >= found.since else "declared"
     )
-
-
-def unlike(cluster: Reader) -> Iterator[tuple[Object, Object | None]]:
-    """Yield (shipped, found) of every object that is not there or not as shipped; bounds that are there stay as they are.
-
-    Stamping policies are taken in the newest version that the server serves, and left out where it serves none.
-    """
-    served = cluster.kinds()
-    for shipped_as in policies():
-        each = as_served(shipped_as, served)
-        if each is None:
-            continue
-        try:
-            there = cluster.find(ref_of(each))
-        except NotFound:
-            there = None
-        if there is None or (each["kind"] != BOUNDS.kind and plain(there["spec"]) != plain(each["spec"])):
-            yield each, there
-
-
-def as_served(body: Object, served: Container[tuple[str, str]]) -> Object | None:
-    """Give a shipped object in the version that a server takes; None when that is a stamping policy and it takes none."""
-    if body["kind"] not in STAMPS:
-        return body
-    versions = (f"{ADMISSION.partition('/')[0]}/{version}" for version in STAMPED)
-    found = next((version for version in versions if (version, body["kind"]) in served), "")
-    return {**body, "apiVersion": found} if found else None
 
 
 def trusted(cluster: Reader, found: Iterable[Pin]) -> tuple[Pin, ...]:

@@ -23,7 +23,8 @@ class Apply:
 
     before: the same fields as they were (the body of the inverse), None when the object was absent: then the inverse
     is a Delete. uid: of the object that is there, "" when absent. force: field paths that the plan takes from another
-    manager, in dotted form.
+    manager, in dotted form. whole: an object of ours that is there is replaced, as what somebody added to a list of it would
+    stay beside what is applied.
     """
 
     on: Ref
@@ -31,6 +32,7 @@ class Apply:
     before: Object | None = None
     uid: str = ""
     force: tuple[str, ...] = ()
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

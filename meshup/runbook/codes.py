@@ -44,7 +44,7 @@ CODES: Mapping[str, str] = {
     "MU1314": "A stage that enrols services names no waves. Add `waves: [...]`, so that it says who moves and in which order.",
     "MU1315": "A stage has no gate after its changes, so nothing would show that it went well.",
     "MU1316": "A wave is in no stage, so its services never move. Name it in a stage, or remove the wave.",
-    "MU1317": "Steps stand in an order that can't work: control plane, ingress, enrolment, permissive, strict.",
+    "MU1317": "Steps stand in an order that can't work: ledger, control plane, ingress, enrolment, permissive, strict.",
     "MU1318": "Strict mode needs evidence before (plaintext-callers) and a tripwire after (strict-holds).",
     "MU1319": "A waiver names a gate, check, stage or service that is not there.",
     "MU1320": "A waiver has ended. Mend the cause, or have its owner write a new one.",
@@ -52,4 +52,6 @@ CODES: Mapping[str, str] = {
     "MU1322": "The ingress has nothing to route: neither hosts nor existing Ingress objects.",
     "MU1323": "The handoff says until when it waits, but not on which object.",
     "MU1324": "A step or gate stands twice in one stage, word for word. Remove one of them, or give it other parameters.",
+    "MU1325": "The ledger would be installed before the preflight was asked. In one stage with it, preflight stands under "
+    "`before`: what is cheaper to know before the first write is asked before it.",
 }

@@ -148,7 +148,8 @@ def _stages(book: Runbook, say: Items) -> None:
                 ("stages", number, "name"),
             )
         if not stage.gates and any(
-            step.kind in ("enrol", "strict", "install-control-plane", "ingress-gateway") for step in stage.steps
+            step.kind in ("enrol", "strict", "install-control-plane", "ingress-gateway", "install-ledger")
+            for step in stage.steps
         ):
             say.say(
                 "MU1315",
@@ -187,6 +188,7 @@ def _order(book: Runbook, say: Items) -> None:
         for at, step in enumerate(stage.steps):
             placed.setdefault(step.kind, (number, at))
     for earlier, later in (
+        ("install-ledger", "install-control-plane"),
         ("install-control-plane", "enrol"),
         ("install-control-plane", "ingress-gateway"),
         ("enrol", "strict"),
@@ -195,6 +197,8 @@ def _order(book: Runbook, say: Items) -> None:
         if earlier in placed and later in placed and placed[earlier] > placed[later]:
             number, at = placed[later]
             say.say("MU1317", f"{later} stands before {earlier}", ("stages", number, "steps", at))
+    if "install-ledger" in placed:
+        _after_preflight(book, say, *placed["install-ledger"])
     if "strict" in placed:
         number, at = placed["strict"]
         stage = book.stages[number]
@@ -210,6 +214,22 @@ def _order(book: Runbook, say: Items) -> None:
                 "strict mode needs the gate strict-holds after it: the tripwire",
                 ("stages", number, "steps", at),
             )
+
+
+def _after_preflight(book: Runbook, say: Items, number: int, at: int) -> None:
+    """Say where a step writes to a cluster that the runbook's preflight has not looked at yet."""
+    asked = [
+        (place, part)
+        for place, stage in enumerate(book.stages)
+        for part, several in (("before", stage.before), ("gates", stage.gates))
+        if any(gate.kind == "preflight" for gate in several)
+    ]
+    if asked and not any(place < number or (place, part) == (number, "before") for place, part in asked):
+        say.say(
+            "MU1325",
+            "install-ledger would write before the gate preflight was asked: put preflight under `before` of this stage",
+            ("stages", number, "steps", at),
+        )
 
 
 def _waivers(book: Runbook, say: Items, kinds: Kinds, *, now: datetime | None) -> None:

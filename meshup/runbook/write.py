@@ -179,6 +179,21 @@ def gate(kind: str, params: Mapping[str, Any] | None = None, **patience: Any) ->
     return "      - " + flow(row)
 
 
+def _ledger() -> list[str]:
+    """Write, as a comment, how the run installs the ledger: it is for whoever may define kinds and policies."""
+    return [
+        "  # With the ledger this stage is the following: its kinds and policies are written once the preflight holds, and count",
+        "  # once forged records are denied.",
+        "  # - name: preflight",
+        "  #   before:",
+        "  #     - {preflight: {}}",
+        "  #   steps:",
+        "  #     - install-ledger: {}",
+        "  #   gates:",
+        "  #     - {ledger-enforced: {}}",
+    ]
+
+
 def _stages(proposal: Proposal) -> list[str]:
     waves = [each.name for each in proposal.waves]
     ingress = proposal.ingress is not None
@@ -188,6 +203,7 @@ def _stages(proposal: Proposal) -> list[str]:
         "  - name: preflight",
         "    gates:",
         gate("preflight"),
+        *_ledger(),
         "",
         "  # The control plane as a revision of its own"
         + (", and the gateway in front of services that are not meshed yet." if ingress else "."),

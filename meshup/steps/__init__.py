@@ -5,9 +5,18 @@ from __future__ import annotations
 from meshup.steps.control_plane import InstallControlPlane
 from meshup.steps.enrol import Enrol
 from meshup.steps.ingress_gateway import IngressGateway
+from meshup.steps.ledger import InstallLedger
 from meshup.steps.minimise import Minimise
 from meshup.steps.permissive import Permissive
 from meshup.steps.step import Step
 from meshup.steps.strict import Strict
 
-BUILT_IN: tuple[Step, ...] = (InstallControlPlane(), IngressGateway(), Enrol(), Permissive(), Strict(), Minimise())
+BUILT_IN: tuple[Step, ...] = (
+    InstallLedger(),
+    InstallControlPlane(),
+    IngressGateway(),
+    Enrol(),
+    Permissive(),
+    Strict(),
+    Minimise(),
+)

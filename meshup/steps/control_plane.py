@@ -11,6 +11,7 @@ from meshup.model.objects import Object, Ref, annotated, labels, ref_of
 from meshup.model.problem import Problem, Where
 from meshup.model.release import name_of as release_name
 from meshup.model.runbook import Mesh
+from meshup.steps.ledger import InstallLedger
 from meshup.steps.step import Draft, Drafted, Scope
 
 MANAGED = "meshup.dev/managed-by"
@@ -59,16 +60,32 @@ class InstallControlPlane:
 
 
 def _record(scope: Scope, digest: str) -> tuple[Draft, ...]:
-    """Record the release as a candidate where the ledger is installed and does not know it; one on record is left as it is."""
+    """Record the release as a candidate where the ledger is, or is installed by then, and does not know it.
+
+    One on record is left as it is.
+    """
     mesh = scope.book.mesh
     on = Ref(api_version="meshup.dev/v1", kind="MeshRelease", name=release_name(mesh.release))
-    if ("meshup.dev/v1", "MeshRelease") not in scope.snapshot.kinds or scope.snapshot.get(on) is not None:
+    is_there = ("meshup.dev/v1", "MeshRelease") in scope.snapshot.kinds or _brings_ledger(scope)
+    if not is_there or scope.snapshot.get(on) is not None:
         return ()
     spec = {"mesh": mesh.driver, "version": mesh.release, "state": "candidate", "digest": digest}
     meta = {"name": on.name, "labels": {MANAGED: "meshup"}}
     body = {"apiVersion": on.api_version, "kind": on.kind, "metadata": meta, "spec": spec}
     summary = f"record {mesh.release} as a candidate"
     return (Draft(change=Create(on=on, body=body), step=InstallControlPlane.kind, summary=summary, risk="none"),)
+
+
+def _brings_ledger(scope: Scope) -> bool:
+    """Tell whether a step before this one installs the ledger."""
+    kinds: list[str] = []
+    for stage in scope.book.stages:
+        own = [each.kind for each in stage.steps]
+        if stage.name == scope.stage.name:
+            kinds += own[: own.index(InstallControlPlane.kind)]
+            break
+        kinds += own
+    return InstallLedger.kind in kinds
 
 
 def _apply(body: Object, found: Object | None) -> Change:

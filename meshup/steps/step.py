@@ -34,7 +34,8 @@ class Draft:
 
     place: opening and closing changes surround the gates (arming and disarming a guard). phase: groups the changes of
     one step into waves of their own ("workload", "namespace", "mesh"), "" = the stage's wave. after: name of the
-    stage that must be done before the server can be asked, "" = now. one_way: name of the door, "" = way back.
+    stage that must be done before the server can be asked, "" = now. one_way: name of the door, "" = way back. stays: no
+    way back touches it, as what others keep in it would go too; nothing is destroyed by it, so nobody accepts it by name.
     beside: only made when something else of the wave changes (a probe of what was changed).
     """
 
@@ -47,6 +48,7 @@ class Draft:
     phase: str = ""
     after: str = ""
     one_way: str = ""
+    stays: bool = False
     beside: bool = False
 
 

@@ -9,7 +9,8 @@ from bench import put
 from toymesh import shop
 
 from meshup.cluster.connect import over
-from meshup.engine.send import Stamp, send
+from meshup.engine.marks import Stamp
+from meshup.engine.send import send
 from meshup.model.change import Label
 from meshup.model.objects import Ref, dig
 from meshup.model.problem import Refused

@@ -9,14 +9,14 @@ import pytest
 from meshup.cluster.connect import over
 from meshup.engine.ledger import install, missing, prove
 from meshup.engine.session import Session
-from meshup.journal.enforcement import as_served, enforcement, plain, policies, trust_of
+from meshup.journal.enforcement import enforcement, policies, trust_of
 from meshup.journal.export import appended, read
 from meshup.journal.gather import gathered
 from meshup.journal.holder import this_process
 from meshup.journal.ledger import advance, pins
 from meshup.journal.pin import from_body
 from meshup.journal.retention import due, let_go
-from meshup.model.holds import HoldAt
+from meshup.model.lacking import as_served, plain
 from meshup.model.objects import Ref
 from meshup.model.problem import DeadlinePassed, Refused
 from meshup.simulate.api.server import ApiServer

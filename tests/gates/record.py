@@ -1,7 +1,8 @@
 """Record tapes on a real cluster: python -m tests.gates.record KUBECONFIG --istioctl PROGRAM --values FILE --fortio IMAGE.
 
 The cluster is a new one with the Gateway API's types, a Prometheus that scrapes proxies at monitoring/prometheus:9090, and
-meshup's own image where its nodes find it; it is left as the story ends. The story: services and a mesh are installed the
+meshup's own image where its nodes find it; it is left as the story ends. `--only the_ledger` needs an API server alone, and
+is to be recorded again when a policy changes. The story: services and a mesh are installed the
 way meshup installs them, and each gate observes where it passes, where it does not hold and where it can't tell.
 """
 
@@ -21,8 +22,11 @@ from meshup.cluster.clock import RealClock
 from meshup.cluster.connect import over
 from meshup.cluster.https import HttpsTransport
 from meshup.cluster.kubeconfig import Choice, access
+from meshup.engine.ledger import install, missing
+from meshup.engine.session import Session
 from meshup.gates.gate import Blind
 from meshup.journal.approvals import approve
+from meshup.journal.holder import this_process
 from meshup.journal.home import ensure_home
 from meshup.meshes.istio.render import render
 from meshup.model.journal import Approved
@@ -145,7 +149,7 @@ class Story:
         transport = HttpsTransport(access(Choice(kubeconfig=arguments.kubeconfig)))
         self.taping = Taping(transport)
         self.cluster = over(transport, RealClock())
-        values = yaml.safe_load(arguments.values.read_text("utf-8"))
+        values = yaml.safe_load(arguments.values.read_text("utf-8")) if arguments.values else {}
         manifests = Manifests(source="istioctl", path=arguments.istioctl)
         self.mesh = replace(BOOK.mesh, values=values, manifests=manifests)
         self.began = time.monotonic()
@@ -493,7 +497,29 @@ def the_control_plane(story):
     story.settled(plane)
 
 
+def the_ledger(story):
+    """The ledger's policies where they deny, where a binding is gone, and for somebody who may not look."""
+    installing = Session(
+        cluster=story.cluster,
+        clock=RealClock(),
+        drivers={},
+        steps={},
+        gates={},
+        identity=story.cluster.whoami(),
+        holder=this_process("recorder"),
+        fenced=lambda check: story.cluster,
+    )
+    story.tape("ledger-enforced-missing", "ledger-enforced")
+    install(installing, missing(story.cluster), pause=time.sleep)
+    story.tape("ledger-enforced-denied", "ledger-enforced")
+    somebody = Taping(HttpsTransport(access(Choice(kubeconfig=story.arguments.kubeconfig, user="vera"))))
+    story.taping, ours = somebody, story.taping
+    story.tape("ledger-enforced-not-permitted", "ledger-enforced")
+    story.taping = ours
+
+
 PARTS = (
+    the_ledger,
     before_the_mesh,
     the_mesh,
     the_ingress,
@@ -510,9 +536,9 @@ def main():
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kubeconfig")
-    parser.add_argument("--istioctl", required=True, help="program of the release that is installed")
-    parser.add_argument("--values", required=True, type=Path, help="mesh.values of a runbook, as YAML")
-    parser.add_argument("--fortio", required=True, help="image of the services")
+    parser.add_argument("--istioctl", default="", help="program of the release that is installed")
+    parser.add_argument("--values", type=Path, help="mesh.values of a runbook, as YAML")
+    parser.add_argument("--fortio", default="", help="image of the services")
     parser.add_argument("--note", default="", help="what else the recording rests on")
     parser.add_argument(
         "--only", nargs="*", default=[], help="parts of the story, by name; the ones before ran already"

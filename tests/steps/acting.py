@@ -28,6 +28,7 @@ from meshup.model.runbook import (
 )
 from meshup.model.runbook import Path as Route
 from meshup.model.snapshot import ApiKind, Identity, Snapshot
+from meshup.runbook.templates import of_the_ledger
 from meshup.steps import BUILT_IN
 from meshup.steps.step import Scope
 
@@ -49,6 +50,11 @@ KINDS = {
     "PeerAuthentication": "security.istio.io/v1",
     "DestinationRule": "networking.istio.io/v1",
     "MeshPin": "meshup.dev/v1",
+    "MeshLedger": "meshup.dev/v1",
+    "ValidatingAdmissionPolicy": "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicyBinding": "admissionregistration.k8s.io/v1",
+    "MutatingAdmissionPolicy": "admissionregistration.k8s.io/v1beta1",
+    "MutatingAdmissionPolicyBinding": "admissionregistration.k8s.io/v1beta1",
     "MeshRelease": "meshup.dev/v1",
     "Gateway": "gateway.networking.k8s.io/v1",
     "HTTPRoute": "gateway.networking.k8s.io/v1",
@@ -73,9 +79,13 @@ def load(path):
 
 
 def seen(objects, served=()) -> Snapshot:
-    """Give a snapshot. An object is written as `Kind namespace/name: rest`, or whole. served: kinds beside the usual."""
+    """Give a snapshot. An object is written as `Kind namespace/name: rest`, or whole. served: kinds beside the usual.
+
+    "the ledger" stands for everything of it as it ships; what follows takes its place.
+    """
     found = {}
-    for number, given in enumerate(objects or ()):
+    several = [one for each in objects or () for one in (_ledger() if each == "the ledger" else [each])]
+    for number, given in enumerate(several):
         each = given if "kind" in given else _whole(*next(iter(given.items())))
         found[ref_of(each)] = {**each, "metadata": {"uid": f"uid-{number}", **each["metadata"]}}
     return Snapshot(
@@ -92,6 +102,11 @@ def seen(objects, served=()) -> Snapshot:
             for kind in served
         },
     )
+
+
+def _ledger():
+    """Give the ledger's objects as a server keeps them, without what only stamps: not every server takes that."""
+    return [each for each in of_the_ledger() if not each["kind"].startswith("Mutating")]
 
 
 def _whole(title, rest):
@@ -213,7 +228,8 @@ def told(draft) -> str:
             text = f"create {change.on}"
         case Apply():
             mode = dig(change.body, "spec", "mtls", "mode")
-            text = f"apply {change.on}{' (new)' if not change.uid else ''}{f' mode={mode}' if mode else ''}"
+            verb = "replace" if change.whole else "apply"
+            text = f"{verb} {change.on}{' (new)' if not change.uid else ''}{f' mode={mode}' if mode else ''}"
         case Label():
             pairs = " ".join(f"{key}={value} (was {change.before.get(key)})" for key, value in change.set.items())
             text = f"label {change.on} {pairs}"

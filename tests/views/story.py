@@ -181,6 +181,7 @@ def chapters() -> dict[str, Any]:
     told["rehearsal-missed"] = rehearse(
         missed.session, book, requests=lambda: 1234, against=against(missed.simulation, book, scene_of, through="")
     )
+    told["plan-ledger"] = _of_the_first(corner())
     return told
 
 
@@ -241,6 +242,16 @@ def _owners() -> dict[str, Any]:
     told["plan-opted"] = shop.plan(book)
     told["status-opted"] = status(shop.session, book=book, context="corner")
     return told
+
+
+def _of_the_first(shop: Corner) -> Plan:
+    """Plan the first stage of a runbook that installs the ledger in it."""
+    asked = "    gates:\n      - {preflight: {}}\n"
+    step = "    steps:\n      - install-ledger: {}\n    gates:\n      - {ledger-enforced: {}}\n"
+    book = shop.book(
+        (f"  - name: preflight\n{asked}", f"  - name: preflight\n{asked.replace('gates', 'before')}{step}")
+    )
+    return shop.plan(replace(book, stages=book.stages[:1]))
 
 
 def _endings() -> dict[str, Any]:

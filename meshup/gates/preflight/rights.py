@@ -31,6 +31,13 @@ PLANE: tuple[Right, ...] = (
     ("create", "rbac.authorization.k8s.io/clusterroles", ""),
     ("create", "rbac.authorization.k8s.io/clusterrolebindings", ""),
 )
+LEDGER: tuple[Right, ...] = (
+    ("create", "apiextensions.k8s.io/customresourcedefinitions", ""),
+    ("create", "admissionregistration.k8s.io/validatingadmissionpolicies", ""),
+    ("create", "admissionregistration.k8s.io/validatingadmissionpolicybindings", ""),
+    ("create", "meshup.dev/meshledgers", ""),
+    ("create", "meshup.dev/meshpins", "default"),
+)
 JOBS: tuple[Right, ...] = (("create", "batch/jobs", HOME), ("create", "serviceaccounts", HOME))
 
 
@@ -41,6 +48,8 @@ def wanted(book: Runbook) -> tuple[Right, ...]:
     namespace, named, _ = book.metrics.service.partition("/")
     if named:
         found.append(("get", "services/proxy", namespace))
+    if "install-ledger" in steps:
+        found += LEDGER
     if "install-control-plane" in steps and book.mesh.managed_by == "meshup":
         found += [*PLANE, *(("create", kind, book.mesh.namespace) for kind in ("apps/deployments", "services"))]
     if "ingress-gateway" in steps and book.ingress is not None:
