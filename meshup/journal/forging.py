@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -86,9 +87,9 @@ def sent(cluster: Reader, clock: Clock) -> Round:
 
 
 ALTERING = {
-    "meshup-unchanged": "no pin is there whose spec could be changed",
-    "meshup-phases": "no pin is there whose phase could go back",
-    "meshup-kept": "no pin is there that must be kept",
+    "meshup-unchanged": "no pin is seen whose spec could be changed",
+    "meshup-phases": "no pin is seen whose phase could go back",
+    "meshup-kept": "no pin is seen that must be kept",
     "meshup-epoch": "no run has written an object of the ledger",
 }
 """Policies of updates and deletes, and why one was not asked when nothing else says so."""
@@ -97,11 +98,10 @@ ALTERING = {
 def _forgeries(cluster: Reader, clock: Clock) -> Iterator[Forgery]:
     try:
         releases = list(cluster.list(OURS, "MeshRelease"))
-        pins = list(cluster.list(OURS, "MeshPin"))
     except NotFound:
-        releases, pins = [], []
+        releases = []
     yield from _new(cluster, clock, releases)
-    yield from _altered(pins)
+    yield from _altered(cluster)
     yield from _overtaken(cluster)
 
 
@@ -143,18 +143,32 @@ def _made(policy: str, what: str, body: Object, *, beside: tuple[str, ...] = ())
     return Forgery(policy=policy, what=what, new=True, beside=beside, send=lambda cluster: cluster.create(body))
 
 
-def _altered(pins: Sequence[Object]) -> Iterator[Forgery]:
+def _altered(cluster: Reader) -> Iterator[Forgery]:
     """Forge what must never come of a pin: another spec, a phase before the present one, a removal while it counts."""
-    moved = [each for each in pins if (dig(each, "status", "phase") or "Requested") != "Requested"]
-    kept = [each for each in pins if not dig(each, "status", "exported")]
-    for pin in pins[:1]:
+    chosen = _chosen(cluster)
+    if pin := chosen.get("meshup-unchanged"):
         spec = {"spec": {"reason": f"{FORGED}: {str(dig(pin, 'spec', 'reason'))[:200]}"}}
         yield _patched("meshup-unchanged", f"a changed spec of {ref_of(pin)}", pin, spec)
-    for pin in moved[:1]:
+    if pin := chosen.get("meshup-phases"):
         back = {"status": {"phase": "Requested"}}
         yield _patched("meshup-phases", f"{ref_of(pin)} moved back to Requested", pin, back, subresource="status")
-    for pin in kept[:1]:
+    if pin := chosen.get("meshup-kept"):
         yield _removed("meshup-kept", f"the removal of {ref_of(pin)}", pin)
+
+
+def _chosen(cluster: Reader) -> Mapping[str, Object]:
+    """Choose a pin for each policy, the first that serves; no more pages are read than that takes."""
+    found: dict[str, Object] = {}
+    with contextlib.suppress(NotFound, Forbidden):
+        for pin in cluster.list(OURS, "MeshPin"):
+            found.setdefault("meshup-unchanged", pin)
+            if (dig(pin, "status", "phase") or "Requested") != "Requested":
+                found.setdefault("meshup-phases", pin)
+            if not dig(pin, "status", "exported"):
+                found.setdefault("meshup-kept", pin)
+            if len(found) == 3:
+                break
+    return found
 
 
 def _overtaken(cluster: Reader) -> Iterator[Forgery]:

@@ -140,6 +140,46 @@ def test_every_write_of_a_rollback(first: Cluster, segments: list[Segment], cove
         after.end()
 
 
+def without_summaries(state: State) -> State:
+    """Leave out MeshRun: the run that brings the kind has a summary only when it was resumed."""
+    return {name: each for name, each in state.items() if not name.startswith("MeshRun ")}
+
+
+def test_every_write_of_a_run_that_installs_the_ledger(first: Cluster, covered: Callable[[str], None]) -> None:
+    """Its kinds are served before they are used, its policies are proven, and a rollback from anywhere leaves all of it."""
+    before = first.fork("ledger")
+    done = before.run("init", "-f", "ledger.yaml", "--force")
+    assert done.code == 0, str(done)
+    book = before.work / "ledger.yaml"
+    text = book.read_text("utf-8")
+    start, offered, end = (
+        text.index(each) for each in ("  - name: preflight", "  # - name: preflight", "\n\n  # The control")
+    )
+    book.write_text(text[:start] + text[offered:end].replace("  # ", "  ") + text[end:], "utf-8")
+    before.forget_writes()
+    after = before.fork("ledger-after")
+    arguments = ("apply", "-f", "ledger.yaml", "--yes", "--through", "preflight")
+    try:
+        done = after.run(*arguments)
+        assert done.code == 0, str(done)
+        segment = Segment("preflight", arguments, before, after, tuple(after.writes()), done.code)
+        wanted = without_summaries(after.state())
+        ledger = {name for name in wanted if "meshup" in name and not name.startswith("Namespace")}
+        assert len(ledger) > 20
+        points = points_of(segment)
+        resume = ("apply", "--resume", "--yes", "--through", "preflight")
+        found = swept(points, lambda point: killed_and_resumed(point, resume, wanted, shape=without_summaries))
+        covered(told("install-ledger", points, found))
+        wrong = [each for each in found if each not in ("", ENDED)]
+        assert wrong == [], "\n\n".join(wrong[:5])
+        back = after.run("rollback", "--run", "newest", "--yes")
+        assert back.code == 0, str(back)
+        assert {name for name in after.state() if name in ledger} == ledger
+    finally:
+        after.end()
+        before.end()
+
+
 def test_every_write_of_an_owners_rollback(segments: list[Segment], covered: Callable[[str], None]) -> None:
     """The record and its copy are never lost or doubled, and its rollback goes on with the pin alone."""
     onboarded = [each for each in segments if each.through.startswith("onboard")][-1].after
