@@ -13,7 +13,8 @@ CODE_MODULES = ("runbook", "cluster", "journal", "meshes", "steps", "gates", "en
 
 STAGES: Mapping[str, str] = {
     "preflight": "Looks at the cluster before anything is written: versions, permissions, DNS, the injector, other meshes, "
-    "quotas, Pod Security, declared protocols, disruption budgets, definitions and who owns each workload.",
+    "quotas, Pod Security, declared protocols, disruption budgets, definitions and who owns each workload. Where the runbook "
+    "says so, it installs the ledger then: meshup explain install-ledger.",
     "ingress": "Installs the control plane by revision and a new ingress gateway with routes to services that are not meshed "
     "yet, and proves every host and path through it. Real traffic moves in a handoff of its own.",
     "onboard": "Moves services whose owners opted in, wave by wave, off the critical path and small first. Each service is "

@@ -62,8 +62,8 @@ CODES: Mapping[str, str] = {
     "needs a new plan.",
     "MU3113": "A gate stayed without enough evidence to its limit. Unknown never lets a stage go on: the wave holds in "
     "place, or was taken back where strict mode must not stay on without evidence.",
-    "MU3114": "A gate failed in a stage whose on_fail is hold: nothing was taken back. Resume after mending the cause, or "
-    "roll the stage back.",
+    "MU3114": "A gate failed in a stage whose on_fail is hold, or whose changes have no way back: nothing was taken back. Resume "
+    "after mending the cause, or roll back what can be.",
     "MU3121": "The release is on hold: it was blocked by name, or more users or services went back from it than the runbook's "
     "holds allow. A wave that would install it or move services onto it does not begin; each record against it is named. Mend "
     "what they met with; once fewer are away from it, or it is a candidate again, resume.",

@@ -131,7 +131,8 @@ def _held(run: Run, log: RunLog, place: Place, wave: WaveRun, held: Held) -> Out
     if failed and plan.takes_back:
         log.reached(place.name, "held", why)
         raise wave.not_back(why)
-    if failed and (place.stage.on_fail == "undo" or place.wave.guard is not None):
+    has_way_back = any(each.inverse is not None for each in place.wave.changes)
+    if failed and ((has_way_back and place.stage.on_fail == "undo") or place.wave.guard is not None):
         wave.undo(why)
         return _undone(plan, place, why=why, details=details)
     if place.wave.guard is not None:
@@ -141,5 +142,8 @@ def _held(run: Run, log: RunLog, place: Place, wave: WaveRun, held: Held) -> Out
         return _ends(plan, Exit.GATE_HELD, "MU3113", why=why, details=details, kept=kept, on=on)
     log.reached(place.name, "held", why)
     kept = f"{place.name} holds in place; nothing was taken back"
-    on, code = (plan.again, f"meshup rollback --stage {place.stage.name}"), "MU3114" if failed else "MU3113"
+    on = mended(plan) if failed else (plan.again, "meshup status")
+    if has_way_back:
+        on = (plan.again, f"meshup rollback --stage {place.stage.name}")
+    code = "MU3114" if failed else "MU3113"
     return _ends(plan, Exit.GATE_HELD, code, why=why, details=details, kept=kept, on=on)

@@ -171,6 +171,39 @@ def test_an_altered_binding_is_replaced_as_a_whole_and_proven_anew():
     assert (again.state, again.since > first) == ("in force", True)
 
 
+class Meddles:
+    """A transport behind which somebody deletes a binding as soon as the last one is written."""
+
+    def __init__(self, inner, server):
+        self._inner, self._server = inner, server
+
+    def send(self, request):
+        answer = self._inner.send(request)
+        last = request.path.endswith("bindings/meshup-epoch") and request.method == "PATCH"
+        if last and ("dryRun", "All") not in request.query:
+            self._server.objects.delete(
+                "validatingadmissionpolicybindings.admissionregistration.k8s.io", "", BINDING.name
+            )
+        return answer
+
+
+def test_a_gate_that_fails_says_that_nothing_was_taken_back_and_a_new_plan_puts_right_what_is_missing():
+    world = World()
+    world.serves = Meddles(world.server, world.server)
+    outcome = performed(world)
+    assert (outcome.exit, outcome.code) == (3, "MU3114")
+    assert "ValidatingAdmissionPolicyBinding meshup-form is not there" in outcome.why
+    assert "nothing was taken back" in outcome.kept
+    assert not [each for each in outcome.next if "rollback" in each]
+    assert enforcement(world.plain).state == "missing"
+    world.serves = Serves(world.server, world.server)
+    around = world.session()
+    plan = make_plan(around, BOOK)
+    assert [each.change.on for each in plan.changes()] == [BINDING]
+    assert apply(around, plan).exit == 0
+    assert enforcement(world.plain).state == "in force"
+
+
 def test_a_newer_kind_and_somebody_elses_policy_block_the_plan():
     world = World()
     performed(world)
