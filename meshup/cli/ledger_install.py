@@ -48,9 +48,11 @@ def command(
     if wanted:
         confirm(look, yes=yes, question=f"write {len(wanted)} objects as {around.identity.user}?")
     pause = Pause(around, beat=lambda: None, next_command="meshup ledger install")
-    found = ledger.install(around, wanted, pause=pause.sleep)
+    made = ledger.install(around, wanted, pause=pause.sleep)
+    found = made.enforcement
     if output == "json":
-        look.out(json.dumps(view.document(rows, state=found.state, since=found.since, why=found.why), indent=2))
+        told = view.document(rows, state=found.state, since=found.since, why=found.why, unasked=made.unasked)
+        look.out(json.dumps(told, indent=2))
     else:
-        look.out(view.result(state=found.state, since=found.since, why=found.why))
+        look.out(view.result(state=found.state, since=found.since, why=found.why, unasked=made.unasked))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from meshup.cluster.errors import NotFound
 from meshup.cluster.ports import Reader, Writer
@@ -10,7 +11,7 @@ from meshup.engine.marks import in_place_of
 from meshup.engine.session import Session
 from meshup.journal.definitions import ensure
 from meshup.journal.enforcement import Enforcement, enforcement, fingerprint, identities, required
-from meshup.journal.forging import sent
+from meshup.journal.forging import Round, sent
 from meshup.journal.home import MANAGED
 from meshup.model.clock import Clock
 from meshup.model.lacking import BOUNDS, DEFINITION, Wanted, lacking
@@ -34,7 +35,15 @@ def missing(cluster: Reader) -> tuple[Wanted, ...]:
     return tuple(found)
 
 
-def install(session: Session, wanted: Sequence[Wanted], *, pause: Callable[[float], None]) -> Enforcement:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """How far the ledger's policies can be relied on now. unasked: (policy, why) of those the proof could not ask."""
+
+    enforcement: Enforcement
+    unasked: tuple[tuple[str, str], ...] = ()
+
+
+def install(session: Session, wanted: Sequence[Wanted], *, pause: Callable[[float], None]) -> Installed:
     """Write what is missing and prove that it denies. Safe to repeat: what is there and proven is not written again.
 
     Raises DeadlinePassed (MU2342) when forged records are still taken after 90 s.
@@ -48,26 +57,26 @@ def install(session: Session, wanted: Sequence[Wanted], *, pause: Callable[[floa
     for each in wanted:
         if each.body["kind"] != DEFINITION:
             _write(cluster, each, pause=pause)
-    prove(cluster, session.clock, pause=pause)
-    return mark(cluster, session.clock)
+    proof = prove(cluster, session.clock, pause=pause)
+    return Installed(enforcement=mark(cluster, session.clock), unasked=proof.unasked)
 
 
-def prove(cluster: Writer, clock: Clock, *, pause: Callable[[float], None]) -> None:
-    """Return once forged records were denied ten times in a row, each by its policy. Dry runs alone.
+def prove(cluster: Writer, clock: Clock, *, pause: Callable[[float], None]) -> Round:
+    """Give the last round once forged records were denied ten times in a row, each by its policy. Dry runs alone.
 
     Raises DeadlinePassed (MU2342).
     """
-    began, row, last = clock.elapsed(), 0, ""
-    while row < ROUNDS:
-        last = sent(cluster, clock).let
-        row = 0 if last else row + 1
+    began, row = clock.elapsed(), 0
+    while True:
+        last = sent(cluster, clock)
+        row = 0 if last.let else row + 1
         if row == ROUNDS:
-            return
+            return last
         if clock.elapsed() - began > LIMIT_S:
             raise DeadlinePassed(
                 f"forged records are not denied {LIMIT_S:.0f} s after the policies were written",
                 code="MU2342",
-                why=last,
+                why=last.let,
                 fix="kubectl get validatingadmissionpolicies -o yaml, then: meshup ledger install",
                 cluster="the policies are there; rows count as declared",
             )

@@ -27,8 +27,9 @@ SUPPORTED = "meshup-release-supported"
 class Forgery:
     """One write that must be denied.
 
-    policy: which must deny it. what: what it is, for messages. new: it needs nothing that is there, so it can always be
-    asked. beside: other policies that deny it too, as a server tells one denial alone.
+    policy: which must deny it. what: what it is, for messages. send: gives False when what it would remove is gone. new: it
+    needs nothing that is there, so it can always be asked. beside: other policies that deny it too, as a server tells one
+    denial alone.
     """
 
     policy: str
@@ -65,8 +66,10 @@ def sent(cluster: Reader, clock: Clock) -> Round:
     let = ""
     for each in _forgeries(cluster, clock):
         try:
-            each.send(pretends)
-            let = f"{each.policy} let {each.what} pass"
+            if each.send(pretends) is False:
+                unasked.append((each.policy, f"{each.what}: it went meanwhile"))
+            else:
+                let = f"{each.policy} let {each.what} pass"
         except (Invalid, Denied) as answer:
             if any(f"'{policy}'" in answer.message for policy in (each.policy, *each.beside)):
                 denied.append((each.policy, each.what))

@@ -311,6 +311,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         state=TEXT,
         since=TEXT,
         why=TEXT,
+        unasked=_many(policy=TEXT, why=TEXT),
     ),
     "ledger-export": _record(
         file=TEXT, cluster=TEXT, head=TEXT, lines=COUNT, new=COUNT, at=TEXT, on_record=FLAG, why=TEXT

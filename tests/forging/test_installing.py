@@ -46,7 +46,7 @@ class Place:
         )
 
     def install(self):
-        return install(self.session, missing(self.cluster), pause=self.clock.advance)
+        return install(self.session, missing(self.cluster), pause=self.clock.advance).enforcement
 
     def pin(self, name):
         """Record a right pin and give it as a report reads it."""

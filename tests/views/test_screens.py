@@ -18,6 +18,7 @@ from meshup.cli.main import main
 from meshup.cli.screen import Screen
 from meshup.cli.telling import Lines, watcher
 from meshup.engine.undo import as_kubectl
+from meshup.journal.forging import ALTERING
 from meshup.model.characteristic import Characteristic, Trial
 from meshup.model.events import Outcome, Waits
 from meshup.model.plan import Plan
@@ -157,7 +158,9 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
     "pins-late": lambda told, width: standing.pins(*told["pins-late"], width=width),
     "pins-none": lambda told, width: standing.pins((), told["pins"][1], width=width),
     "pins-nowhere": lambda told, width: standing.pins((), told["pins"][1], width=width, installed=False),
-    "ledger-install": lambda told, width: installed.result(state="in force", since=told["pins"][1], why=""),
+    "ledger-install": lambda told, width: installed.result(
+        state="in force", since=told["pins"][1], why="", unasked=tuple(ALTERING.items())
+    ),
     "ledger-install-altered": lambda told, width: installed.result(
         state="altered", since=None, why="ValidatingAdmissionPolicy meshup-kept is not as shipped"
     ),
@@ -260,7 +263,10 @@ def test_documents_for_programs(told: dict, golden: Golden) -> None:
         ("changed", "ValidatingAdmissionPolicy meshup-kept"),
     )
     at = told["pins"][1]
-    golden("ledger-install.json", pretty(installed.document(rows, state="in force", since=at, why="")))
+    golden(
+        "ledger-install.json",
+        pretty(installed.document(rows, state="in force", since=at, why="", unasked=tuple(ALTERING.items()))),
+    )
     golden("ledger-install-dry-run.json", pretty(installed.document(rows, state="", since=None, why="")))
     word = told["opt-in"]
     made = optin.said_document(word.word, fresh=word.fresh, notes=word.notes, follow=word.next)
