@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -31,12 +32,12 @@ STAGE = """stages:
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
 
 
-@pytest.fixture(scope="module")
-def reached(provider: Provider, evidence: Any) -> Iterator[Reached]:
-    """A server of its own, without the ledger."""
+@contextlib.contextmanager
+def server(provider: Provider, evidence: Any, name: str) -> Iterator[Reached]:
+    """Start a server without the ledger. name: of the evidence that is kept."""
     if provider.name != "lab":
         pytest.skip("what was written is read from the lab's audit log: PROVIDER=lab")
-    with provider.api_server() as found, evidence(found, "ledger-step"):
+    with provider.api_server() as found, evidence(found, name):
         lab.kubectl(found.lab, "create", "namespace", "shop")
         lab.kubectl(found.lab, "create", "namespace", "istio-system")
         lab.kubectl(found.lab, "apply", "--filename=-", stdin=json.dumps(deployment("cart", enrolled=False)))
@@ -44,9 +45,30 @@ def reached(provider: Provider, evidence: Any) -> Iterator[Reached]:
 
 
 @pytest.fixture
+def fresh(provider: Provider, evidence: Any) -> Iterator[Reached]:
+    """A server that one test installs the ledger on."""
+    with server(provider, evidence, "ledger-step-fresh") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def reached(provider: Provider, evidence: Any) -> Iterator[Reached]:
+    """A server that the other tests share."""
+    with server(provider, evidence, "ledger-step") as found:
+        yield found
+
+
+@pytest.fixture
 def admin(person: Person, reached: Reached) -> Person:
-    """The administrator, with a runbook whose only stage installs the ledger."""
-    person.kubeconfig = reached.kubeconfig
+    """The administrator of a server with the ledger, which a run has installed."""
+    made = administrator(person, reached)
+    made.meshup("apply", "--yes")
+    return made
+
+
+def administrator(person: Person, of: Reached) -> Person:
+    """Give the administrator of a server, with a runbook whose only stage installs the ledger."""
+    person.kubeconfig = of.kubeconfig
     book = write_runbook(person.home, ("cart",))
     book.write_text(book.read_text().partition("stages:")[0] + STAGE)
     return person
@@ -74,8 +96,9 @@ def planned(person: Person) -> list[str]:
 
 
 def test_the_plan_is_what_ledger_install_would_write_and_is_written_once_and_proven(
-    admin: Person, reached: Reached
+    person: Person, fresh: Reached
 ) -> None:
+    admin, reached = administrator(person, fresh), fresh
     wanted = [
         each["object"] for each in admin.meshup("ledger", "install", "--dry-run", "-o", "json").document()["written"]
     ]
