@@ -82,3 +82,32 @@ def pinned(found: Runbook, filename: str) -> Runbook:
         return found
     manifests = replace(found.mesh.manifests, digest=str(locked["manifests"]))
     return replace(found, mesh=replace(found.mesh, manifests=manifests), lock_digest=str(locked["manifests"]))
+
+
+def new(*filenames: str, force: bool) -> None:
+    """Raise UsageError (MU1004) where files are there already, unless they may be overwritten."""
+    there = [each for each in filenames if Path(each).exists()]
+    if there and not force:
+        raise UsageError(
+            f"{' and '.join(there)} would be overwritten",
+            code="MU1004",
+            fix="move it away, choose another name, or give --force",
+            cluster="not contacted",
+        )
+
+
+def linting(text: str, filename: str) -> str:
+    """Give the text of a runbook that is about to be written. Raises UsageError where it would not lint."""
+    from meshup.cli.kinds import kinds
+    from meshup.runbook.load import load
+
+    wrong = [each for each in load(text.encode(), name=filename, kinds=kinds()).problems if each.severity == "error"]
+    if wrong:
+        raise UsageError(
+            "what was found does not make a runbook that lints",
+            code=wrong[0].code,
+            problems=tuple(wrong),
+            fix="name what is odd in the cluster in a report; nothing was written",
+            cluster="only read",
+        )
+    return text

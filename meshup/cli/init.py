@@ -37,12 +37,12 @@ def command(
 
     from meshup.cli import books, pipelines, reports
     from meshup.cli.connect import Aim, door, one_of, session
-    from meshup.cli.kinds import drivers, kinds
+    from meshup.cli.kinds import drivers
     from meshup.cli.screen import screen
     from meshup.engine.planning import snapshot_for
     from meshup.engine.propose import propose
     from meshup.model.problem import UsageError
-    from meshup.runbook import load, lock, write
+    from meshup.runbook import lock, write
     from meshup.views import init as view
 
     one_of(output, ("text", "json"), flag="-o")
@@ -59,30 +59,13 @@ def command(
             cluster="not contacted",
         )
     locked = lock.beside(filename)
-    there = [each for each in (filename, locked) if Path(each).exists()]
-    if there and not force:
-        raise UsageError(
-            f"{' and '.join(there)} would be overwritten",
-            code="MU1004",
-            fix="move it away, choose another -f, or give --force",
-            cluster="not contacted",
-        )
+    books.new(filename, locked, force=force)
     given = books.values(values) if values else {}
     cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group)))
     around = session(cluster)
     seen = snapshot_for(around, chosen, context=cluster.context)
     proposal = propose(seen, chosen, release=release, values=given, name=name)
-    text = write.text(proposal)
-    loaded = load.load(text.encode(), name=filename, kinds=kinds())
-    wrong = [each for each in loaded.problems if each.severity == "error"]
-    if wrong:
-        raise UsageError(
-            "what was found does not make a runbook that lints",
-            code=wrong[0].code,
-            problems=tuple(wrong),
-            fix="name what is odd in the cluster in a report; nothing was written",
-            cluster="only read",
-        )
+    text = books.linting(write.text(proposal), filename)
     rendered = chosen.render(proposal.mesh)
     reports.write_whole(Path(filename), text)
     reports.write_whole(Path(locked), lock.text(proposal.mesh, rendered.digest, rendered.origin, rendered.objects))

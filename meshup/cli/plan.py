@@ -83,7 +83,7 @@ def command(
     elif shown:
         look.out(for_service(made, shown, width=look.width))
     else:
-        look.out(view.text(made, width=look.width, saved=out, details=details))
+        look.out(view.text(made, width=look.width, saved=out, details=details, runbook=filename))
     if verbose:
         counted = cluster.counters
         look.err(

@@ -94,6 +94,19 @@ CODES: Mapping[str, str] = {
     "MU3503": "The release is on hold, because more users or services went back from it than the runbook's holds allow: it is not "
     "promoted. Each of them is named with the reason they gave.",
     "MU3504": "The record of a release keeps at most 64 known issues. Take old ones out of the MeshRelease first.",
+    "MU3601": "Nothing is known of the release that an upgrade should go to. The message lists the lines that are known; a newer "
+    "meshup may know it.",
+    "MU3602": "The release is not newer than the one the runbook is of. An upgrade goes up; single services go back by rollback.",
+    "MU3603": "The release is blocked, deprecated, out of support or on hold, so no mesh is upgraded to it. Who decided so, or who "
+    "went back from it, is named.",
+    "MU3604": "The runbook's revision is not installed, so there is nothing to upgrade from. Onboard first, or name the runbook of "
+    "what is installed.",
+    "MU3605": "The release is too far from the one that runs: a control plane may be ahead of its proxies by so many minor releases "
+    "and no more. Upgrade in steps; the message names the next one.",
+    "MU3606": "No service of the runbook is critical. A release is qualified by those who depend on it most, so an upgrade needs to "
+    "know them: mark them with critical: true.",
+    "MU3607": "Critical services are there, and none of them may move: their owners did not opt in, pinned them, or wish to wait. "
+    "Each is named with its reason. Ask an owner; nobody is moved over their word.",
     "MU3421": "The runbook has no wave of that name, so the wish can't be kept. The message lists those it has; without "
     "--wave the runbook decides.",
     "MU3422": "A service that runs in the mesh and refuses plaintext can't be opted out as it is: nothing would lift its "

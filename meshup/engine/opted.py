@@ -100,9 +100,13 @@ def _resolved(wave: Wave, services: Sequence[Service], snapshot: Snapshot) -> Wa
 def _wished(
     book: Runbook, services: Sequence[Service], waves: tuple[Wave, ...], said: Mapping[str, OptInRecord]
 ) -> tuple[tuple[Wave, ...], list[str]]:
-    """Put services into the waves their owners wish for, where the runbook's own rules allow it."""
+    """Put services into the waves their owners wish for, where the runbook's own rules allow it.
+
+    Who qualifies a release stays there: the wish was for the wave in which they joined the mesh.
+    """
     notes: list[str] = []
     names = [each.name for each in waves]
+    qualifying = {each.name for each in waves if each.qualifies}
     for service in services:
         word = said.get(service.id)
         if word is None or not word.joins:
@@ -115,7 +119,7 @@ def _wished(
                     f"one: meshup opt-in {service.id} --wave {names[-1]}"
                 )
             continue
-        if word.wave == now:
+        if word.wave == now or now in qualifying:
             continue
         against = _against(book, service, word.wave, names)
         stays = f"it stays in {now}" if now else "it is in none"
@@ -134,7 +138,9 @@ def _against(book: Runbook, service: Service, wish: str, names: Sequence[str]) -
     used = [each.waves for each in book.stages if wish in each.waves]
     if not used:
         return "no stage moves that wave"
-    if service.critical and len(names) > 1 and wish == names[0]:
+    if any(each.name == wish and each.qualifies for each in book.waves) and not service.critical:
+        return "only critical services qualify a release"
+    if service.critical and len(names) > 1 and wish == names[0] and not any(each.qualifies for each in book.waves):
         return "a critical service is in no first wave"
     return ""
 

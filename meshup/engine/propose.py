@@ -44,11 +44,11 @@ def propose(
     mesh = Mesh(
         driver=driver.name,
         release=release,
-        revision=_revision(release),
+        revision=revision_of(release),
         namespace="istio-system",
         manifests=manifests,
         values=dict(values or {}),
-        keep_revisions=_kept(snapshot, driver, installed, own=_revision(release)),
+        keep_revisions=_kept(snapshot, driver, installed, own=revision_of(release)),
     )
     gateways = _front_doors(snapshot)
     services: list[Service] = []
@@ -84,7 +84,8 @@ def propose(
     )
 
 
-def _revision(release: str) -> str:
+def revision_of(release: str) -> str:
+    """Name the revision that a release is installed as."""
     return release.replace(".", "-").replace("+", "-").lower()
 
 

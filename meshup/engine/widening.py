@@ -12,7 +12,8 @@ from meshup.journal.release import from_body as release_from_body
 from meshup.meshes.driver import Driver
 from meshup.model.against import in_words, with_block
 from meshup.model.change import Delete
-from meshup.model.holds import verdicts, went_back
+from meshup.model.held import Held
+from meshup.model.holds import ReleaseVerdict, verdicts, went_back
 from meshup.model.plan import OnHold, PlannedChange, PlannedStage
 from meshup.model.release import Release
 from meshup.model.runbook import GateSpec, Runbook, Stage
@@ -49,18 +50,26 @@ def on_hold(stages: Iterable[PlannedStage], book: Runbook, snapshot: Snapshot, d
     )
     if not places:
         return None
-    release, at, now = book.mesh.release, book.holds, snapshot.taken_at
-    pins, _ = recorded(snapshot.pins)
-    away = went_back(pins, now=now, at=at).get(release, ())
-    record = _record(snapshot, release)
-    found = verdicts(pins, running(book.services, snapshot, driver), now=now, at=at).get(release) if away else None
-    judged = with_block(found, record, at=at)
+    release = book.mesh.release
+    judged, away = against(release, book, snapshot, driver)
     if judged is None or judged.answer != "hold":
         return None
     return OnHold(release=release, because=judged.because, names=tuple(map(in_words, away)), places=places)
 
 
-def _record(snapshot: Snapshot, release: str) -> Release | None:
+def against(
+    release: str, book: Runbook, snapshot: Snapshot, driver: Driver
+) -> tuple[ReleaseVerdict | None, tuple[Held, ...]]:
+    """Judge whether a release may spread, and give the records against it. None = nothing is known against it, or for it."""
+    at, now = book.holds, snapshot.taken_at
+    pins, _ = recorded(snapshot.pins)
+    away = went_back(pins, now=now, at=at).get(release, ())
+    found = verdicts(pins, running(book.services, snapshot, driver), now=now, at=at).get(release) if away else None
+    return with_block(found, record_of(snapshot, release), at=at), away
+
+
+def record_of(snapshot: Snapshot, release: str) -> Release | None:
+    """Give the record of a release; None when there is none that can be read."""
     for each in snapshot.of(KIND):
         try:
             found = release_from_body(each)

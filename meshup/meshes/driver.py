@@ -336,6 +336,21 @@ class Driver(Protocol):
         """Say why a server's version does not fit a release: "" = it fits, None = nothing is known of one of them."""
         ...
 
+    def lines(self) -> tuple[str, ...]:
+        """Name the lines of releases that anything is known of, oldest first."""
+        ...
+
+    def skew(self, plane: str, proxy: str) -> str | None:
+        """Say why proxies of one release may not be served by, or go in one step to, a control plane of another.
+
+        "" = they may; None = nothing is known of one of them.
+        """
+        ...
+
+    def kinds_ignored(self, snapshot: Snapshot, release: str) -> Mapping[Ref, str]:
+        """Name shared definitions of bundles that a release does not read, and why; their objects would be ignored."""
+        ...
+
     def sidecar_resources(self, workload: Object, mesh: Mesh) -> Mapping[str, Decimal]:
         """Give what the proxy of a workload's pods states: requests.cpu, requests.memory, limits.cpu, limits.memory.
 

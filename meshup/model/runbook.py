@@ -127,12 +127,14 @@ class Wave:
 
     selector: LabelSelector over workloads, resolved against the snapshot and frozen by the plan; None = by list.
     require: all = every service must be opted in (else the run waits, exit 5); opted-in = the rest is left out.
+    qualifies: the release is qualified by this wave: its services are critical, and go first.
     """
 
     name: str
     services: tuple[str, ...] = ()
     selector: Object | None = None
     require: Literal["all", "opted-in"] = "opted-in"
+    qualifies: bool = False
     at: Where | None = None
 
 

@@ -222,6 +222,9 @@ class WaveBlock(Block):
     require: Literal["all", "opted-in"] = Field(
         "opted-in", description="all = the run waits until every owner opted in"
     )
+    qualifies: StrictBool = Field(
+        False, description="critical services that go first and qualify the release; `upgrade` writes it"
+    )
 
 
 class PatienceBlock(Block):

@@ -189,6 +189,7 @@ def _typed(file: form.RunbookFile, say: Items, source: marks.Source, *, path: st
                 services=tuple(each.services),
                 selector=each.selector.model_dump(by_alias=True, exclude_defaults=True) if each.selector else None,
                 require=each.require,
+                qualifies=each.qualifies,
                 at=source.where(("waves", number)),
             )
             for number, each in enumerate(file.waves)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from meshup.model.runbook import GateSpec, Runbook, Stage, StepSpec
+from meshup.model.runbook import GateSpec, Runbook, Service, Stage, StepSpec, Wave
 from meshup.runbook.items import Items
 from meshup.runbook.kinds import Kinds
 
@@ -77,6 +77,7 @@ def _waves(book: Runbook, say: Items) -> None:
     placed: dict[str, str] = {}
     names: set[str] = set()
     for number, wave in enumerate(book.waves):
+        _qualifying(wave, number, by_id, say)
         if wave.name in names:
             say.say("MU1306", f'the wave "{wave.name}" stands twice', ("waves", number, "name"))
         names.add(wave.name)
@@ -102,13 +103,24 @@ def _waves(book: Runbook, say: Items) -> None:
                 say.say("MU1309", f"the service {service} is in the wave {placed[service]} already", loc)
             else:
                 placed[service] = wave.name
-                if by_id[service].critical and number == 0 and len(book.waves) > 1:
+                if by_id[service].critical and number == 0 and len(book.waves) > 1 and not wave.qualifies:
                     say.say(
                         "MU1310",
                         f"the critical service {service} is in the first wave; start off the critical path",
                         loc,
                         severity="warning",
                     )
+
+
+def _qualifying(wave: Wave, number: int, by_id: Mapping[str, Service], say: Items) -> None:
+    """Say who can't qualify a release: only those who depend on it most can."""
+    for place, service in enumerate(wave.services if wave.qualifies else ()):
+        if service in by_id and not by_id[service].critical:
+            say.say(
+                "MU1325",
+                f'the wave "{wave.name}" qualifies a release, and {service} is not critical',
+                ("waves", number, "services", place),
+            )
 
 
 def _stages(book: Runbook, say: Items) -> None:

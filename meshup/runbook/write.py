@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meshup.model.duration import shown
+from meshup.model.objects import Ref
 from meshup.model.proposal import Proposal
 from meshup.model.runbook import Ingress, Service
 
@@ -44,7 +45,7 @@ def text(proposal: Proposal) -> str:
     mesh = proposal.mesh
     lines = [
         MODELINE,
-        f"# Written by meshup init for {_one_line(proposal.context or 'this cluster')} (server {_one_line(proposal.server)}).",
+        f"# Written by meshup init for {one_line(proposal.context or 'this cluster')} (server {one_line(proposal.server)}).",
         "# Every stage says what changes and which gates must hold before the next one may begin. Read it with its owners.",
         "apiVersion: meshup.dev/v1",
         "kind: Runbook",
@@ -53,7 +54,7 @@ def text(proposal: Proposal) -> str:
         "# Another cluster is refused: this is the UID of namespace kube-system.",
         f"cluster: {{uid: {quoted(proposal.cluster_uid)}}}",
         "",
-        f"# {_one_line(proposal.chosen)}.",
+        f"# {one_line(proposal.chosen)}.",
         "mesh:",
         f"  driver: {mesh.driver}",
         f"  release: {quoted(mesh.release)}        # always quoted: YAML would read a number",
@@ -79,7 +80,16 @@ def text(proposal: Proposal) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _one_line(value: str) -> str:
+def ref_row(each: Ref) -> dict[str, str]:
+    """Give a reference as the file has it; an Ingress of the usual version is meant where nothing else is said."""
+    row = {"namespace": each.namespace, "name": each.name}
+    if (each.api_version, each.kind) != ("networking.k8s.io/v1", "Ingress"):
+        row = {"apiVersion": each.api_version, "kind": each.kind, **row}
+    return row
+
+
+def one_line(value: str) -> str:
+    """Give a text that can't end the comment it stands in."""
     return "".join(each if each.isprintable() else " " for each in value)[:120]
 
 
@@ -94,15 +104,20 @@ def _manifests(proposal: Proposal) -> dict[str, str]:
 def _ingress(ingress: Ingress | None) -> list[str]:
     if ingress is None:
         return ["# No Ingress was found; an ingress block would come here.", ""]
+    said = "# Ingress first: routes to services that are not meshed yet, proven host by host through the new gateway."
+    return [said, *ingress_block(ingress), ""]
+
+
+def ingress_block(ingress: Ingress) -> list[str]:
+    """Write an ingress without its handoff."""
     lines = [
-        "# Ingress first: routes to services that are not meshed yet, proven host by host through the new gateway.",
         "ingress:",
         f"  api: {ingress.api}",
         f"  name: {ingress.name}",
         f"  namespace: {ingress.namespace}",
     ]
     if ingress.source:
-        lines.append(f"  from: {flow([{'namespace': each.namespace, 'name': each.name} for each in ingress.source])}")
+        lines.append(f"  from: {flow([ref_row(each) for each in ingress.source])}")
     lines.append("  hosts:")
     for host in ingress.hosts:
         lines.append(f"    - host: {quoted(host.host)}")
@@ -126,7 +141,7 @@ def _ingress(ingress: Ingress | None) -> list[str]:
             "  untranslated:",
             *(f"    - {quoted(each)}" for each in ingress.untranslated),
         ]
-    return [*lines, ""]
+    return lines
 
 
 def _services(proposal: Proposal) -> list[str]:
@@ -134,13 +149,14 @@ def _services(proposal: Proposal) -> list[str]:
         return ["services: []", ""]
     lines = ["# A service without optIn is touched by nobody.", "services:"]
     for each in proposal.services:
-        lines.append(f"  - {flow(_service(each))}")
+        lines.append(f"  - {flow(service_row(each))}")
     if proposal.blocked:
-        lines += ["  # Left out:", *(f"  #   {_one_line(name)}: {_one_line(why)}" for name, why in proposal.blocked)]
+        lines += ["  # Left out:", *(f"  #   {one_line(name)}: {one_line(why)}" for name, why in proposal.blocked)]
     return [*lines, ""]
 
 
-def _service(each: Service) -> dict[str, Any]:
+def service_row(each: Service) -> dict[str, Any]:
+    """Give a service as the file has it."""
     row: dict[str, Any] = {
         "name": each.name,
         "namespace": each.namespace,
@@ -151,6 +167,8 @@ def _service(each: Service) -> dict[str, Any]:
         row["critical"] = True
     if each.client_only:
         row["clientOnly"] = True
+    if each.baseline_query:
+        row["baseline"] = {"query": each.baseline_query}
     if each.opt_in is not None:
         row["optIn"] = {"by": each.opt_in.by, "at": each.opt_in.at.isoformat().replace("+00:00", "Z")}
     return row

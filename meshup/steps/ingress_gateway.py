@@ -51,7 +51,7 @@ class IngressGateway:
                 continue
             uid = str(found["metadata"].get("uid") or "") if found is not None else ""
             change = Apply(on=ref, body=body, before=body if found is not None else None, uid=uid)
-            after = "" if installed or ref.kind == "Namespace" else scope.stage.name
+            after = "" if installed or found is not None or ref.kind == "Namespace" else scope.stage.name
             drafts.append(
                 Draft(change=change, step=self.kind, summary=f"{'change' if found else 'new'} {ref}", after=after)
             )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from meshup.meshes.driver import Unused
 from meshup.model.change import Delete
-from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig, labels, matches
+from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig, labels, matches, ref_of
 from meshup.model.snapshot import Snapshot
 from meshup.steps.step import Draft, Drafted, Scope
 from meshup.steps.strict import members
@@ -66,8 +66,9 @@ def after_the_waves(scope: Scope) -> Snapshot:
         workload = objects.get(service.workload)
         if workload is None:
             continue
+        until = service.opt_in.not_before if service.opt_in is not None else None
         wanted = scope.driver.enrolment(workload, scope.snapshot, revision)
-        if wanted.blocked:
+        if wanted.blocked or (until is not None and until > scope.snapshot.taken_at):
             continue
         path = TEMPLATE_PATH[service.workload.kind]
         objects[service.workload] = _put(workload, (*path, "metadata", "labels"), wanted.set)
@@ -75,7 +76,35 @@ def after_the_waves(scope: Scope) -> Snapshot:
         for ref, own in running[service.namespace]:
             if selector and matches(selector, own):
                 objects.pop(ref, None)
+    _with_gateway(scope, objects, running)
     return replace(scope.snapshot, objects=objects)
+
+
+def _with_gateway(
+    scope: Scope, objects: dict[Ref, Object], running: Mapping[str, Sequence[tuple[Ref, Mapping[str, str]]]]
+) -> None:
+    """Let the gateway be as a stage makes it, and what runs behind it go with it."""
+    ingress = scope.book.ingress
+    if ingress is None or not any(
+        step.kind == "ingress-gateway" for stage in scope.book.stages for step in stage.steps
+    ):
+        return
+    for body in scope.driver.gateway(ingress, scope.book.mesh):
+        if ref_of(body) in objects:
+            objects[ref_of(body)] = body
+    front = scope.driver.gateway_service(ingress)
+    selector = dig(scope.snapshot.get(front), "spec", "selector")
+    if not selector:
+        return
+    behind = [(ref, own) for ref, own in running[front.namespace]]
+    behind += [
+        (ref, dig(each, "spec", "template", "metadata", "labels") or {})
+        for ref, each in objects.items()
+        if ref.kind == "Deployment" and ref.namespace == front.namespace
+    ]
+    for ref, own in behind:
+        if matches({"matchLabels": selector}, own):
+            objects.pop(ref, None)
 
 
 def _put(obj: Object, path: tuple[str, ...], values: Mapping[str, str | None]) -> Object:

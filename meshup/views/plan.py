@@ -16,6 +16,7 @@ from meshup.views.table import amount, columns, folded
 
 RISK_WORDS = {"none": "none", "low": "low", "medium": "med", "high": "HIGH"}
 RISK_ORDER = ("none", "low", "medium", "high")
+DEFAULT = "meshup.yaml"
 FOLDED_FROM, NAMED, AGAINST = 4, 6, 20
 """So many waves that read alike become one row; so many services of one reason, or records, are named."""
 Row: TypeAlias = tuple[str, str, str, str, str]
@@ -160,10 +161,11 @@ def _unjudged(plan: Plan) -> list[str]:
     return lines
 
 
-def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False, go_on: tuple[str, ...] = ()) -> str:
+def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False, runbook: str = DEFAULT) -> str:
     """Show a plan, the next command last.
 
     saved: the file it was written to, "" = none. details: every change and gate on a line of its own.
+    runbook: the file that commands must name, unless it is the usual one.
     """
     release = f"{plan.driver} {plan.release}, revision {plan.revision}" if plan.release else f"out of {plan.driver}"
     mesh = "" if plan.takes_back else f"; {release}"
@@ -191,7 +193,7 @@ def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False
     if saved:
         moves = f"; refused if one of its {len(plan.basis)} objects moves" if plan.changed else ""
         lines.append(f"saved     {saved} (plan {plan.id}{moves})")
-    lines.append(f"Next      {_next(plan, saved)}")
+    lines.append(f"Next      {_next(plan, saved, runbook)}")
     return "\n".join(lines)
 
 
@@ -242,16 +244,17 @@ def _cost(plan: Plan) -> str:
     return "cost " + ", ".join(parts) if parts else ""
 
 
-def _next(plan: Plan, saved: str) -> str:
+def _next(plan: Plan, saved: str, runbook: str) -> str:
+    of = f" -f {runbook}" if runbook != DEFAULT else ""
     if plan.blocked:
-        return "mend what is blocked, then: meshup plan"
+        return f"mend what is blocked, then: meshup plan{of}"
     if plan.held is not None:
-        return f"meshup report --version {clean(plan.held.release)}      when it may spread again: meshup plan"
+        return f"meshup report --version {clean(plan.held.release)}      when it may spread again: meshup plan{of}"
     if not plan.changed:
         return "nothing to do: the cluster is as the runbook says" if plan.kind == "apply" else "nothing to take back"
     if plan.kind != "apply":
         return "the same command without --dry-run"
-    return f"meshup apply {saved}" if saved else "meshup plan --out release.plan.json, or meshup apply"
+    return f"meshup apply {saved}" if saved else f"meshup plan{of} --out release.plan.json, or meshup apply{of}"
 
 
 def change_list(plan: Plan, *, width: int = 160) -> str:

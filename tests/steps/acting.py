@@ -58,6 +58,8 @@ KINDS = {
     "MeshRelease": "meshup.dev/v1",
     "Gateway": "gateway.networking.k8s.io/v1",
     "HTTPRoute": "gateway.networking.k8s.io/v1",
+    "TLSRoute": "gateway.networking.k8s.io/v1alpha2",
+    "TCPRoute": "gateway.networking.k8s.io/v1alpha2",
     "Ingress": "networking.k8s.io/v1",
     "Node": "v1",
     "ResourceQuota": "v1",

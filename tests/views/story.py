@@ -27,7 +27,7 @@ from meshup.engine.session import Session
 from meshup.engine.standing import status
 from meshup.engine.taking_back import run_plan, stage_plan
 from meshup.engine.unpinning import unpin
-from meshup.journal.enforcement import trusted
+from meshup.engine.upgrade import derive
 from meshup.journal.ledger import pins
 from meshup.model.events import Event, Outcome, PlaceEnded
 from meshup.model.plan import Plan
@@ -37,7 +37,7 @@ from meshup.model.release import Move, Moved
 from meshup.model.report import View
 from meshup.model.reporting import report
 from meshup.model.runbook import Runbook
-from meshup.runbook import load, write
+from meshup.runbook import load, write, write_upgrade
 from meshup.simulate.scenario import Simulation
 from meshup.simulate.scenario import load as scene
 
@@ -168,7 +168,7 @@ def chapters() -> dict[str, Any]:
     told["unpin"] = unpin(shop.session, "shop/cart", reason="mended", book=book)
     told["unpin-again"] = unpin(shop.session, "shop/cart", reason="mended", book=book)
 
-    told |= _approval() | _endings() | _owners()
+    told |= _approval() | _endings() | _owners() | _upgrade()
     played = corner(FAULT)
     told["rehearsal"] = rehearse(played.session, book, requests=lambda: 1234)
     caught, missed = corner(), corner()
@@ -225,6 +225,34 @@ def _approval() -> dict[str, Any]:
     told["status-done"] = status(shop.session, book=book, context="corner")
     told["plan-done"] = shop.plan(book)
     told["nothing"], _ = shop.ran(lambda: apply(shop.session, told["plan-done"]))
+    return told
+
+
+def _upgrade() -> dict[str, Any]:
+    """The mesh moves to another release: the critical service first, and one that a pin holds not at all."""
+    told: dict[str, Any] = {}
+    shop = corner()
+    book = shop.book()
+    shop.ran(lambda: apply(shop.session, shop.plan(book), through="onboard"))
+    wish = {"to": "1.29.4", "reason": "timeouts to ledger", "until": timedelta(days=7), "nonce": "story"}
+    held = service_plan(shop.session, "cart", **wish, book=book, context="corner")
+    shop.ran(lambda: apply(shop.session, held))
+    seen = snapshot_for(shop.session, shop.driver, context="corner")
+    found = told["upgrade"] = derive(book, seen, shop.driver, to="1.31.0", soak_s=3600.0, keep_s=86400.0)
+    told["upgrade-text"] = write_upgrade.text(found, kinds())
+    loaded = load.load(told["upgrade-text"].encode(), name="meshup-1.31.0.yaml", kinds=kinds())
+    assert loaded.runbook is not None, loaded.problems
+    told["upgrade-plan"] = shop.plan(loaded.runbook)
+    told["upgrade-too-far"] = stopped(
+        lambda: derive(
+            replace(book, mesh=replace(book.mesh, release="1.29.4", revision="1-29-4")),
+            seen,
+            shop.driver,
+            to="1.31.0",
+            soak_s=0.0,
+            keep_s=0.0,
+        )
+    )
     return told
 
 

@@ -34,6 +34,7 @@ from meshup.views import pipeline as pipelines
 from meshup.views import plan as planned
 from meshup.views import releases as released
 from meshup.views import report as reported
+from meshup.views import upgrade as upgrading
 from meshup.views.junit import junit
 from meshup.views.plan_md import markdown as plan_markdown
 from meshup.views.problem import error, error_document, findings
@@ -164,6 +165,14 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
     "ledger-install-altered": lambda told, width: installed.result(
         state="altered", since=None, why="ValidatingAdmissionPolicy meshup-kept is not as shipped"
     ),
+    "upgrade": lambda told, width: upgrading.text(
+        told["upgrade"],
+        told["upgrade-plan"],
+        filename="meshup-1.31.0.yaml",
+        locked="meshup-1.31.0.lock",
+        saved="",
+        width=width,
+    ),
     "releases": lambda told, width: released.releases(told["releases"], width=width),
     **{
         name: lambda told, width, name=name: released.moved(told[name], width=width)
@@ -272,6 +281,9 @@ def test_documents_for_programs(told: dict, golden: Golden) -> None:
     made = optin.said_document(word.word, fresh=word.fresh, notes=word.notes, follow=word.next)
     golden("opt-in.json", pretty(made))
     golden("error-6.json", pretty(error_document(told["exit-6"])))
+    moving = {"filename": "meshup-1.31.0.yaml", "locked": "meshup-1.31.0.lock"}
+    golden("upgrade.json", pretty(upgrading.document(told["upgrade"], told["upgrade-plan"], **moving)))
+    golden("upgrade.yaml", told["upgrade-text"].rstrip("\n"))
     golden("init.json", pretty(first.document(told["init"], filename="meshup.yaml", locked="meshup.lock")))
 
 
@@ -312,6 +324,7 @@ def test_nothing_stays_armed_while_a_run_waits_for_a_person(told: dict) -> None:
 def test_refusals(told: dict, golden: Golden) -> None:
     golden("error-exit-6.txt", even(error(told["exit-6"])))
     golden("error-release.txt", even(error(told["release-refused"])))
+    golden("error-upgrade.txt", even(error(told["upgrade-too-far"])))
     golden("error-self-approval.txt", even(error(told["self-approval"])))
 
 

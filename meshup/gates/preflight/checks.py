@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from meshup.gates.preflight import cluster_checks, port_checks, quota, rollout_checks, webhooks, workload_checks
+from meshup.gates.preflight import (
+    cluster_checks,
+    port_checks,
+    quota,
+    release_checks,
+    rollout_checks,
+    webhooks,
+    workload_checks,
+)
 from meshup.gates.preflight.facts import Check
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
@@ -13,6 +21,27 @@ CHECKS: tuple[Check, ...] = (
         title="the server's version is one the mesh supports",
         fix="upgrade the cluster, or pin another release",
         run=cluster_checks.version,
+    ),
+    Check(
+        id="release-skew",
+        title="no proxy is further from a control plane than the mesh supports",
+        fix="upgrade in the steps that are named, and never back by a runbook: meshup rollback",
+        run=release_checks.skew,
+        reads=(*WORKLOADS, "Pod", "Namespace", "MutatingWebhookConfiguration", "MeshPin"),
+    ),
+    Check(
+        id="release-allowed",
+        title="the release may be gone to",
+        fix="meshup releases shows what may; another release, or a decision about this one",
+        run=release_checks.allowed,
+        reads=(*WORKLOADS, "MeshRelease"),
+    ),
+    Check(
+        id="definitions-read",
+        title="the release reads every shared definition that objects are made of",
+        fix="install a bundle of Gateway API within the bounds that are named, before the release",
+        run=release_checks.bundles,
+        reads=("CustomResourceDefinition",),
     ),
     Check(
         id="api-versions",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from meshup.cluster.errors import Forbidden, NotFound
+from meshup.gates.finding import ENDED
 from meshup.gates.gate import Eyes
 from meshup.gates.preflight.rights import missing
+from meshup.journal.ledger import is_open, recorded
 from meshup.meshes.driver import Driver
+from meshup.model.ledger import Pin
 from meshup.model.objects import Object, Ref, dig, labels, matches, ref_of, template
 from meshup.model.runbook import Runbook, Service
 from meshup.model.snapshot import Snapshot
@@ -31,6 +34,8 @@ KINDS = (
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
     ("argoproj.io/v1alpha1", "Rollout"),
     ("flagger.app/v1beta1", "Canary"),
+    ("meshup.dev/v1", "MeshRelease"),
+    ("meshup.dev/v1", "MeshPin"),
 )
 """Those that the server does not serve are not asked for."""
 
@@ -87,6 +92,25 @@ class Facts:
             if service.opt_in is not None and service.id in waves:
                 yield service
 
+    def moving(self) -> Iterator[tuple[Service, Object]]:
+        """Yield services that will be moved to the release: not on its revision yet, and no pin holds them elsewhere."""
+        held = {(each.namespace, each.service) for each in self.pins() if is_open(each)}
+        for service, workload in self.services():
+            wanted = self.driver.enrolment(workload, self.snapshot, self.book.mesh.revision)
+            if not wanted.blocked and not wanted.right and (service.namespace, service.name) not in held:
+                yield service, workload
+
+    def pins(self) -> tuple[Pin, ...]:
+        """Give the pins on record."""
+        return recorded(self.snapshot.of("MeshPin"))[0]
+
+    def pods_of(self, workload: Object) -> Iterator[Object]:
+        """Yield the pods of a workload that have not ended."""
+        selector = dig(workload, "spec", "selector")
+        for each in self.snapshot.of("Pod", str(dig(workload, "metadata", "namespace"))):
+            if selector and matches(selector, labels(each)) and dig(each, "status", "phase") not in ENDED:
+                yield each
+
     def pod_labels(self, workload: Object) -> Mapping[str, str]:
         """Give the labels of a workload's pods."""
         return dig(template(workload), "metadata", "labels") or {}
@@ -131,8 +155,15 @@ def _ready(pod: Object) -> bool:
     )
 
 
+def kind_of(definition: Object) -> tuple[str, str]:
+    """Give the (api_version, kind) that a definition's objects are kept in."""
+    versions = dig(definition, "spec", "versions") or ()
+    stored = next((str(each.get("name")) for each in versions if each.get("storage")), "v1")
+    return f"{dig(definition, 'spec', 'group')}/{stored}", str(dig(definition, "spec", "names", "kind") or "")
+
+
 def read(eyes: Eyes) -> Facts:
-    """Read everything once, side by side."""
+    """Read everything once, side by side; then what somebody made of definitions that the release would ignore."""
     served = eyes.cluster.kinds()
     wanted = [each for each in KINDS if each in served]
 
@@ -142,24 +173,32 @@ def read(eyes: Eyes) -> Facts:
         except (Forbidden, NotFound) as refused:
             return refused.what
 
-    several = eyes.cluster.gather([lambda kind=kind: listed(kind) for kind in wanted])  # type: ignore[misc]
     objects: dict[Ref, Object] = {}
     unread: dict[str, str] = {}
-    for (_, kind), found in zip(wanted, several, strict=True):
-        if isinstance(found, str):
-            unread[kind] = found
-        else:
-            objects.update({ref_of(each): each for each in found})
+
+    def read_all(kinds: Sequence[tuple[str, str]]) -> None:
+        several = eyes.cluster.gather([lambda kind=kind: listed(kind) for kind in kinds])  # type: ignore[misc]
+        for (_, kind), found in zip(kinds, several, strict=True):
+            if isinstance(found, str):
+                unread[kind] = found
+            else:
+                objects.update({ref_of(each): each for each in found})
+
+    read_all(wanted)
+    snapshot = Snapshot(
+        cluster_uid=eyes.cluster.uid(),
+        server_version=eyes.cluster.version(),
+        identity=eyes.cluster.whoami(),
+        taken_at=eyes.clock.now(),
+        objects=objects,
+        kinds=served,
+        simulator=eyes.cluster.is_simulator(),
+    )
+    ignored = [objects[each] for each in eyes.driver.kinds_ignored(snapshot, eyes.book.mesh.release)]
+    if ignored:
+        read_all([each for each in map(kind_of, ignored) if each in served])
     return Facts(
-        snapshot=Snapshot(
-            cluster_uid=eyes.cluster.uid(),
-            server_version=eyes.cluster.version(),
-            identity=eyes.cluster.whoami(),
-            taken_at=eyes.clock.now(),
-            objects=objects,
-            kinds=served,
-            simulator=eyes.cluster.is_simulator(),
-        ),
+        snapshot=replace(snapshot, objects=objects),
         book=eyes.book,
         driver=eyes.driver,
         denied=missing(eyes.cluster, eyes.book),

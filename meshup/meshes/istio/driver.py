@@ -33,6 +33,7 @@ from meshup.meshes.istio import (
     queries,
     render,
     sidecar,
+    skew,
     translate,
     unused,
 )
@@ -222,6 +223,18 @@ class IstioSidecar:
         asked = dig(dict(mesh.values), "global", "proxy", "resources", "requests") or {}
         del snapshot
         return unused.millicores(str(asked.get("cpu", "100m"))), unused.mebibytes(str(asked.get("memory", "128Mi")))
+
+    def lines(self) -> tuple[str, ...]:
+        """Name the minor releases that anything is known of."""
+        return tuple(FACTS)
+
+    def skew(self, plane: str, proxy: str) -> str | None:
+        """Say why proxies of one release may not be served by a control plane of another."""
+        return skew.between(plane, proxy)
+
+    def kinds_ignored(self, snapshot: Snapshot, release: str) -> Mapping[Ref, str]:
+        """Name Gateway API definitions that a release ignores."""
+        return skew.ignored(snapshot, release)
 
     def sidecar_resources(self, workload: Object, mesh: Mesh) -> Mapping[str, Decimal]:
         """Give what the proxy of a workload's pods states."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REV = "istio.io/rev"
 TAG = "istio.io/tag"
@@ -53,17 +53,29 @@ GROUPS = (SECURITY, NETWORKING, GATEWAY_API)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of one minor release. kubernetes: (lowest, highest) minor it supports."""
+    """What is known of one minor release. kubernetes: (lowest, highest) minor it supports.
+
+    ahead: minors that its control plane may be ahead of proxies. least, most: plural of a Gateway API kind -> the oldest
+    and newest bundle whose objects it reads; it silently ignores the kind outside of them.
+    """
 
     kubernetes: tuple[int, int]
+    ahead: int = 1
+    least: Mapping[str, str] = field(default_factory=dict)
+    most: Mapping[str, str] = field(default_factory=dict)
 
 
+LEAST = {"grpcroutes": "1.1.0"}
 FACTS: Mapping[str, Facts] = {
-    "1.28": Facts(kubernetes=(29, 34)),
-    "1.29": Facts(kubernetes=(30, 35)),
-    "1.30": Facts(kubernetes=(32, 36)),
-    "1.31": Facts(kubernetes=(32, 36)),
+    "1.28": Facts(kubernetes=(29, 34), least=LEAST),
+    "1.29": Facts(kubernetes=(30, 35), least={**LEAST, "backendtlspolicies": "1.4.0"}, most={"tlsroutes": "1.4.1"}),
+    "1.30": Facts(kubernetes=(32, 36), least={**LEAST, "backendtlspolicies": "1.4.0", "tlsroutes": "1.5.0"}),
+    "1.31": Facts(
+        kubernetes=(32, 36),
+        least={**LEAST, "backendtlspolicies": "1.4.0", "tlsroutes": "1.5.0", "tcproutes": "1.6.0"},
+    ),
 }
+"""What each minor release itself says: its supported servers, and the bundles it reads."""
 
 
 def minor(release: str) -> str:

@@ -151,6 +151,11 @@ class Gateways:
                     self.queue.add(namespace, name, after_s=5.0)
                     return
         deployment = self._objects.get("deployments.apps", namespace, f"{name}-istio")
+        if deployment is not None and labels(dig(deployment, "spec", "template") or {}).get("istio.io/rev") != revision:
+            moved = {"spec": {"template": {"metadata": {"labels": {"istio.io/rev": revision}}}}}
+            self._objects.patch("deployments.apps", namespace, f"{name}-istio", moved)
+            self.queue.add(namespace, name)
+            return
         ready = int(dig(deployment, "status", "availableReplicas") or 0) > 0
         time = self._server.writes.time()
         conditions = [

@@ -1,0 +1,60 @@
+"""Checks of the step to the release: how far it is, whether it may be gone to, and what it would not read any more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from meshup.gates.preflight.facts import Facts, Found, kind_of
+from meshup.journal.release import KIND, from_body
+from meshup.model.objects import dig
+
+
+def skew(facts: Facts) -> Iterator[Found]:
+    """Find proxies that the release's control plane may not serve, and such as are too far from their own now.
+
+    A pod that is held by a pin, or not moved for another reason, is compared with the control plane it has.
+    """
+    release = facts.book.mesh.release
+    for service, workload in facts.moving():
+        seen = Counter(proxy.release for proxy in map(facts.driver.proxy, facts.pods_of(workload)) if proxy is not None)
+        for running in sorted(seen):
+            why = facts.driver.skew(release, running)
+            if why is None or why:
+                because = why or f"nothing is known of {running or 'an unknown release'} under {release}"
+                yield Found(object=str(service.workload), because=because, service=service.id, is_open=why is None)
+    planes = facts.driver.installed(facts.snapshot)
+    for pod in facts.snapshot.of("Pod"):
+        proxy = facts.driver.proxy(pod)
+        plane = planes.get(proxy.revision, "") if proxy is not None else ""
+        why = facts.driver.skew(plane, proxy.release) if proxy is not None and plane else ""
+        if proxy is not None and why:
+            what = f"Pod {dig(pod, 'metadata', 'namespace')}/{dig(pod, 'metadata', 'name')}"
+            yield Found(object=what, because=f"its control plane, revision {proxy.revision}: {why}")
+
+
+def allowed(facts: Facts) -> Iterator[Found]:
+    """Find a release that is blocked, deprecated or out of support, where somebody would still go to it."""
+    release, mesh = facts.book.mesh.release, facts.book.mesh
+    arriving = mesh.revision not in facts.driver.installed(facts.snapshot) or any(True for _ in facts.moving())
+    for each in facts.snapshot.of(KIND) if arriving else ():
+        if dig(each, "spec", "version") != release:
+            continue
+        found = from_body(each)
+        last = found.decided
+        by = f", by {last.by} on {last.at:%Y-%m-%d}: {last.reason or 'no reason was given'}" if last is not None else ""
+        if found.state in ("blocked", "deprecated"):
+            yield Found(object=f"{KIND} {release}", because=f"it is {found.state}{by}")
+        elif found.has_ended(facts.snapshot.taken_at):
+            yield Found(object=f"{KIND} {release}", because=f"its support ended {found.ends:%Y-%m-%d}")
+
+
+def bundles(facts: Facts) -> Iterator[Found]:
+    """Find shared definitions whose objects the release would silently ignore."""
+    for ref, why in facts.driver.kinds_ignored(facts.snapshot, facts.book.mesh.release).items():
+        definition = facts.snapshot.get(ref)
+        _, kind = kind_of(definition or {})
+        if kind in facts.unread:
+            yield Found(object=str(ref), because=f"{why}; whether there are any is not known", is_open=True)
+        elif any(True for _ in facts.snapshot.of(kind)):
+            yield Found(object=str(ref), because=why)
