@@ -71,7 +71,8 @@ def listed(
 MOVES: Mapping[Move, str] = {
     "add": "Record a release as a candidate, with the digest of the runbook's lock where it is the runbook's release."
     "\n\nExample: meshup releases add 1.30.3",
-    "promote": "Support a release: owners may go to it. Refused while too many went back from it."
+    "promote": "Support a release: owners may go to it. Refused while too many went back from it, and where no critical user "
+    "qualified it (meshup upgrade), unless you give a reason."
     '\n\nExample: meshup releases promote 1.30.3 --end-of-support 2027-04-30 --reason "qualified by payments"',
     "deprecate": "Say that a release is on its way out: who is on it stays, nobody goes to it any more."
     '\n\nExample: meshup releases deprecate 1.29.4 --end-of-support 2026-12-31 --reason "1.30.3 is supported"',

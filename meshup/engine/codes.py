@@ -93,6 +93,8 @@ CODES: Mapping[str, str] = {
     "MU3502": "The release is not on record. meshup releases add records it as a candidate.",
     "MU3503": "The release is on hold, because more users or services went back from it than the runbook's holds allow: it is not "
     "promoted. Each of them is named with the reason they gave.",
+    "MU3507": "A candidate is supported because critical users ran it and its gates held: `upgrade` makes such a wave. Nothing of it "
+    "is on record, or nobody of them runs it any more. With a reason it is supported on your word, which is on record then.",
     "MU3504": "The record of a release keeps at most 64 known issues. Take old ones out of the MeshRelease first.",
     "MU3601": "Nothing is known of the release that an upgrade should go to. The message lists the lines that are known; a newer "
     "meshup may know it.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from meshup.engine import qualifying
 from meshup.engine.ending import after, ended, of_error, result, stays
 from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
@@ -54,6 +55,7 @@ def perform(run: Run, log: RunLog, wanted: Sequence[Place], *, through: str, how
             if held is not None:
                 outcome = ended(run, log, held, place.name)
                 return outcome
+            qualifying.record(run, log, place)
         log.finished(through=through)
         done = Outcome(exit=0, run="", plan="", kind="", kept=stays(plan), next=(after(plan, log.state),))
         outcome = result(run, log, done)

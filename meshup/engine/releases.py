@@ -8,6 +8,7 @@ from datetime import datetime
 from meshup.cluster.errors import Forbidden
 from meshup.engine.history import newest_book
 from meshup.engine.planning import driver_of, snapshot_for
+from meshup.engine.qualifying import on_record
 from meshup.engine.running import running
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
@@ -19,6 +20,7 @@ from meshup.model.held import Held
 from meshup.model.holds import HoldAt, verdicts, went_back
 from meshup.model.ledger import Running
 from meshup.model.problem import GateHeld, Refused, UsageError
+from meshup.model.qualification import Qualification, still
 from meshup.model.release import (
     LEADS,
     MOST_ISSUES,
@@ -97,7 +99,7 @@ def decide(
     """Carry out one decision and record who, when and why in the same write; nothing is written when it is so already.
 
     Raises Refused: MU3501 for a move that does not lead on from where the release is, MU3502 for one that is not on
-    record, MU3505; GateHeld (MU3503) for a promotion while the release is on hold.
+    record, MU3505, MU3507 for a promotion that has neither evidence nor a reason; GateHeld (MU3503) for a promotion while the release is on hold.
     """
     meant = book or newest_book(session)
     before = find(session.cluster, version)
@@ -126,11 +128,13 @@ def decide(
             fix=f"kubectl edit meshrelease {name_of(version)} takes old ones out",
             cluster="nothing was changed",
         )
-    seen, revisions, uid = _seen(session, meant, version, context)
-    away: tuple[Held, ...] = ()
-    if move == "promote":
-        away = _against(session, version, seen, at=_hold_at(meant), cluster=uid, refuse=state_of(before) != "supported")
-    runs = _runs(version, seen or ())
+    seen, uid = _seen(session, meant, context)
+    runs, evidence = _runs(version, seen), None
+    if move == "promote" and state_of(before) != "supported":
+        _refuse_on_hold(session, version, seen, at=_hold_at(meant), cluster=uid)
+        evidence = _evidence(session, before, version, runs)
+        if evidence is None and not reason:
+            raise _unqualified(version)
     kept, wrote = after, after != before
     if wrote:
         pause = Pause(session, beat=lambda: None, next_command=f"meshup releases {move} {version}")
@@ -143,8 +147,24 @@ def decide(
         wrote=wrote or owners,
         owners=owners,
         runs=runs,
-        revisions=revisions,
-        away=away,
+        evidence=evidence,
+    )
+
+
+def _evidence(session: Session, found: Release | None, version: str, runs: Sequence[Runs]) -> Qualification | None:
+    """Give who qualified a release and runs it still: by its own record, else by the journals."""
+    on = {each.service for each in runs}
+    recorded = still(found.qualified if found is not None else None, on)
+    return recorded or still(on_record(session, version), on)
+
+
+def _unqualified(version: str) -> Refused:
+    return Refused(
+        f"nobody qualified release {version}, and no reason was given to support it all the same",
+        code="MU3507",
+        why="no run on record has a wave of critical services that ran it, still do, and whose gates held",
+        fix=f"meshup upgrade --to {version}; or, on your word: meshup releases promote {version} --reason TEXT",
+        cluster="nothing was changed",
     )
 
 

@@ -13,6 +13,7 @@ from meshup.journal.home import MANAGED
 from meshup.model.moment import instant, stamp
 from meshup.model.objects import Object, Ref, dig
 from meshup.model.problem import Refused
+from meshup.model.qualification import Qualification
 from meshup.model.release import STATES, Decision, Release, State, name_of
 from meshup.model.text import clean
 
@@ -22,6 +23,7 @@ PLURAL = "meshreleases"
 OWNERS = Ref(api_version="rbac.authorization.k8s.io/v1", kind="ClusterRole", name="meshup-owner-releases")
 """templates/rbac/releases.yaml: the releases that owners may pin, by name."""
 TRIES = 8
+MOST_USERS = 64
 MOST = 1024
 
 
@@ -68,6 +70,36 @@ def from_body(found: Object) -> Release:
         uid=_word(found, "metadata", "uid"),
         resource_version=_word(found, "metadata", "resourceVersion"),
         created=instant(made) if made else None,
+        qualified=_qualified(dig(found, "status", "qualified")),
+    )
+
+
+def keep_qualified(cluster: Writer, version: str, found: Qualification) -> None:
+    """Write into a release's status by whom it was qualified. Raises what the door raises; NotFound where it is not on record."""
+    row = {
+        "run": clean(found.run, limit=128),
+        "at": found.at,
+        "users": [
+            {"service": service, "owner": clean(owner, limit=128)} for service, owner in found.users[:MOST_USERS]
+        ],
+        "soakSeconds": int(found.soak_s),
+        "gates": list(found.gates),
+    }
+    cluster.update_status(ref_of_release(version), {"qualified": row})
+
+
+def _qualified(found: Any) -> Qualification | None:
+    """Read who qualified a release; None for nothing, and for what is no record of it."""
+    users = tuple((_word(each, "service"), _word(each, "owner")) for each in dig(found, "users") or ())
+    at, soak = dig(found, "at"), dig(found, "soakSeconds")
+    if not users or not isinstance(soak, int) or isinstance(soak, bool):
+        return None
+    return Qualification(
+        run=_word(found, "run"),
+        at=stamp(instant(at)),
+        users=users,
+        soak_s=float(soak),
+        gates=tuple(clean(each, limit=64) for each in dig(found, "gates") or ()),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from meshup.model.held import Held
 from meshup.model.holds import ReleaseVerdict
+from meshup.model.qualification import Qualification
 
 State = Literal["candidate", "supported", "deprecated", "blocked"]
 Move = Literal["add", "promote", "deprecate", "block"]
@@ -47,7 +48,7 @@ class Release:
 
     digest: of its manifests, "" = not known. ends: end of support, None = none said. issues: what is known to be wrong
     with it. note: why it is in this state. decisions: newest last, at most MOST_DECISIONS. uid, resource_version: "" =
-    not recorded yet.
+    not recorded yet. qualified: by whom, as the run that did it wrote; None = by nobody.
     """
 
     mesh: str
@@ -61,6 +62,7 @@ class Release:
     uid: str = ""
     resource_version: str = ""
     created: datetime | None = None
+    qualified: Qualification | None = None
 
     @property
     def decided(self) -> Decision | None:
@@ -171,7 +173,7 @@ class Moved:
     """What a platform owner's decision came to.
 
     before: "" = it was not on record. wrote: false = it was so already. owners: their right to pin it was changed too.
-    revisions: that serve it, None = neither a run nor a runbook says where to look. away: records that count against it.
+    evidence: for a promotion, who qualified it and runs it still; None = nobody did.
     """
 
     move: Move
@@ -180,5 +182,4 @@ class Moved:
     wrote: bool
     owners: bool = False
     runs: tuple[Runs, ...] = ()
-    revisions: tuple[str, ...] | None = None
-    away: tuple[Held, ...] = ()
+    evidence: Qualification | None = None

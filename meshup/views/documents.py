@@ -44,6 +44,10 @@ VERDICT: dict[str, Any] = {
     "waited_s": NUMBER,
 }
 STEP: dict[str, Any] = {"place": TEXT, "step": TEXT, "changes": COUNT, "done": COUNT, "wrote": COUNT, "how": TEXT}
+QUALIFIED: dict[str, Any] = {
+    **_record(run=TEXT, at=TEXT, users=_many(service=TEXT, owner=TEXT), soak_s=NUMBER, gates=TEXTS),
+    "type": ["object", "null"],
+}
 SUFFERED = _record(requests=COUNT, failed=COUNT, slowed=COUNT)
 CHANGE: dict[str, Any] = {
     "id": TEXT,
@@ -175,6 +179,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
             known_issues=TEXTS,
             note=TEXT,
             decisions=_many(state=TEXT, by=TEXT, at=TEXT, reason=TEXT),
+            qualified=QUALIFIED,
             revisions=TEXTS,
             services=_many(service=TEXT, owner=TEXT, pods=COUNT, whole=FLAG),
             owners=_many(owner=TEXT, services=COUNT),
@@ -199,6 +204,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         looked=FLAG,
         went_back=COUNT,
         owners_changed=FLAG,
+        evidence=QUALIFIED,
     ),
     "pins": _record(installed=FLAG, pins=_many(**PIN, on_behalf_of=TEXT, on_behalf_trust=TEXT, closed_by=TEXT)),
     "report": _record(

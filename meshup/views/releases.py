@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from meshup.model.held import Held
+from meshup.model.qualification import Qualification, still
 from meshup.model.release import Decision, Moved, Release, Releases, ReleaseStanding
 from meshup.model.text import clean
 from meshup.views.documents import document
@@ -42,7 +43,7 @@ def releases(found: Releases, *, width: int) -> str:
     if rows:
         lines.append(columns(rows, header=head, width=width))
     for each in found.releases:
-        lines += [folded(line, width=width) for line in _told(each)]
+        lines += [folded(line, width=width) for line in _told(each, known=not found.unread)]
     lines += [f"odd       MeshRelease {clean(each)} can't be read" for each in found.odd]
     lines += [folded(f"unread    {clean(each)}", width=width) for each in found.unread]
     lines.append(f"Next      {_next(found)}")
@@ -61,7 +62,15 @@ def _held(each: ReleaseStanding) -> str:
     return "HOLD" if each.is_held else "no"
 
 
-def _told(each: ReleaseStanding) -> list[str]:
+def _by_whom(found: Qualification, each: ReleaseStanding, *, known: bool) -> str:
+    """Say who qualified a release. known: who runs what was read; who runs it no more is then no evidence."""
+    left = still(found, {one.service for one in each.runs}) if known else found
+    return (
+        clean(left.words()) if left is not None else f"once, in run {clean(found.run)}; none of them runs it any more"
+    )
+
+
+def _told(each: ReleaseStanding, *, known: bool) -> list[str]:
     lines = []
     if each.runs:
         more = f" and {len(each.owners) - NAMED} more" if len(each.owners) > NAMED else ""
@@ -71,6 +80,8 @@ def _told(each: ReleaseStanding) -> list[str]:
         last = each.record.decided
         if last is not None:
             lines.append(f"decided   {each.version}: {_decided(last)}")
+        if each.record.qualified is not None:
+            lines.append(f"qualified {each.version}: {_by_whom(each.record.qualified, each, known=known)}")
         lines += [f"issue     {each.version}: {clean(issue)}" for issue in each.record.issues]
     if each.verdict is not None and each.is_held:
         trust = f" (trust: {each.verdict.trust})" if each.verdict.trust else ""
@@ -123,6 +134,13 @@ def moved(found: Moved, *, width: int) -> str:
         last = release.decided
         if last is not None:
             lines.append(folded(f"record    MeshRelease {version}: {_decided(last)}", width=width))
+    if found.move == "promote" and found.wrote and found.before != release.state:
+        told = (
+            found.evidence.words()
+            if found.evidence is not None
+            else "none is on record; it is supported for the reason given"
+        )
+        lines.append(folded(f"evidence  {clean(told)}", width=width))
     if found.owners:
         may = "may pin it now" if release.state == "supported" else "may not pin it any more"
         lines.append(f"owners    {may}: ClusterRole meshup-owner-releases")
@@ -181,6 +199,7 @@ def moved_document(found: Moved) -> dict[str, Any]:
         looked=found.revisions is not None,
         went_back=len(found.away),
         owners_changed=found.owners,
+        evidence=_qualified(found.evidence),
     )
 
 
@@ -212,6 +231,7 @@ def _row(each: ReleaseStanding, now: datetime) -> dict[str, Any]:
             {"state": one.state, "by": clean(one.by), "at": moment_text(one.at), "reason": clean(one.reason)}
             for one in (record.decisions if record is not None else ())
         ],
+        "qualified": _qualified(record.qualified if record is not None else None),
         "revisions": list(each.revisions),
         "services": [
             {"service": one.service, "owner": clean(one.owner), "pods": one.pods, "whole": one.whole}
@@ -224,6 +244,18 @@ def _row(each: ReleaseStanding, now: datetime) -> dict[str, Any]:
             "trust": verdict.trust if verdict is not None else "",
         },
         "went_back": [back_document(one) for one in each.away],
+    }
+
+
+def _qualified(found: Qualification | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "run": clean(found.run),
+        "at": found.at,
+        "users": [{"service": service, "owner": clean(owner)} for service, owner in found.users],
+        "soak_s": found.soak_s,
+        "gates": [clean(each) for each in found.gates],
     }
 
 

@@ -41,15 +41,14 @@ def prepare(cluster: Cluster) -> None:
     assert done.code == 0, str(done)
 
 
-@pytest.fixture(scope="session")
-def segments(first: Cluster) -> Iterator[list[Segment]]:
-    """The whole run in parts, performed once without a kill; the clusters between them stay."""
+def performed(first: Cluster, plan: str) -> Iterator[list[Segment]]:
+    """Perform a saved plan in parts, once without a kill; the clusters between them stay."""
     found: list[Segment] = []
     before = first
-    shown = first.run("show", "p.plan.json", "-o", "json")
+    shown = first.run("show", plan, "-o", "json")
     for number, through in enumerate(places(json.loads(shown.said))):
-        after = before.fork(f"reference-{number}")
-        how = ("p.plan.json",) if number == 0 else ("--resume",)
+        after = before.fork(f"{plan}-{number}")
+        how = (plan,) if number == 0 else ("--resume",)
         arguments = ("apply", *how, "--yes", "--through", through)
         done = after.run(*arguments)
         assert done.code in (0, 3), str(done)
@@ -61,3 +60,25 @@ def segments(first: Cluster) -> Iterator[list[Segment]]:
     yield found
     for each in found:
         each.after.end()
+
+
+@pytest.fixture(scope="session")
+def segments(first: Cluster) -> Iterator[list[Segment]]:
+    """The whole onboarding in parts."""
+    yield from performed(first, "p.plan.json")
+
+
+@pytest.fixture(scope="session")
+def upgrading(segments: list[Segment]) -> Iterator[list[Segment]]:
+    """The upgrade of what was onboarded, strict mode and all, in parts. Soak and keep-time are short."""
+    before = segments[-1].after.fork("upgrade")
+    try:
+        before.forget_writes()
+        done = before.run(
+            "upgrade", "--to", "1.31.0", "--soak", "30s", "--keep", "30s", "--out", "up.plan.json", "--force"
+        )
+        assert done.code == 0, str(done)
+        assert before.writes() == []
+        yield from performed(before, "up.plan.json")
+    finally:
+        before.end()

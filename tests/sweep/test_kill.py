@@ -103,7 +103,9 @@ def told(what: str, points: list[Point], found: list[str]) -> str:
     )
 
 
-def test_every_write_of_an_apply(segments: list[Segment], covered: Callable[[str], None]) -> None:
+@pytest.mark.parametrize("runbook", ["segments", "upgrading"])
+def test_every_write_of_an_apply(runbook: str, request: pytest.FixtureRequest, covered: Callable[[str], None]) -> None:
+    segments: list[Segment] = request.getfixturevalue(runbook)
     points = [point for segment in segments for point in points_of(segment)]
     assert points
     ends = {each.through: each.after.state() for each in segments}
@@ -113,7 +115,7 @@ def test_every_write_of_an_apply(segments: list[Segment], covered: Callable[[str
         return killed_and_resumed(point, resume, ends[point.segment.through])
 
     found = swept(points, play)
-    covered(told("apply", points, found))
+    covered(told("apply" if runbook == "segments" else "apply of an upgrade", points, found))
     wrong = [each for each in found if each not in ("", ENDED)]
     assert wrong == [], "\n\n".join(wrong[:5])
 
