@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from meshup.model.change import Apply, Change, Create, Handoff
-from meshup.model.objects import Object, Ref, annotated, labels, ref_of
+from meshup.model.objects import Object, Ref, annotated, dig, labels, ref_of
 from meshup.model.problem import Problem, Where
 from meshup.model.release import name_of as release_name
 from meshup.model.runbook import Mesh
@@ -15,6 +15,7 @@ from meshup.steps.ledger import InstallLedger
 from meshup.steps.step import Draft, Drafted, Scope
 
 MANAGED = "meshup.dev/managed-by"
+DEFINITION = "CustomResourceDefinition"
 
 
 class InstallControlPlane:
@@ -47,9 +48,23 @@ class InstallControlPlane:
                 else:
                     problems.append(_foreign(ref, found))
                 continue
+            lost = _lost(body, found)
+            if lost:
+                problems.append(_dropped(ref, lost))
+                continue
             wanted = body if found is None else rendered.again.get(ref, body)
+            door = _door(body, found)
+            summary = f"{'change' if found else 'new'} {ref}" + (
+                f": objects are stored as {_stored(body)}" if door else ""
+            )
             drafts.append(
-                Draft(change=_apply(wanted, found), step=self.kind, summary=f"{'change' if found else 'new'} {ref}")
+                Draft(
+                    change=_apply(wanted, found),
+                    step=self.kind,
+                    summary=summary,
+                    risk="high" if door else "low",
+                    one_way=door,
+                )
             )
         return Drafted(
             drafts=(*drafts, *_record(scope, rendered.digest)),
@@ -92,6 +107,39 @@ def _apply(body: Object, found: Object | None) -> Change:
     if found is None:
         return Apply(on=ref_of(body), body=body)
     return Apply(on=ref_of(body), body=body, before=body, uid=str(found["metadata"].get("uid") or ""))
+
+
+def _stored(definition: Object) -> str:
+    """Name the version that a definition's objects are stored in, "" for what is no definition."""
+    return next((str(each["name"]) for each in dig(definition, "spec", "versions") or () if each.get("storage")), "")
+
+
+def _door(body: Object, found: Object | None) -> str:
+    """Name the door that applying a definition shuts: once an object is stored anew, the old release can't read it back.
+
+    A server never takes a version out of status.storedVersions by itself, so putting the old definition back is no way back.
+    """
+    if body["kind"] != DEFINITION or found is None or _stored(found) in ("", _stored(body)):
+        return ""
+    return f"storage-{body['metadata']['name']}"
+
+
+def _lost(body: Object, found: Object | None) -> str:
+    """Name a version that objects are stored in and the new definition does not have, "" = none."""
+    if body["kind"] != DEFINITION or found is None:
+        return ""
+    kept = {each["name"] for each in dig(body, "spec", "versions") or ()}
+    return next((str(each) for each in dig(found, "status", "storedVersions") or () if each not in kept), "")
+
+
+def _dropped(ref: Ref, version: str) -> Problem:
+    return Problem(
+        code="MU3218",
+        what=f"{ref} has objects stored as {version}, which the release's definition does not have any more",
+        why="the server refuses such a definition: these objects could not be read",
+        fix="write each of its objects again, then take the version out of status.storedVersions; then: meshup plan",
+        at=Where(object=str(ref)),
+    )
 
 
 def _foreign(ref: Ref, found: Object) -> Problem:
