@@ -12,7 +12,7 @@ from meshup.cli import options
 def command(
     to: Annotated[
         str,
-        typer.Option("--to", help="a RELEASE, or none: out of the mesh; else the newest it was healthy on"),
+        typer.Option("--to", help="the RELEASE to go to"),
     ],
     filename: options.Filename = "meshup.yaml",
     into: Annotated[

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from meshup.engine.draft import pinned
 from meshup.engine.jump import check
@@ -120,13 +121,21 @@ def _why_not(service: Service, snapshot: Snapshot, driver: Driver, *, held: str,
 
 def _mesh(before: Mesh, *, to: str, manifests: str) -> Mesh:
     revision = revision_of(to)
-    values = {
-        key: revision if key == "defaultRevision" and value == before.revision else value
-        for key, value in before.values.items()
-    }
+    values: Mapping[str, Any] = _renamed(before.values, before, release=to, revision=revision)
     source = Manifests(source=before.manifests.source, path=manifests or before.manifests.path)
     kept = tuple(each for each in before.keep_revisions if each != revision)
     return replace(before, release=to, revision=revision, manifests=source, values=values, keep_revisions=kept)
+
+
+def _renamed(value: Any, before: Mesh, *, release: str, revision: str) -> Any:
+    """Give chart values that name the old release (an image's tag) or its revision (the default validator's) with the new ones."""
+    if isinstance(value, Mapping):
+        return {key: _renamed(each, before, release=release, revision=revision) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_renamed(each, before, release=release, revision=revision) for each in value]
+    if value == before.revision:
+        return revision
+    return value.replace(before.release, release) if isinstance(value, str) else value
 
 
 def _runs_on(service: Service, snapshot: Snapshot, driver: Driver) -> str:
@@ -273,6 +282,8 @@ def _noted(book: Runbook, mesh: Mesh, snapshot: Snapshot) -> Iterator[str]:
         )
     if book.ingress is not None and book.ingress.handoff is not None:
         yield "the handoff of real traffic to the ingress is not repeated"
+    if mesh.values != book.mesh.values:
+        yield f"values that named {book.mesh.release} or {book.mesh.revision} name {mesh.release} and {mesh.revision}"
     if mesh.values.get("defaultRevision") == mesh.revision:
         yield f"the default validator is repointed to {mesh.revision} when its control plane is installed"
     yield f"once it is done, {book.path or 'the old runbook'} is history: applying it would be refused, as proxies are ahead of it"

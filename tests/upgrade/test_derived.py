@@ -19,7 +19,11 @@ from meshup.model.runbook import Budgets, GateSpec, Metrics, Pacing, Runbook, Tr
 from meshup.model.verdict import Patience
 from meshup.runbook import load, write_upgrade
 
-DAY = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
+TAGGED = {
+    "tag": "1.30.3",
+    "global": {"proxy": {"image": "registry.example/proxyv2:1.30.3-distroless"}},
+    "pilot": {"cpu": 2},
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,9 @@ def tuned(book: Runbook) -> Runbook:
     return replace(
         book,
         stages=tuple(stages),
-        mesh=replace(book.mesh, values={"defaultRevision": book.mesh.revision, "meshConfig": {"a": [1, "x", True]}}),
+        mesh=replace(
+            book.mesh, values={**TAGGED, "defaultRevision": book.mesh.revision, "meshConfig": {"a": [1, "x", True]}}
+        ),
         services=tuple(replace(each, baseline_query='sum(rate(a{b="c"}[1m]))') for each in book.services),
         ingress=replace(book.ingress, handoff=TrafficHandoff(to="dns", what="point it here", back="point it back")),
         pacing=Pacing(in_flight=7, new_connections_per_s=2.5),
@@ -114,7 +120,11 @@ def test_what_is_not_taken_over_is_said(made: Onboarded) -> None:
     assert "not repeated, as it is done and stays: mtls, strict" in said
     assert "the handoff of real traffic" in said
     assert "the default validator is repointed to 1-31-0" in said
-    assert found.book.mesh.values["defaultRevision"] == "1-31-0"
+    values = found.book.mesh.values
+    assert (values["defaultRevision"], values["tag"], values["pilot"]) == ("1-31-0", "1.31.0", {"cpu": 2})
+    assert values["global"] == {"proxy": {"image": "registry.example/proxyv2:1.31.0-distroless"}}
+    assert values["meshConfig"] == {"a": [1, "x", True]}
+    assert "values that named 1.30.3 or 1-30-3 name 1.31.0 and 1-31-0" in said
     assert [each.gate for each in found.book.waivers] == ["restart-is-outage"]
 
 
