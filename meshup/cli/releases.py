@@ -133,8 +133,8 @@ def _decide(
 
     one_of(output, ("text", "json"), flag="-o")
     look = screen()
-    if reason or move != "add":
-        reason = reasons.checked(reason, look, command=f"releases {move}")
+    if reason or move not in ("add", "promote"):
+        reason = reasons.checked(reason, look, what=f"meshup releases {move}")
     until, known = _date(ends), [_issue(each) for each in issues]
     _release(version)
     loaded = book_or_none(filename)

@@ -36,8 +36,9 @@ from meshup.model.release import (
     state_of,
 )
 from meshup.model.runbook import Runbook
+from meshup.model.text import clean
 
-MOST_NAMED = 20
+MOST_NAMED, MOST_REASON = 20, 256
 
 
 def listed(session: Session, *, book: Runbook | None = None, context: str = "") -> Releases:
@@ -107,6 +108,13 @@ def decide(
         assert before is not None
         return Moved(move=move, release=before, before=before.state, wrote=False)
     _check(session, move, before, version=version, reason=reason, ends=ends)
+    seen, uid = _seen(session, meant, context)
+    runs, evidence = _runs(version, seen), None
+    if move == "promote" and state_of(before) != "supported":
+        _refuse_on_hold(session, version, seen, at=_hold_at(meant), cluster=uid)
+        evidence = _evidence(session, before, version, runs)
+        if evidence is None and not reason:
+            raise _unqualified(version)
     now = session.clock.now().replace(microsecond=0)
     of_book = meant is not None and meant.mesh.release == version
     after = moved(
@@ -116,7 +124,7 @@ def decide(
         version=version,
         by=session.identity.user,
         at=now,
-        reason=reason,
+        reason=reason or (clean(evidence.words(), limit=MOST_REASON) if evidence is not None else ""),
         ends=ends,
         issues=tuple(issues),
         digest=meant.mesh.manifests.digest if meant is not None and of_book else "",
@@ -128,13 +136,6 @@ def decide(
             fix=f"kubectl edit meshrelease {name_of(version)} takes old ones out",
             cluster="nothing was changed",
         )
-    seen, uid = _seen(session, meant, context)
-    runs, evidence = _runs(version, seen), None
-    if move == "promote" and state_of(before) != "supported":
-        _refuse_on_hold(session, version, seen, at=_hold_at(meant), cluster=uid)
-        evidence = _evidence(session, before, version, runs)
-        if evidence is None and not reason:
-            raise _unqualified(version)
     kept, wrote = after, after != before
     if wrote:
         pause = Pause(session, beat=lambda: None, next_command=f"meshup releases {move} {version}")

@@ -57,6 +57,8 @@ def test_promote_needs_no_reason_where_there_is_evidence_and_says_it(made: Onboa
     found = decide(made.session, "promote", NEW, book=made.book)
     assert found.release.state == "supported"
     assert found.evidence is not None
+    assert found.release.decided is not None
+    assert found.release.decided.reason.startswith("shop/web (team-front) ran it for 1m;")
     assert "evidence  shop/web (team-front) ran it for 1m" in moved(found, width=160)
     shown = releases(listed(made.session, book=made.book), width=160)
     assert f"qualified {NEW}: shop/web (team-front)" in shown

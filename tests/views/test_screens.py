@@ -383,7 +383,7 @@ def _empty(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
         ["simulator", "faults"],
         ["simulator", "status"],
         ["simulator", "user", "alice"],
-        ["releases", "promote", "1.30.3"],
+        ["releases", "block", "1.30.3"],
         ["releases", "promote", "1.30.3", "--reason", "x", "--end-of-support", "soon"],
         ["status"],
         ["lint"],
