@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from meshup.cluster.errors import Forbidden, NotFound
-from meshup.gates.finding import ENDED
 from meshup.gates.gate import Eyes
 from meshup.gates.preflight.rights import missing
 from meshup.journal.ledger import is_open, recorded
@@ -103,13 +102,6 @@ class Facts:
     def pins(self) -> tuple[Pin, ...]:
         """Give the pins on record."""
         return recorded(self.snapshot.of("MeshPin"))[0]
-
-    def pods_of(self, workload: Object) -> Iterator[Object]:
-        """Yield the pods of a workload that have not ended."""
-        selector = dig(workload, "spec", "selector")
-        for each in self.snapshot.of("Pod", str(dig(workload, "metadata", "namespace"))):
-            if selector and matches(selector, labels(each)) and dig(each, "status", "phase") not in ENDED:
-                yield each
 
     def pod_labels(self, workload: Object) -> Mapping[str, str]:
         """Give the labels of a workload's pods."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 
+from meshup.gates.finding import ENDED
 from meshup.gates.preflight.facts import Facts, Found, kind_of
 from meshup.journal.release import KIND, from_body
-from meshup.model.objects import dig
+from meshup.meshes.driver import Proxy
+from meshup.model.objects import Object, dig, labels, matches
 
 
 def skew(facts: Facts) -> Iterator[Found]:
@@ -15,22 +17,44 @@ def skew(facts: Facts) -> Iterator[Found]:
 
     A pod that is held by a pin, or not moved for another reason, is compared with the control plane it has.
     """
-    release = facts.book.mesh.release
+    release, proxied = facts.book.mesh.release, _Proxied(facts)
     for service, workload in facts.moving():
-        seen = Counter(proxy.release for proxy in map(facts.driver.proxy, facts.pods_of(workload)) if proxy is not None)
-        for running in sorted(seen):
+        for running in sorted(proxied.releases(workload)):
             why = facts.driver.skew(release, running)
             if why is None or why:
                 because = why or f"nothing is known of {running or 'an unknown release'} under {release}"
                 yield Found(object=str(service.workload), because=because, service=service.id, is_open=why is None)
     planes = facts.driver.installed(facts.snapshot)
-    for pod in facts.snapshot.of("Pod"):
-        proxy = facts.driver.proxy(pod)
-        plane = planes.get(proxy.revision, "") if proxy is not None else ""
-        why = facts.driver.skew(plane, proxy.release) if proxy is not None and plane else ""
-        if proxy is not None and why:
+    for pod, proxy in proxied.pods:
+        plane = planes.get(proxy.revision, "")
+        why = facts.driver.skew(plane, proxy.release) if plane else ""
+        if why:
             what = f"Pod {dig(pod, 'metadata', 'namespace')}/{dig(pod, 'metadata', 'name')}"
             yield Found(object=what, because=f"its control plane, revision {proxy.revision}: {why}")
+
+
+class _Proxied:
+    """Pods with a proxy that have not ended, by each of their labels: a thousand services are found among thousands of pods."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.pods: list[tuple[Object, Proxy]] = []
+        self._by_label: dict[tuple[str, str, str], list[tuple[Object, Proxy]]] = defaultdict(list)
+        for pod in facts.snapshot.of("Pod"):
+            proxy = facts.driver.proxy(pod) if dig(pod, "status", "phase") not in ENDED else None
+            if proxy is None:
+                continue
+            self.pods.append((pod, proxy))
+            for key, value in labels(pod).items():
+                self._by_label[str(dig(pod, "metadata", "namespace")), key, value].append((pod, proxy))
+
+    def releases(self, workload: Object) -> set[str]:
+        """Give the releases that a workload's pods run."""
+        selector, namespace = dig(workload, "spec", "selector") or {}, str(dig(workload, "metadata", "namespace"))
+        exact = selector.get("matchLabels") or {}
+        near = min((self._by_label[namespace, key, value] for key, value in exact.items()), key=len, default=None)
+        if near is None:
+            near = [each for each in self.pods if dig(each[0], "metadata", "namespace") == namespace]
+        return {proxy.release for pod, proxy in near if selector and matches(selector, labels(pod))}
 
 
 def allowed(facts: Facts) -> Iterator[Found]:
