@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC
 
 from meshup.engine.fold import Folding, RunState
@@ -15,9 +13,6 @@ from meshup.model.journal import Done, Entry, Failed, Finished, Intent, Judgemen
 from meshup.model.plan import PlannedChange
 from meshup.model.verdict import Answer, Judged, Reading
 from meshup.model.wire import dump
-
-EVIDENCE_MOST = 48 * 1024
-"""Bytes of readings in one journal entry; older ones between the first and the newest are left out."""
 
 
 class RunLog:
@@ -157,7 +152,7 @@ class RunLog:
 
     def judged(self, place: str, judged: Judged) -> Judgement:
         """Keep a gate's answer with its evidence: stored at once when it stops the wave, else with what comes next."""
-        entry = Judgement(at=self.now(), place=place, judged=fitting(judged))
+        entry = Judgement(at=self.now(), place=place, judged=judged)
         self._later(entry)
         if judged.verdict.answer > Answer.SKIPPED:
             self.flush()
@@ -181,18 +176,3 @@ class RunLog:
     def finished(self, *, through: str) -> None:
         """Store that everything asked for is done."""
         self.append(Finished(at=self.now(), through=through))
-
-
-def fitting(judged: Judged) -> Judged:
-    """Keep the first reading and as many of the newest as fit into a journal entry."""
-    sizes = [len(json.dumps(dump(each))) for each in judged.readings]
-    if sum(sizes) <= EVIDENCE_MOST:
-        return judged
-    left = EVIDENCE_MOST - sizes[0]
-    kept: list[Reading] = []
-    for reading, size in zip(reversed(judged.readings[1:]), reversed(sizes[1:]), strict=True):
-        left -= size
-        if left < 0 and kept:
-            break
-        kept.append(reading)
-    return replace(judged, readings=(judged.readings[0], *reversed(kept)))

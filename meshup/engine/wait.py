@@ -13,6 +13,7 @@ from meshup.gates.gate import Blind, Eyes, Gate, Terms
 from meshup.model.clock import Clock
 from meshup.model.duration import span
 from meshup.model.events import Waits
+from meshup.model.kept import fitting
 from meshup.model.objects import Object, Ref
 from meshup.model.plan import PlannedGate
 from meshup.model.problem import DeadlinePassed, MeshupError, Unreachable, Waiting
@@ -175,20 +176,22 @@ def wait_for(
         seen = fresh(eyes)
         if seen.services != eyes.services and planned.kind not in MAY_BE_LEFT:
             # Somebody took a service out: readings with it and without it can't be compared, so evidence begins anew.
-            eyes, readings, passes = replace(seen, first=None), [], 0
+            eyes, readings, passes = replace(seen, first=None, memory={}), [], 0
+            seen = eyes
             start = session.clock.elapsed()
         readings.append(look(gate, seen, terms))
-        readings = _trimmed(readings, patience, first=eyes.first)
+        readings = fitting(_trimmed(readings, patience, first=eyes.first))
         verdict = ask(gate, readings, terms)
         waited = session.clock.elapsed() - start
         passes = passes + 1 if verdict.answer is Answer.PASS else 0
         if passes >= patience.in_a_row or verdict.answer is Answer.FAIL or verdict.hopeless:
-            return _judged(planned, verdict, readings, waited)
+            return _judged(planned, verdict, readings, waited, passes=passes)
         over = waited + 1e-6 >= patience.limit_s
         if planned.kind in ASKS_PEOPLE and verdict.answer is Answer.UNKNOWN and (over or not session.wait_s):
             raise _left(planned, verdict.because, waited, place=eyes.place, again=pause.next_command)
         if over:
-            return _judged(planned, _at_the_limit(verdict, passes, patience), readings, waited)
+            final = at_the_limit(verdict, passes, patience)
+            return _judged(planned, final, readings, waited, passes=passes, over=True)
         text = verdict.because if not passes else f"{verdict.because} ({passes} of {patience.in_a_row} in a row)"
         if text != said or waited - said_at >= HEARTBEAT_S:
             session.watcher.tell(
@@ -217,16 +220,31 @@ def _trimmed(readings: list[Reading], patience: Patience, *, first: Reading | No
     return kept if len(kept) <= MOST_READINGS else [kept[0], *kept[-MOST_READINGS + 1 :]]
 
 
-def _at_the_limit(verdict: Verdict, passes: int, patience: Patience) -> Verdict:
+def at_the_limit(verdict: Verdict, passes: int, patience: Patience) -> Verdict:
+    """Give what an answer becomes when the limit is reached: a pass that was still being counted is unknown."""
     if verdict.answer is Answer.PASS:
         because = f"{verdict.because}, but only {passes} of {patience.in_a_row} times in a row within {patience.limit_s:.0f} s"
         return replace(verdict, answer=Answer.UNKNOWN, because=because)
     return replace(verdict, because=f"{verdict.because}; its limit of {patience.limit_s:.0f} s is reached")
 
 
-def _judged(planned: PlannedGate, verdict: Verdict, readings: Sequence[Reading], waited: float) -> Judged:
+def _judged(
+    planned: PlannedGate,
+    verdict: Verdict,
+    readings: Sequence[Reading],
+    waited: float,
+    *,
+    passes: int,
+    over: bool = False,
+) -> Judged:
     return Judged(
-        gate=planned.id, kind=planned.kind, verdict=verdict, readings=tuple(readings), waited_s=round(waited, 3)
+        gate=planned.id,
+        kind=planned.kind,
+        verdict=verdict,
+        readings=tuple(readings),
+        waited_s=round(waited, 3),
+        passes=passes,
+        over=over,
     )
 
 

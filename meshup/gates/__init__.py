@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meshup.gates.asking import HttpProbe, PrometheusQuery
+from meshup.gates.canary.gate import Canary
 from meshup.gates.gate import Gate
 from meshup.gates.holding import GuardArmed, StrictHolds
 from meshup.gates.in_sync import ProxiesInSync
@@ -26,6 +27,7 @@ BUILT_IN: tuple[Gate, ...] = (
     SuccessRate(),
     Latency(),
     NewConnections(),
+    Canary(),
     PlaintextCallers(),
     GuardArmed(),
     StrictHolds(),

@@ -23,7 +23,8 @@ class Eyes:
     revision: what the services should run now ("" = out of the mesh, in an undo). first: the reading taken before the
     wave's changes began, None when there was none; deltas start there. since: when the gates began to be asked, None in
     that first look; what was sampled earlier says nothing of the changes. moved: the wave has changes; without any there is
-    no before, and what was sampled ahead of the first look is evidence too.
+    no before, and what was sampled ahead of the first look is evidence too. memory: what a gate keeps from look to look while
+    it is waited for; what it judges by stands in its readings alone.
     """
 
     cluster: Reader
@@ -38,6 +39,7 @@ class Eyes:
     first: Reading | None = None
     since: datetime | None = None
     moved: bool = True
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 class Blind(Exception):

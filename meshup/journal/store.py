@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from meshup.model.journal import Entry
+from meshup.model.journal import Entry, Judgement
+from meshup.model.kept import packed, unpacked
 from meshup.model.problem import Refused
 from meshup.model.text import clean
 from meshup.model.wire import dump, load
@@ -32,6 +33,8 @@ def to_line(entry: Entry) -> str:
     """Give an entry as one line of JSON, keys sorted."""
     raw = dump(entry)
     refuse_secrets(raw)
+    if isinstance(entry, Judgement):
+        raw["judged"]["readings"] = packed(raw["judged"]["readings"])
     return json.dumps(raw, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -57,7 +60,11 @@ def refuse_secrets(raw: Any) -> None:
 def from_line(line: str, *, where: str) -> Entry:
     """Read one line. Raises Refused (MU2311) naming the place when it does not fit."""
     try:
-        found: Entry = load(Entry, json.loads(line))
+        raw = json.loads(line)
+        judged = raw.get("judged") if isinstance(raw, dict) else None
+        if isinstance(judged, dict) and "readings" in judged:
+            judged["readings"] = unpacked(judged["readings"])
+        found: Entry = load(Entry, raw)
     except (ValueError, KeyError) as error:
         raise damaged(where, str(error)) from error
     return found

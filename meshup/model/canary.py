@@ -78,7 +78,8 @@ class Comparing:
     whole rollout, over all its waves; the error budget is shared among them. callers_alpha: chance of a false stop over
     the rollout by errors that callers see; rest_alpha: by everything else. power: chance that the smallest harm is found.
     design_effect: by how much requests that depend on each other are worth less (measured on A/A windows); gauge_effect:
-    the same for points. in_a_row: looks that must be clean in a row. pooled: services judged together with the others of
+    the same for points. least: requests, or what else is counted, that each arm must have had, even where the smallest harm
+    needs fewer; gauges aside. in_a_row: looks that must be clean in a row. pooled: services judged together with the others of
     their wave. low: services declared to have little traffic, judged by limits and probes alone. least_probes: probes that the
     canary must have had. age_gap_s: by how much control pods may be older than the canary's. skew_s: how far clocks may differ.
     """
@@ -94,6 +95,7 @@ class Comparing:
     power: float = 0.95
     design_effect: float = 1.0
     gauge_effect: float = 2.0
+    least: int = 0
     in_a_row: int = 3
     pooled: frozenset[str] = frozenset()
     low: frozenset[str] = frozenset()

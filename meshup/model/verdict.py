@@ -70,7 +70,8 @@ class Verdict:
 class Judged:
     """A verdict with what it was made from; kept in the journal so that it can be made again.
 
-    gate: id of the planned gate. readings: those that the last judgement used (trimmed to the window).
+    gate: id of the planned gate. readings: those that the last judgement used (trimmed to the window, and to what a journal
+    keeps). passes: how often it had passed in a row by then. over: its limit was reached, which the verdict says.
     """
 
     gate: str
@@ -78,3 +79,5 @@ class Judged:
     verdict: Verdict
     readings: tuple[Reading, ...]
     waited_s: float
+    passes: int = 0
+    over: bool = False

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from meshup.model.canary import METRICS
 from meshup.model.duration import Duration, parse
 from meshup.model.problem import Problem
 from meshup.model.runbook import GateSpec, StepSpec
@@ -191,9 +192,16 @@ def _typed(value: Any, kind: Any) -> Any:
     return value
 
 
-SHARES = frozenset({"floor", "quantile", "max-failure-ratio"})
-POSITIVE = frozenset({"limit-ms", "stale-after"})
-WORDS = {"quiet": ("hold", "pool"), "levels": ("workload", "namespace", "mesh")}
+SHARES = frozenset(
+    {"floor", "quantile", "max-failure-ratio", "smallest-rise", "false-stops", "error-limit", "error-hard-limit"}
+)
+POSITIVE = frozenset({"limit-ms", "stale-after", "smallest-rise", "false-stops"})
+WORDS = {
+    "quiet": ("hold", "pool"),
+    "levels": ("workload", "namespace", "mesh"),
+    "callers": ("needed", "own"),
+    "metrics": tuple(METRICS),
+}
 
 
 def _bound(name: str, value: Any) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "canary"))
+from looking import CLUSTER, NEW, OLD, arm, look, sample
+
 from meshup.gates import BUILT_IN
+from meshup.gates.canary.terms import USUALLY
 from meshup.gates.gate import Terms
 from meshup.gates.scrape import edge_data
 from meshup.meshes.istio.driver import IstioSidecar
 from meshup.model.rollout import rollout, trouble
+from meshup.model.sampled import written
 from meshup.model.verdict import Patience, Reading
 from tests.gates.tape import load as load_tape
 from tests.gates.tape import readings as readings_of
@@ -50,12 +57,31 @@ def played(name):
 
 
 def reading(row):
-    """One row: after (s), and data, blind, or recorded (a reply of a real cluster and how it is looked at)."""
+    """One row: after (s), and data, blind, compared, or recorded (a reply of a real cluster and how it is looked at)."""
     seconds = float(row.get("after", 0))
     data = row.get("data", {})
+    if "compared" in row:
+        data = compared(seconds, **row["compared"])
     if "recorded" in row:
         data = LOOKED[row["as"]](row["recorded"])
     return Reading(at=BEGAN + timedelta(seconds=seconds), elapsed_s=seconds, data=data, blind=row.get("blind", ""))
+
+
+def compared(seconds, *, n=4000, share=0.0, worse=None, only="", began=BEGAN, canary=NEW, **about):
+    """A look of a canary gate; n: requests of each arm a minute. worse: the canary's share that fails. only: one arm's name."""
+    number, samples = seconds / 60, []
+    for metric in USUALLY:
+        several = 60 if metric == "memory" else n
+        shares = (share, share if worse is None else worse) if metric == "errors" else (0.0, 0.0)
+        arms = [arm(metric, number, n=several, share=each) for each in shares]
+        arms = [None if only and word != only else each for word, each in zip(("control", "canary"), arms, strict=True)]
+        samples.append(sample(metric, *arms))
+    found = look(number, samples)
+    if only:
+        pairs = [replace(each, **{word: () for word in ("control", "canary") if word != only}) for each in found.pairs]
+        found = replace(found, pairs=tuple(pairs))
+    usual = {"cluster": CLUSTER, "control": OLD, "canary": canary, "services": 1, "wave": ["shop/cart"], "periodic": []}
+    return {**written(found), "began": str(began), "about": {**usual, **about}}
 
 
 def _page(name):

@@ -100,10 +100,13 @@ def counts(subject: Subject, terms: Comparing) -> Finding | None:
     if coarse is not None:
         above = f"p{coarse.quantile * 100:g} lies above the largest bucket bound ({coarse.upper:g} ms): the buckets can't tell"
         return subject.finding(Answer.UNKNOWN, above, **{**values, "by": "rule"})
-    if found.have < found.needed:
+    needed = found.needed if rate else max(found.needed, terms.least)
+    if found.have < needed:
         if subject.beside:
             return broken
-        return subject.finding(Answer.UNKNOWN, _thin(subject, found.have, found.needed, metric.of), **values)
+        return subject.finding(
+            Answer.UNKNOWN, _thin(subject, found.have, needed, metric.of), **{**values, "needed": needed}
+        )
     return broken or subject.finding(Answer.PASS, text, **values)
 
 

@@ -1,0 +1,156 @@
+"""canary: pods of the new revision against pods of the old one, both serving at once, by samples of the same minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, ClassVar
+
+from meshup.gates.canary.judge import judge
+from meshup.gates.canary.port import Wanted
+from meshup.gates.canary.terms import PARAMS, comparing, watch_s
+from meshup.gates.evidence.scraped import Scraped
+from meshup.gates.finding import pods_by_service, ready
+from meshup.gates.gate import Blind, Eyes, Terms
+from meshup.gates.judging import careful
+from meshup.model.duration import span
+from meshup.model.runbook import Runbook
+from meshup.model.sampled import written
+from meshup.model.samples import Look
+from meshup.model.text import amount
+from meshup.model.verdict import Answer, Patience, Reading, Verdict
+
+PERIODIC = frozenset({"CronJob", "Job"})
+"""Their pods end: two revisions of them never serve at once."""
+
+
+class Canary:
+    """Asked while both revisions of each service serve: a rollout that is held half-way, such as a partitioned StatefulSet.
+
+    Where a service has pods of the new revision alone its limits still fail it, and nothing passes it.
+    """
+
+    kind: ClassVar[str] = "canary"
+    title: ClassVar[str] = "the new revision does no harm that the old one beside it does not do"
+    reads: ClassVar[str] = "one grouped query per count from Prometheus, for pods of both revisions and their callers"
+    params: ClassVar[Mapping[str, tuple[type, Any, str]]] = PARAMS
+    needs: ClassVar[frozenset[str]] = frozenset({"standard-metrics"})
+    patience: ClassVar[Patience] = Patience(limit_s=1800, every_s=30, in_a_row=1)
+
+    def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
+        """Give one look at both revisions and what it is about; ahead of the wave's changes, which revisions run.
+
+        A comparison begins when both revisions of every service serve for the first time, and anew when they do so only
+        later: what one of them counted alone is no comparison. Raises Blind.
+        """
+        if eyes.since is None:
+            return {"before": _before(eyes)}
+        if not eyes.revision:
+            raise Blind("the wave moves nothing onto a revision that could be compared")
+        control = str(terms.params.get("control") or "") or _control(eyes)
+        whole = _serve(eyes, {control, eyes.revision})
+        memory = eyes.memory
+        if "source" not in memory or (whole and not memory["whole"]):
+            known = memory["source"].roll.members if "source" in memory and memory["source"].roll is not None else ()
+            source = Scraped(eyes, control=control, canary=eyes.revision, known=known)
+            memory.update(source=source, began=eyes.clock.now(), whole=whole, before=None)
+        wanted = [Wanted(service=each, control=(), canary=(), callers=_callers(eyes, terms)) for each in _wave(eyes)]
+        before: Look | None = memory["before"]
+        began: datetime = memory["began"]
+        look = memory["source"].look(wanted, began=began, before=before)
+        memory["before"] = look
+        return {
+            **written(look if before is None else _shortened(look)),
+            "began": began.isoformat(),
+            "about": {
+                "cluster": eyes.book.cluster_uid or eyes.cluster.uid(),
+                "control": control,
+                "canary": eyes.revision,
+                "services": max(compared(eyes.book), len(_wave(eyes))),
+                "wave": list(_wave(eyes)),
+                "periodic": [each.id for each in eyes.services if each.workload.kind in PERIODIC],
+            },
+        }
+
+    @careful
+    def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
+        """Decide from all looks since the comparison began. One revision alone can fail, and never passes."""
+        newest = readings[-1].data
+        if "about" not in newest:
+            return Verdict(answer=Answer.UNKNOWN, because="nothing was compared yet")
+        settings = comparing(newest["about"], terms)
+        own = [each for each in readings if each.blind or each.data.get("began") == newest["began"]]
+        found = judge(own, settings)
+        watched, wanted = float(newest["elapsed"]), watch_s(terms)
+        if found.answer is not Answer.PASS:
+            return found
+        if watched + 1e-6 < wanted:
+            because = (
+                f"not enough data: {watched:.0f} of {wanted:.0f} s in which both revisions are watched; {found.because}"
+            )
+            return replace(found, answer=Answer.UNKNOWN, because=because)
+        periodic = [str(each) for each in newest["about"]["periodic"]]
+        told = f", control {settings.control}, canary {settings.canary}, in {span(watched)}"
+        if periodic:
+            told += f"; {', '.join(periodic[:3])} run by schedule and are not compared"
+        return replace(found, because=found.because + told)
+
+
+def compared(book: Runbook) -> int:
+    """Count the services that a whole rollout compares, which share the chance of a false stop: those that opted in."""
+    waves = {
+        name for stage in book.stages if any(each.kind == Canary.kind for each in stage.gates) for name in stage.waves
+    }
+    named = {service for wave in book.waves if wave.name in waves for service in wave.services}
+    return sum(each.id in named and each.opt_in is not None for each in book.services)
+
+
+def _wave(eyes: Eyes) -> tuple[str, ...]:
+    return tuple(each.id for each in eyes.services if each.workload.kind not in PERIODIC)
+
+
+def _callers(eyes: Eyes, terms: Terms) -> tuple[str, ...]:
+    """Say who may call: anybody, as a runbook does not say who does; nobody where the service's own view may stand alone."""
+    return ("anybody",) if terms.params.get("callers", "needed") == "needed" else ()
+
+
+def _before(eyes: Eyes) -> dict[str, list[str]]:
+    """Give service -> the revisions that its pods run."""
+    return {
+        name: sorted({proxy.revision for pod in pods if (proxy := eyes.driver.proxy(pod)) is not None})
+        for name, (_, pods) in pods_by_service(eyes).items()
+    }
+
+
+def _control(eyes: Eyes) -> str:
+    """Name the revision that the wave leaves: what its pods ran before, or run beside the new one now. Raises Blind."""
+    first = eyes.first.data.get("before") if eyes.first is not None else None
+    several = {
+        each
+        for ran in (first or {}, _before(eyes))
+        for service, revisions in ran.items()
+        if service in _wave(eyes)
+        for each in revisions
+        if each not in ("", eyes.revision)
+    }
+    if len(several) > 1:
+        names = ", ".join(sorted(several))
+        raise Blind(
+            f"the wave leaves {amount(len(several), 'revision')} ({names}): name one as control, or split the wave"
+        )
+    return next(iter(several), "")
+
+
+def _serve(eyes: Eyes, revisions: Collection[str]) -> bool:
+    """Tell whether every service of the wave has a pod of each revision that is ready."""
+    for service, (_, pods) in pods_by_service(eyes).items():
+        found = {proxy.revision for pod in pods if ready(pod) and (proxy := eyes.driver.proxy(pod)) is not None}
+        if service in _wave(eyes) and not set(revisions) <= found:
+            return False
+    return bool(_wave(eyes))
+
+
+def _shortened(look: Look) -> Look:
+    """Leave out the queries, which differ from those of the first look in their window alone."""
+    return replace(look, origins=tuple(replace(each, query="") for each in look.origins))

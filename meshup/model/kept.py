@@ -1,0 +1,64 @@
+"""Readings as they are kept: as many as fit, the first and the newest, and packed where they are long."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from meshup.model.verdict import Reading
+from meshup.model.wire import dump
+
+MOST = 48 * 1024
+"""Bytes of the readings of one verdict as a journal keeps them."""
+PLAIN = 8 * 1024
+"""Readings that are shorter than this together stand in a journal as they are."""
+UNPACKED_MOST = 64 * 1024 * 1024
+KEY = "packed"
+
+
+def fitting(readings: Sequence[Reading], *, most: int = MOST) -> list[Reading]:
+    """Give the first reading and as many of the newest as fit when packed, the newest always. Order stays.
+
+    Judging must come after it: what is judged is then what is kept.
+    """
+    raw = [dump(each) for each in readings]
+    if len(readings) <= 2 or sum(len(_text(each)) for each in raw) <= most:
+        return list(readings)
+    few, many = 1, len(readings) - 1
+    while few < many:
+        middle = (few + many + 1) // 2
+        if len(_pack([raw[0], *raw[-middle:]])) <= most:
+            few = middle
+        else:
+            many = middle - 1
+    return [readings[0], *readings[-few:]]
+
+
+def packed(raw: Any) -> Any:
+    """Give the JSON form of readings as it is stored: itself when short, else {"packed": zlib of it in base64}."""
+    return raw if len(_text(raw)) <= PLAIN else {KEY: _pack(raw)}
+
+
+def unpacked(raw: Any) -> Any:
+    """Give the JSON form of readings back. Raises ValueError for what `packed` does not give."""
+    if not isinstance(raw, Mapping):
+        return raw
+    try:
+        engine = zlib.decompressobj()
+        text = engine.decompress(base64.b64decode(raw[KEY], validate=True), UNPACKED_MOST)
+    except (KeyError, TypeError, zlib.error) as odd:
+        raise ValueError(f"packed readings can't be read: {odd}") from odd
+    if not engine.eof:
+        raise ValueError("packed readings are cut, or too long")
+    return json.loads(text)
+
+
+def _text(raw: Any) -> str:
+    return json.dumps(raw, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _pack(raw: Any) -> str:
+    return base64.b64encode(zlib.compress(_text(raw).encode(), 6)).decode()
