@@ -24,6 +24,8 @@ CODES: Mapping[str, str] = {
     "7d. It is compared with the server's clock where that is known.",
     "MU1015": "The file is no wish (kind Wish) that this command performs. Each problem is shown at its line; --write FILE "
     "writes one that is.",
+    "MU1016": "A term given to meshup replay --set can't be tried: it is written as TERM=VALUE, or KIND.TERM=VALUE for the gates of "
+    "one kind, and its value follows the rules of a runbook.",
     "MU1021": "A release, a date or an issue given to meshup releases can't be read: a release is a version such as 1.30.3, a date "
     "such as 2027-04-30, an issue one line of at most 1,024 printable characters.",
     "MU1032": "The release given with --version neither runs, nor is installed, nor on record, and nobody left it: a report of it "

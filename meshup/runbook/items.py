@@ -192,6 +192,25 @@ def _typed(value: Any, kind: Any) -> Any:
     return value
 
 
+def from_text(name: str, text: str, kind: Any) -> Any:
+    """Read a parameter's value from a command line, by the rules of a runbook; lists by commas. Raises ValueError."""
+    value: Any = text
+    if kind in (float, int):
+        try:
+            value = kind(text)
+        except ValueError as odd:
+            raise ValueError(f'"{text}" is no number') from odd
+    elif kind is bool:
+        value = {"true": True, "false": False}.get(text, text)
+    elif kind is list:
+        value = [each for each in text.split(",") if each]
+    found = _typed(value, kind)
+    wrong = _bound(name, found)
+    if wrong:
+        raise ValueError(wrong)
+    return found
+
+
 SHARES = frozenset(
     {"floor", "quantile", "max-failure-ratio", "smallest-rise", "false-stops", "error-limit", "error-hard-limit"}
 )

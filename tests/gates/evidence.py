@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "canary"))
 from looking import CLUSTER, NEW, OLD, arm, look, sample
 
 from meshup.gates import BUILT_IN

@@ -22,8 +22,10 @@ from meshup.journal.forging import ALTERING
 from meshup.model.characteristic import Characteristic, Trial
 from meshup.model.events import Outcome, Waits
 from meshup.model.plan import Plan
+from meshup.model.replayed import Again, Replay
 from meshup.model.shipped import shipped
 from meshup.model.standing import Rehearsal
+from meshup.model.verdict import Answer, Verdict
 from meshup.runbook.load import load
 from meshup.simulate.http import Front
 from meshup.simulate.scenario import load as scene
@@ -33,6 +35,7 @@ from meshup.views import init as first
 from meshup.views import pipeline as pipelines
 from meshup.views import plan as planned
 from meshup.views import releases as released
+from meshup.views import replay as replayed
 from meshup.views import report as reported
 from meshup.views import upgrade as upgrading
 from meshup.views.junit import junit
@@ -63,6 +66,27 @@ stages:
       - {success-rate: {floor: 99}}
 """
 
+SLOW = Verdict(
+    answer=Answer.FAIL, because="2.00% of 16000 against 0.10% of 16000 of requests fail", object="service shop/cart"
+)
+FEW = Verdict(
+    answer=Answer.UNKNOWN, because="not enough data: 400 of 2255 requests, about 19 min more at this rate", missing=1855
+)
+JUDGED = Again(
+    at="2026-11-02T09:00:00Z",
+    place="upgrade/first",
+    gate="upgrade/first/canary",
+    kind="canary",
+    was=SLOW,
+    now=SLOW,
+    readings=9,
+)
+WENT = Verdict(answer=Answer.FAIL, because="Deployment shop/web: its progress deadline passed")
+ROLLED = replace(
+    JUDGED, gate="upgrade/second/rollout", kind="rollout", was=WENT, now=None, readings=0, why="no gate made it"
+)
+AGAIN = Replay(run="20261102-090000-1a2b", plan="sha256:12", verdicts=(JUDGED, ROLLED))
+TRIED = replace(AGAIN, verdicts=(replace(JUDGED, now=FEW, tried=True),), terms=("canary.least=2255",))
 OFTEN = Characteristic(
     seed=7,
     services=6,
@@ -151,6 +175,8 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
         told["rehearsal"], scenario="a copy of the cluster", width=width, runbook="meshup.yaml", assumed="traffic"
     ),
     "rehearsal-judge": lambda told, width: judged.text(OFTEN, width=width),
+    "replay": lambda told, width: replayed.text(AGAIN, width=width),
+    "replay-tried": lambda told, width: replayed.text(TRIED, width=width),
     **{
         name: lambda told, width, name=name: standing.rehearsal(told[name], scenario="corner", width=width)
         for name in ("rehearsal-caught", "rehearsal-missed")
@@ -264,6 +290,7 @@ def test_documents_for_programs(told: dict, golden: Golden) -> None:
     golden("releases.json", pretty(released.releases_document(told["releases"])))
     golden("release.json", pretty(released.moved_document(told["release-blocked"])))
     golden("rehearsal-judge.json", pretty(judged.as_document(OFTEN)))
+    golden("replay.json", pretty(replayed.as_document(TRIED)))
     golden("rehearsal.json", pretty(standing.rehearsal_document(told["rehearsal"], scenario="corner")))
     for name in ("rehearsal-caught", "rehearsal-missed"):
         golden(f"{name}.json", pretty(standing.rehearsal_document(told[name], scenario="corner")))
