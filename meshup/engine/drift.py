@@ -79,6 +79,7 @@ def wanted_values(change: Change) -> Mapping[str, Any]:
             found: dict[str, Any] = {pointer((*change.at, key)): value for key, value in change.set.items()}
             beside = (*change.at[:-1], "annotations")
             found.update({pointer((*beside, key)): value for key, value in change.annotations.items()})
+            found.update(change.holds)
             return found
         case Restart():
             path = (*TEMPLATE_PATH[change.on.kind], "metadata", "annotations", "meshup.dev/restart")

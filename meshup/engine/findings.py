@@ -149,7 +149,7 @@ def blinded(book: Runbook, stages: Iterable[PlannedStage], driver: Driver) -> It
         return
     for stage in stages:
         for wave in stage.waves:
-            for each in (*wave.before, *wave.gates):
+            for each in (*wave.before, *wave.halfway, *wave.gates):
                 if each.kind in OVER_A_WINDOW and 0 < each.patience.window_s < LEAST_WINDOW_S:
                     yield Problem(
                         code="MU2128",

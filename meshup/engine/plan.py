@@ -53,7 +53,9 @@ def plan(
             if place.stage.name == stage.name
         ]
         stages.append(PlannedStage(name=stage.name, waves=tuple(waves), on_fail=stage.on_fail))
-    kinds = {each.kind for stage in stages for wave in stage.waves for each in (*wave.before, *wave.gates)}
+    kinds = {
+        each.kind for stage in stages for wave in stage.waves for each in (*wave.before, *wave.halfway, *wave.gates)
+    }
     judging = [gates[each] for each in sorted(kinds)]
     made = Plan(
         id="",
@@ -114,7 +116,7 @@ def _wave(
     alone: bool,
 ) -> PlannedWave:
     """Give one wave. alone: changes that only stand beside others are kept even when this wave has no others."""
-    kept: dict[str, list[PlannedChange]] = {"opening": [], "main": [], "closing": []}
+    kept: dict[str, list[PlannedChange]] = {"opening": [], "main": [], "rest": [], "closing": []}
     beside: set[str] = set()
     for each in place.drafts:
         found = planned(each, snapshot)
@@ -124,13 +126,18 @@ def _wave(
                 beside.add(found.id)
     if not alone and all(each.id in beside for each in kept["main"]):
         kept["main"] = []
+    moved = {each.service for each in kept["main"]}
+    kept["rest"] = [each for each in kept["rest"] if each.service in moved]
     if not kept["main"]:
         # What only surrounds changes (arming and disarming a guard) is not needed when there are none.
         kept["opening"], kept["closing"] = [], []
     names: dict[str, int] = defaultdict(int)
     asked = asked_before(place.stage, kept["main"]) if NotOnHold.kind in gates else place.stage.before
     before = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in asked)
-    after = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in place.stage.gates)
+    between = [each for each in place.stage.gates if kept["rest"] and getattr(gates[each.kind], "halfway", False)]
+    halfway = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in between)
+    left = [each for each in place.stage.gates if each not in between]
+    after = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in left)
     return PlannedWave(
         name=place.name,
         changes=tuple(kept["main"]),
@@ -141,6 +148,8 @@ def _wave(
         services=place.services,
         waiting=place.waiting,
         guard=place.guard if kept["opening"] else None,
+        halfway=halfway,
+        rest=tuple(kept["rest"]),
     )
 
 
@@ -150,7 +159,7 @@ def planned(each: Numbered, snapshot: Snapshot) -> PlannedChange | None:
     answer = snapshot.dry_runs.get(each.id, DryRun(known=NOT_CHECKED))
     if _is_no_change(draft.change, answer, snapshot):
         return None
-    back = None if draft.one_way or draft.stays or _stays(draft.change) else inverse(draft.change)
+    back = None if draft.one_way or draft.place == "rest" or _stays(draft.change) else inverse(draft.change)
     return PlannedChange(
         id=each.id,
         step=draft.step,

@@ -37,9 +37,9 @@ def text_of(plan: Plan) -> str:
     gates: list[Any] = []
     for stage in raw.get("stages") or ():
         for wave in stage.get("waves") or ():
-            for place in ("opening", "changes", "closing"):
+            for place in ("opening", "changes", "rest", "closing"):
                 wave[place] = _moved(wave.get(place) or [], changes)
-            for place in ("before", "gates"):
+            for place in ("before", "halfway", "gates"):
                 wave[place] = _moved(wave.get(place) or [], gates)
     basis = raw.pop("basis", [])
     head = {
@@ -104,9 +104,9 @@ def parse(text: str, *, where: str) -> Plan:
         raw = {**rows[0]["plan"], "basis": basis}
         for stage in raw.get("stages") or ():
             for wave in stage.get("waves") or ():
-                for place in ("opening", "changes", "closing"):
+                for place in ("opening", "changes", "rest", "closing"):
                     wave[place] = [changes[number] for number in wave.get(place) or ()]
-                for place in ("before", "gates"):
+                for place in ("before", "halfway", "gates"):
                     wave[place] = [gates[number] for number in wave.get(place) or ()]
         plan: Plan = load(Plan, raw)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:

@@ -258,10 +258,7 @@ def _label_once(cluster: Writer, change: Label, stamp: Stamp, live: Object | Non
         return Sent(wrote=False)
     if live is None or (change.uid and dig(live, "metadata", "uid") != change.uid):
         raise foreign(change.on, "it was deleted, or deleted and made again, since the plan")
-    beside = (*change.at[:-1], "annotations")
-    wanted = {change.at: dict(change.set)}
-    if change.annotations:
-        wanted.setdefault(beside, {}).update(change.annotations)
+    wanted = change.wanted()
     if not back and is_ours(live, stamp) and _holds(live, wanted):
         return _sent(live, wrote=False)
     wanted.setdefault(MARKS, {}).update(dict.fromkeys(stamp.marks(), None) if back else stamp.marks())
@@ -278,10 +275,7 @@ def label_body(change: Label | Restart, live: Object) -> tuple[dict[str, Any], t
     """Give what an apply of a label change sends, without a run's marks, and the fields it may take."""
     if isinstance(change, Restart):
         change = _as_label(change)
-    wanted = {change.at: dict(change.set)}
-    if change.annotations:
-        wanted.setdefault((*change.at[:-1], "annotations"), {}).update(change.annotations)
-    return _label_body(change.on, live, wanted), change.force
+    return _label_body(change.on, live, change.wanted()), change.force
 
 
 def _as_label(change: Restart) -> Label:
@@ -296,7 +290,7 @@ def _as_label(change: Restart) -> Label:
     )
 
 
-def _label_body(on: Ref, live: Object, wanted: Mapping[tuple[str, ...], Mapping[str, str | None]]) -> dict[str, Any]:
+def _label_body(on: Ref, live: Object, wanted: Mapping[tuple[str, ...], Mapping[str, Any]]) -> dict[str, Any]:
     """Give the wanted keys together with those meshup owns there already, as an apply drops what it no longer says."""
     body: dict[str, Any] = {
         "apiVersion": on.api_version,
@@ -313,12 +307,12 @@ def _label_body(on: Ref, live: Object, wanted: Mapping[tuple[str, ...], Mapping[
     return body
 
 
-def _holds(live: Object, wanted: Mapping[tuple[str, ...], Mapping[str, str | None]]) -> bool:
+def _holds(live: Object, wanted: Mapping[tuple[str, ...], Mapping[str, Any]]) -> bool:
     return all(dig(live, *path, key) == value for path, values in wanted.items() for key, value in values.items())
 
 
 def _without_leftovers(
-    cluster: Writer, on: Ref, after: Object, wanted: Mapping[tuple[str, ...], Mapping[str, str | None]]
+    cluster: Writer, on: Ref, after: Object, wanted: Mapping[tuple[str, ...], Mapping[str, Any]]
 ) -> Object:
     """Remove keys that should be absent but another manager still holds; the plan lists them.
 

@@ -78,7 +78,7 @@ def run_standing(state: RunState, plan: Plan | None) -> RunStanding:
     for stage in plan.stages if plan is not None else ():
         for wave in stage.waves:
             name = f"{stage.name}/{wave.name}" if wave.name else stage.name
-            ids = [each.id for each in (*wave.opening, *wave.changes, *wave.closing)]
+            ids = [each.id for each in (*wave.opening, *wave.changes, *wave.rest, *wave.closing)]
             begun = any(each in state.done for each in ids) or name in last
             judged = last.get(name)
             places.append(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, assert_never
 
 from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart
+from meshup.model.fields import steps
 from meshup.model.objects import Object, Ref
 
 SERVER_FIELDS = frozenset(
@@ -50,6 +51,8 @@ def inverse(change: Change) -> Change | None:
                 uid=change.uid,
                 force=change.force,
                 marks=change.marks,
+                holds=change.holds_before,
+                holds_before=change.holds,
             )
         case Restart():
             value = f"{change.value}-back"
@@ -83,6 +86,9 @@ def as_kubectl(change: Change) -> str:
             patch = _nested(change.at, change.set)
             if change.annotations:
                 patch = _merged(patch, _nested((*change.at[:-1], "annotations"), change.annotations))
+            for field in {**change.holds_before, **change.holds}:
+                *path, key = steps(field)
+                patch = _merged(patch, _nested(tuple(path), {key: change.holds.get(field)}))
             return f"kubectl patch {_named(change.on)} --type=merge -p {shlex.quote(_json(patch))}"
         case Restart():
             return f"kubectl rollout restart {_named(change.on)}"
@@ -106,7 +112,7 @@ def _json(body: Any) -> str:
     return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
 
-def _nested(path: tuple[str, ...], values: Mapping[str, str | None]) -> dict[str, Any]:
+def _nested(path: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = dict(values)
     for step in reversed(path):
         found = {step: found}

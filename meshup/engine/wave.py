@@ -72,7 +72,7 @@ class WaveRun:
     def perform(self) -> Held | None:
         """Carry the wave through; None when it is done, else what held it. The way back is the caller's decision."""
         wave = self._wave
-        count = len(wave.opening) + len(wave.changes) + len(wave.closing)
+        count = len(wave.opening) + len(wave.changes) + len(wave.rest) + len(wave.closing)
         self._session.watcher.tell(
             PlaceStarted(at=self._session.clock.now(), place=self._place, changes=count, services=wave.services)
         )
@@ -89,7 +89,9 @@ class WaveRun:
             self._write_changes()
         except Trouble as trouble:
             return Held(judgement=trouble.judgement, before=False)
-        held = None if self._is_closing() else self._gates(wave.gates, before=False)
+        held = self._let_go_on()
+        if held is None and not self._is_closing():
+            held = self._gates(wave.gates, before=False)
         if held is not None:
             return held
         try:
@@ -98,6 +100,21 @@ class WaveRun:
             return Held(judgement=trouble.judgement, before=False)
         self._guard_beat(None)
         self._log.reached(self._place, "done")
+        return None
+
+    def _let_go_on(self) -> Held | None:
+        """Ask what compares while rollouts are held half-way, then let them go on; one that went on is not asked again."""
+        rest = self._wave.rest
+        if not rest:
+            return None
+        if not any(each.id in self._touched() for each in rest):
+            held = self._gates(self._wave.halfway, before=False, enough=False)
+            if held is not None:
+                return held
+        try:
+            self._writing.in_window(rest)
+        except Trouble as trouble:
+            return Held(judgement=trouble.judgement, before=False)
         return None
 
     def _before(self) -> Held | None:
@@ -291,7 +308,7 @@ class WaveRun:
         return lambda eyes: replace(eyes, approvals=approvals(self._session.cluster, self._plan.digest))
 
     def _first_looks(self) -> None:
-        for gate in self._wave.gates:
+        for gate in (*self._wave.halfway, *self._wave.gates):
             if gate.waived or gate.kind == SOAK or (self._place, gate.id) in self._log.state.looked:
                 continue
             terms = Terms(params=gate.params, patience=gate.patience)
@@ -301,7 +318,8 @@ class WaveRun:
                 return
             self._log.looked(self._place, gate.id, look(self._session.gates[gate.kind], eyes, terms))
 
-    def _gates(self, gates: Sequence[PlannedGate], *, before: bool) -> Held | None:
+    def _gates(self, gates: Sequence[PlannedGate], *, before: bool, enough: bool = True) -> Held | None:
+        """Ask gates in order; what did not hold, or None. enough: no others follow that could pass where these are waived."""
         answers: list[Answer] = []
         began = self._session.clock.now()
         for gate in gates:
@@ -318,7 +336,7 @@ class WaveRun:
                 answers.append(judged.verdict.answer)
             if judged.verdict.answer > Answer.SKIPPED:
                 return Held(judgement=entry, before=before)
-        if answers and Answer.PASS not in answers:
+        if enough and answers and Answer.PASS not in answers:
             verdict = Verdict(answer=Answer.UNKNOWN, because="every gate is waived: skips alone are no evidence")
             judged = Judged(gate=f"{self._place}/gates", kind="gates", verdict=verdict, readings=(), waited_s=0.0)
             return Held(judgement=self._log.judged(self._place, judged), before=before)

@@ -58,7 +58,8 @@ class Gate(Protocol):
     """A health condition.
 
     kind: its name in runbooks. title: a sentence that is true on pass. reads: what it looks at, for `explain`.
-    params: name -> (type, default, one-line meaning); a default of ... means required. needs: driver capabilities.
+    params: name -> (type, default, one-line meaning); a default of ... means required. needs: driver capabilities. One that has
+    `halfway` is asked while rollouts are held half-way, where the wave holds them.
     """
 
     kind: ClassVar[str]

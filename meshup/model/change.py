@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from meshup.model.fields import steps
 from meshup.model.objects import Object, Ref
 
 
@@ -42,7 +43,9 @@ class Label:
     at: path of the map, e.g. ("spec", "template", "metadata", "labels"); such a path restarts the workload's pods.
     set: key -> value wanted, None = absent. before: the same keys as they were, None = absent. annotations and
     annotations_before: the same for the annotations beside the labels, so that one write is one restart. marks: runs
-    (or pins) whose mark the object may carry when it is written, "" = none; None = whoever wrote last.
+    (or pins) whose mark the object may carry when it is written, "" = none; None = whoever wrote last. holds: pointer ->
+    value of fields beside the template that keep the rollout half-way, in the same write; any later write of labels by meshup
+    gives them up. holds_before: what is written for them on the way back, for those that had a value of their own.
     """
 
     on: Ref
@@ -54,11 +57,23 @@ class Label:
     uid: str = ""
     force: tuple[str, ...] = ()
     marks: tuple[str, ...] | None = None
+    holds: Mapping[str, Any] = field(default_factory=dict)
+    holds_before: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def restarts(self) -> bool:
         """Tell whether the write rolls the pods of the workload."""
         return "template" in self.at
+
+    def wanted(self) -> dict[tuple[str, ...], dict[str, Any]]:
+        """Give path of a map -> keys with their values there: labels, annotations and what holds the rollout."""
+        found: dict[tuple[str, ...], dict[str, Any]] = {self.at: dict(self.set)}
+        if self.annotations:
+            found.setdefault((*self.at[:-1], "annotations"), {}).update(self.annotations)
+        for each, value in self.holds.items():
+            *path, key = steps(each)
+            found.setdefault(tuple(path), {})[key] = value
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,10 +55,12 @@ class PlannedGate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedWave:
-    """The unit that is performed and undone together: opening, before, changes, gates, closing, in that order.
+    """The unit that is performed and undone together: opening, before, changes, halfway, rest, gates, closing, in that order.
 
     name: "" in a stage without waves; phases of one step (strict per workload, namespace, mesh) are waves too.
     opening: changes made first, such as arming the guard. before: gates that must hold before `changes` begin.
+    halfway: gates that are asked while `changes` hold rollouts half-way. rest: lets those go on once they hold; what takes
+    `changes` back takes these back too.
     gates: must hold after them. closing: changes made once they hold, and when the wave is undone (disarming).
     services: ids that move; membership is frozen here. waiting: ids left out because they are not opted in.
     guard: the Lease that is beaten while the wave is between opening and closing. settle: patience of each service's
@@ -74,6 +76,8 @@ class PlannedWave:
     services: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     guard: Ref | None = None
+    halfway: tuple[PlannedGate, ...] = ()
+    rest: tuple[PlannedChange, ...] = ()
     settle: Patience = Patience(limit_s=300.0, every_s=0.5, in_a_row=1)
 
 
@@ -162,7 +166,7 @@ class Plan:
         """Yield every change in order."""
         for stage in self.stages:
             for wave in stage.waves:
-                yield from (*wave.opening, *wave.changes, *wave.closing)
+                yield from (*wave.opening, *wave.changes, *wave.rest, *wave.closing)
 
     def left_out(self) -> Mapping[str, tuple[LeftOut, str]]:
         """Give service id -> by what no wave moves it, and that in words; of several the first of LEFT_OUT."""

@@ -11,6 +11,8 @@ from meshup.model.objects import Object, dig
 from meshup.model.text import amount
 
 LATE = re.compile(r'^ReplicaSet "([^"]+)" has timed out')
+HELD_S = 7 * 86400
+"""A Deployment whose new pods must be ready for so long before they count is held half-way (steps/halfway.py)."""
 HOPELESS_WAITING = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff"}
 )
@@ -69,11 +71,32 @@ def _deployment(workload: Object) -> Rollout:
             return Rollout(done=False, because=because, hopeless=True, late=_late(condition))
     if dig(workload, "spec", "paused"):
         return Rollout(done=False, because=f"it is paused with {updated}/{want} updated")
+    if _number(workload, "spec", "minReadySeconds") >= HELD_S:
+        need, ready = _at_once(workload, want), _number(workload, "status", "readyReplicas")
+        if updated >= need and ready >= total:
+            return Rollout(done=True, because=f"held half-way with {updated} new of {total} pods, all ready")
+        return Rollout(done=False, because=f"{updated}/{need} pods updated, {ready}/{total} ready, on the way half-way")
     if updated < want:
         return Rollout(done=False, because=f"{updated}/{want} pods updated")
     if total > updated:
         return Rollout(done=False, because=f"{amount(total - updated, 'old pod')} still to end")
     return Rollout(done=False, because=f"{available}/{want} pods available")
+
+
+def _at_once(workload: Object, want: int) -> int:
+    """Give how many pods of a new template its strategy makes before one of them counts as available."""
+    rolling = dig(workload, "spec", "strategy", "rollingUpdate") or {}
+    surge = share(rolling.get("maxSurge", "25%"), want, up=True)
+    away = share(rolling.get("maxUnavailable", "25%"), want, up=False)
+    return min(want, max(1, surge + away))
+
+
+def share(value: Any, of: int, *, up: bool) -> int:
+    """Read a count or a percentage of pods, such as "25%"."""
+    text = str(value)
+    if not text.endswith("%"):
+        return int(value)
+    return -(-of * int(text[:-1]) // 100) if up else of * int(text[:-1]) // 100
 
 
 def _late(condition: Mapping[str, Any]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from meshup.model.change import Label
 from meshup.model.objects import dig
 from meshup.model.problem import Problem, Where
 from meshup.model.runbook import Service
+from meshup.steps.halfway import Hold, held
 from meshup.steps.step import Draft, Drafted, Scope
 
 
@@ -17,7 +19,13 @@ class Enrol:
 
     kind: ClassVar[str] = "enrol"
     title: ClassVar[str] = "every service of the wave runs on the revision"
-    params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {}
+    params: ClassVar[Mapping[str, tuple[type, Any, str]]] = {
+        "hold": (
+            bool,
+            False,
+            "stop half-way, while both revisions serve, until the gates that compare them hold; then the rest moves",
+        )
+    }
     needs: ClassVar[frozenset[str]] = frozenset({"revisions", "sidecars"})
 
     def draft(self, scope: Scope) -> Drafted:
@@ -43,6 +51,10 @@ class Enrol:
             if wanted.right:
                 right.append(f"{service.id} is on {scope.book.mesh.revision} already")
                 continue
+            hold = held(workload) if scope.params.get("hold") else Hold()
+            if hold.refused:
+                problems.append(_unheld(service, hold.refused))
+                continue
             change = Label(
                 on=service.workload,
                 at=wanted.at,
@@ -51,14 +63,17 @@ class Enrol:
                 annotations=wanted.annotations,
                 annotations_before=wanted.annotations_before,
                 uid=str(workload["metadata"].get("uid") or ""),
-                force=_force(wanted.at, wanted.before),
+                force=(*_force(wanted.at, wanted.before), *hold.fields),
+                holds=hold.fields,
+                holds_before=hold.before,
             )
             was = wanted.revision_before or "not meshed"
             drafts.append(
                 Draft(
                     change=change,
                     step=self.kind,
-                    summary=f"{service.workload}: {was} -> {scope.book.mesh.revision}{_pods(workload)}",
+                    summary=f"{service.workload}: {was} -> {scope.book.mesh.revision}{_pods(workload)}"
+                    + (", held half-way" if hold.fields else ""),
                     service=service.id,
                     risk="high"
                     if service.critical
@@ -68,6 +83,8 @@ class Enrol:
                     after="" if installed else _earlier(scope),
                 )
             )
+            if hold.fields:
+                drafts.append(_rest(service, change, after="" if installed else _earlier(scope)))
             running += _running(service, scope)
             if not service.baseline_query and not scope.book.metrics.service:
                 unjudged.append((service.id, "no baseline from before it is meshed: judged by absolute limits only"))
@@ -78,6 +95,19 @@ class Enrol:
             notes=tuple(running),
             unjudged=tuple(unjudged),
         )
+
+
+def _rest(service: Service, change: Label, *, after: str) -> Draft:
+    """Give the write that lets a rollout go on: the same labels, without what holds it."""
+    on = replace(change, before=change.set, annotations={}, annotations_before={})
+    return Draft(
+        change=replace(on, holds=change.holds_before, holds_before={}),
+        step=Enrol.kind,
+        summary=f"{service.workload}: the rest of its pods",
+        service=service.id,
+        place="rest",
+        after=after,
+    )
 
 
 def _running(service: Service, scope: Scope) -> list[str]:
@@ -122,6 +152,16 @@ def _absent(service: Service) -> Problem:
         what=f"{service.id}: {service.workload} is not in the cluster",
         fix="correct the workload in the runbook, or take the service out of its wave",
         at=service.at or Where(object=str(service.workload)),
+    )
+
+
+def _unheld(service: Service, why: str) -> Problem:
+    return Problem(
+        code="MU3218",
+        what=f"{service.id} can't be held half-way: {why}",
+        why=f"owner: {service.owner or 'unknown'}",
+        fix="move it in a stage whose enrol does not say hold",
+        at=Where(object=str(service.workload)),
     )
 
 

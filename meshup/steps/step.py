@@ -32,7 +32,8 @@ class Scope:
 class Draft:
     """One change before the server was asked about it.
 
-    place: opening and closing changes surround the gates (arming and disarming a guard). phase: groups the changes of
+    place: opening and closing changes surround the gates (arming and disarming a guard); rest is made once the gates hold
+    that compare what is half-way. phase: groups the changes of
     one step into waves of their own ("workload", "namespace", "mesh"), "" = the stage's wave. after: name of the
     stage that must be done before the server can be asked, "" = now. one_way: name of the door, "" = way back. stays: no
     way back touches it, as what others keep in it would go too; nothing is destroyed by it, so nobody accepts it by name.
@@ -44,7 +45,7 @@ class Draft:
     summary: str
     service: str = ""
     risk: Risk = "low"
-    place: Literal["opening", "main", "closing"] = "main"
+    place: Literal["opening", "main", "rest", "closing"] = "main"
     phase: str = ""
     after: str = ""
     one_way: str = ""

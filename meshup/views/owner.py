@@ -39,7 +39,11 @@ def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
                 )
                 for each in own
             ]
-            gates = [each.kind for each in (*wave.before, *wave.gates) if service in (each.services or wave.services)]
+            gates = [
+                each.kind
+                for each in (*wave.before, *wave.halfway, *wave.gates)
+                if service in (each.services or wave.services)
+            ]
             if own and gates:
                 rows.append((place, f"waits for {', '.join(gates)}", "-", "-", "-"))
             if service in wave.waiting:

@@ -39,7 +39,8 @@ def kind_of(change: PlannedChange) -> str:
 
 def restarts(change: PlannedChange) -> bool:
     """Tell whether a change rolls the pods of a workload."""
-    return isinstance(change.change, Restart) or (isinstance(change.change, Label) and change.change.restarts)
+    one = change.change
+    return isinstance(one, Restart) or (isinstance(one, Label) and one.restarts and one.set != one.before)
 
 
 def totals(plan: Plan) -> Counter[str]:
@@ -51,7 +52,7 @@ def totals(plan: Plan) -> Counter[str]:
 
 def all_changes(wave: PlannedWave) -> tuple[PlannedChange, ...]:
     """Give what a wave writes, in order."""
-    return (*wave.opening, *wave.changes, *wave.closing)
+    return (*wave.opening, *wave.changes, *wave.rest, *wave.closing)
 
 
 def _changes_cell(wave: PlannedWave, out: Mapping[str, tuple[LeftOut, str]]) -> str:
@@ -107,7 +108,7 @@ def _rows(plan: Plan) -> Iterator[Row]:
             yield f"{number} {stage.name}", "", "", "", ""
         for wave in stage.waves:
             name = f"   {wave.name}" if wave.name else f"{number} {stage.name}"
-            held = [*wave.before, *wave.gates]
+            held = [*wave.before, *wave.halfway, *wave.gates]
             waits = "; ".join(gate.kind for gate in held) or "-"
             later = {each.known.removeprefix("after:") for each in all_changes(wave) if each.known.startswith("after:")}
             later -= {stage.name}
@@ -271,7 +272,7 @@ def gate_list(plan: Plan, *, width: int = 160) -> str:
     rows = []
     for stage in plan.stages:
         for wave in stage.waves:
-            rows += [(gate.id, gate.title, gate_cell(gate)) for gate in (*wave.before, *wave.gates)]
+            rows += [(gate.id, gate.title, gate_cell(gate)) for gate in (*wave.before, *wave.halfway, *wave.gates)]
     return columns(rows, header=("gate", "holds when", "patience"), width=width) if rows else ""
 
 
@@ -326,6 +327,7 @@ def _stage_document(stage: PlannedStage) -> dict[str, Any]:
                 "way_back": _way_back(wave),
                 "changes": [_change_document(each, place) for place, several in _placed(wave) for each in several],
                 "gates": [_gate_document(each, "before") for each in wave.before]
+                + [_gate_document(each, "halfway") for each in wave.halfway]
                 + [_gate_document(each, "after") for each in wave.gates],
             }
             for wave in stage.waves
@@ -334,7 +336,7 @@ def _stage_document(stage: PlannedStage) -> dict[str, Any]:
 
 
 def _placed(wave: PlannedWave) -> tuple[tuple[str, tuple[PlannedChange, ...]], ...]:
-    return (("opening", wave.opening), ("main", wave.changes), ("closing", wave.closing))
+    return (("opening", wave.opening), ("main", wave.changes), ("rest", wave.rest), ("closing", wave.closing))
 
 
 def _change_document(each: PlannedChange, place: str) -> dict[str, Any]:

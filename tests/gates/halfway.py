@@ -57,7 +57,7 @@ def service(name, kind="Deployment", **more):
 
 def book(*moved, enrol=None, gates=(), **canary):
     """Give a runbook that moves these services in one wave. canary: what the gate is told, patience beside it."""
-    patience = canary.pop("patience", {"limit": "15m"})
+    patience = canary.pop("patience", {"limit": "40m"})
     kinds = {"store": "StatefulSet"}
     return {
         "apiVersion": "meshup.dev/v1",

@@ -235,6 +235,7 @@ def told(draft) -> str:
         case Label():
             pairs = " ".join(f"{key}={value} (was {change.before.get(key)})" for key, value in change.set.items())
             text = f"label {change.on} {pairs}"
+            text += "".join(f" {field}={value}" for field, value in change.holds.items())
         case Delete():
             text = f"delete {change.on}"
         case Handoff():

@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 from meshup.gates.canary.judge import judge
 from meshup.gates.canary.port import Wanted
 from meshup.gates.canary.terms import PARAMS, comparing, watch_s
+from meshup.gates.evidence.arms import Member
 from meshup.gates.evidence.scraped import Scraped
 from meshup.gates.finding import pods_by_service, ready
 from meshup.gates.gate import Blind, Eyes, Terms
 from meshup.gates.judging import careful
 from meshup.model.duration import span
+from meshup.model.objects import dig
 from meshup.model.runbook import Runbook
 from meshup.model.sampled import written
 from meshup.model.samples import Look
@@ -36,6 +38,7 @@ class Canary:
     reads: ClassVar[str] = "one grouped query per count from Prometheus, for pods of both revisions and their callers"
     params: ClassVar[Mapping[str, tuple[type, Any, str]]] = PARAMS
     needs: ClassVar[frozenset[str]] = frozenset({"standard-metrics"})
+    halfway: ClassVar[bool] = True
     patience: ClassVar[Patience] = Patience(limit_s=1800, every_s=30, in_a_row=1)
 
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
@@ -45,16 +48,18 @@ class Canary:
         later: what one of them counted alone is no comparison. Raises Blind.
         """
         if eyes.since is None:
-            return {"before": _before(eyes)}
+            return {"before": _before(eyes), "addresses": _addresses(eyes)}
         if not eyes.revision:
             raise Blind("the wave moves nothing onto a revision that could be compared")
         control = str(terms.params.get("control") or "") or _control(eyes)
         whole = _serve(eyes, {control, eyes.revision})
         memory = eyes.memory
         if "source" not in memory or (whole and not memory["whole"]):
-            known = memory["source"].roll.members if "source" in memory and memory["source"].roll is not None else ()
+            roll = memory["source"].roll if "source" in memory else None
+            now = eyes.clock.now()
+            known = roll.members if roll is not None else _gone(eyes, control, at=now.timestamp())
             source = Scraped(eyes, control=control, canary=eyes.revision, known=known)
-            memory.update(source=source, began=eyes.clock.now(), whole=whole, before=None)
+            memory.update(source=source, began=now, whole=whole, before=None)
         wanted = [Wanted(service=each, control=(), canary=(), callers=_callers(eyes, terms)) for each in _wave(eyes)]
         before: Look | None = memory["before"]
         began: datetime = memory["began"]
@@ -121,6 +126,51 @@ def _before(eyes: Eyes) -> dict[str, list[str]]:
         name: sorted({proxy.revision for pod in pods if (proxy := eyes.driver.proxy(pod)) is not None})
         for name, (_, pods) in pods_by_service(eyes).items()
     }
+
+
+def _addresses(eyes: Eyes) -> dict[str, list[list[str]]]:
+    """Give service -> [UID, address, revision, what the mesh's metrics call it] of each of its pods with a proxy."""
+    return {
+        name: [
+            [
+                str(dig(pod, "metadata", "uid")),
+                str(dig(pod, "status", "podIP") or ""),
+                proxy.revision,
+                eyes.driver.split_word(pod),
+            ]
+            for pod in pods
+            if (proxy := eyes.driver.proxy(pod)) is not None
+        ]
+        for name, (_, pods) in pods_by_service(eyes).items()
+    }
+
+
+def _gone(eyes: Eyes, control: str, *, at: float) -> tuple[Member, ...]:
+    """Give the pods that the look ahead of the changes saw and that are gone now: callers still told of some of their last calls.
+
+    They are known by their addresses alone, as a StatefulSet gives the name of a pod to the next one.
+    """
+    seen = eyes.first.data.get("addresses") if eyes.first is not None else None
+    there = {str(dig(pod, "metadata", "uid")) for _, pods in pods_by_service(eyes).values() for pod in pods}
+    return tuple(
+        Member(
+            pod=f"gone/{uid}",
+            uid=uid,
+            service=service,
+            arm="control" if revision == control else "",
+            revision=revision,
+            word=word,
+            address=address,
+            began=at,
+            last=at,
+            restarts=0,
+            restarts_before=0,
+            serves=False,
+        )
+        for service, rows in (seen or {}).items()
+        for uid, address, revision, word in rows
+        if uid not in there
+    )
 
 
 def _control(eyes: Eyes) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from meshup.model.objects import dig
 from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.server import ApiServer
@@ -55,6 +57,9 @@ class Deployments:
         sets = self._owned_sets(obj)
         new = next((each for each in sets if dig(each, "metadata", "labels", HASH) == wanted_hash), None)
         paused = bool(spec.get("paused"))
+        if new is not None and int(new["spec"].get("minReadySeconds") or 0) != int(spec.get("minReadySeconds") or 0):
+            new = self._ready_after(new, int(spec.get("minReadySeconds") or 0))
+            sets = [new if each["metadata"]["name"] == new["metadata"]["name"] else each for each in sets]
         if new is None and not paused:
             new = self._new_set(obj, sets, wanted_hash)
             sets.append(new)
@@ -81,6 +86,7 @@ class Deployments:
                 },
                 "spec": {
                     "replicas": 0,
+                    **({"minReadySeconds": spec["minReadySeconds"]} if spec.get("minReadySeconds") else {}),
                     "selector": {"matchLabels": {**(dig(spec, "selector", "matchLabels") or {}), HASH: wanted_hash}},
                     "template": {
                         **spec["template"],
@@ -93,6 +99,13 @@ class Deployments:
             (obj["metadata"]["namespace"], made["metadata"]["name"])
         )
         return made
+
+    def _ready_after(self, obj: Obj, seconds: int) -> Obj:
+        """Say for how long pods of the newest set must be ready before they count; older sets keep what they have."""
+        spec = {key: value for key, value in obj["spec"].items() if key != "minReadySeconds"}
+        return self._objects.update(
+            "replicasets.apps", {**obj, "spec": {**spec, **({"minReadySeconds": seconds} if seconds else {})}}
+        )
 
     def _roll(self, obj: Obj, new: Obj, old: list[Obj], desired: int) -> None:
         strategy = obj["spec"].get("strategy") or {}
@@ -243,10 +256,32 @@ class Deployments:
         if status["replicas"]:
             status["fullyLabeledReplicas"] = status["replicas"]
         if ready:
-            status["readyReplicas"] = status["availableReplicas"] = min(ready, status["replicas"])
+            status["readyReplicas"] = min(ready, status["replicas"])
+        available = self._available(obj, alive)
+        if available:
+            status["availableReplicas"] = min(available, status["replicas"])
         if failure is not None:
             status["conditions"] = [failure]
         self._objects.update_status("replicasets.apps", namespace, name, status)
+
+    def _available(self, obj: Obj, pods: list[Obj]) -> int:
+        """Count the pods that have been ready for long enough, and look again when the next one will have been."""
+        least, now, count = int(obj["spec"].get("minReadySeconds") or 0), self._server.clock.now(), 0
+        left: list[float] = []
+        for each in pods:
+            since = next(
+                (one for one in dig(each, "status", "conditions") or () if one["type"] == "Ready"), {"status": "False"}
+            )
+            if since["status"] != "True":
+                continue
+            passed = (now - datetime.fromisoformat(str(since["lastTransitionTime"]))).total_seconds() if least else 0.0
+            if passed >= least:
+                count += 1
+            else:
+                left.append(least - passed)
+        if left:
+            self.sets.add(obj["metadata"]["namespace"], obj["metadata"]["name"], after_s=min(left))
+        return count
 
     def _event(self, obj: Obj, message: str) -> None:
         meta = obj["metadata"]
