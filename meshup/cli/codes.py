@@ -26,6 +26,7 @@ CODES: Mapping[str, str] = {
     "writes one that is.",
     "MU1016": "A term given to meshup replay --set can't be tried: it is written as TERM=VALUE, or KIND.TERM=VALUE for the gates of "
     "one kind, and its value follows the rules of a runbook.",
+    "MU1017": "Flags that were given together say nothing together: one of them plays a runbook, and the other plays none.",
     "MU1021": "A release, a date or an issue given to meshup releases can't be read: a release is a version such as 1.30.3, a date "
     "such as 2027-04-30, an issue one line of at most 1,024 printable characters.",
     "MU1032": "The release given with --version neither runs, nor is installed, nor on record, and nobody left it: a report of it "

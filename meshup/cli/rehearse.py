@@ -69,6 +69,16 @@ def command(
     one_of(output, ("text", "json", "events"), flag="-o")
     look = screen(color=color, plain=plain)
     if judge:
+        played = {"--bad": bad, "--fault": fault, "-f": filename, "--through": through, "--from-cluster": from_cluster}
+        beside = [flag for flag, value in played.items() if value]
+        if beside:
+            raise UsageError(
+                f"--judge plays nothing, so {', '.join(beside)} would say nothing",
+                code="MU1017",
+                why="it judges counts made of seeded chance; a bad release is played by a rehearsal",
+                fix="meshup rehearse --bad KIND, or meshup rehearse --judge",
+                cluster="not contacted",
+            )
         return _judge(look, output, rollouts=rollouts, seed=seed)
     if scenario not in scenes.known() and not Path(scenario).is_file():
         raise UsageError(

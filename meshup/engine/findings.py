@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from meshup.engine.draft import Drafting
 from meshup.engine.send import foreign_fields
+from meshup.gates.evidence.checking import Facts, Unfit, unfit
+from meshup.gates.gate import Gate
 from meshup.gates.grouped import LEAST_WINDOW_S
 from meshup.gates.sources import PAGES, source
 from meshup.meshes.driver import Driver
@@ -141,6 +143,38 @@ def pretended(book: Runbook, snapshot: Snapshot) -> Iterator[Problem]:
             fix="set mesh.manifests.from to istioctl, helm or directory, then: meshup plan",
             at=Where(object="mesh.manifests"),
         )
+
+
+def unanswered(
+    book: Runbook, stages: Iterable[PlannedStage], gates: Mapping[str, Gate], facts: Facts | None
+) -> Iterator[Problem]:
+    """Find gates that compare and would stay unknown, as the Prometheus that they ask can't tell them enough."""
+    for stage in stages:
+        for wave in stage.waves:
+            for each in (*wave.before, *wave.halfway, *wave.gates):
+                if each.waived or not compares(gates[each.kind]):
+                    continue
+                found = list(unfit(facts, each.params, each.patience)) if facts is not None else []
+                if not book.metrics.service:
+                    found = [NAMES_NONE]
+                for one in found:
+                    yield Problem(
+                        code="MU2129",
+                        what=f"gate {each.kind} of {stage.name} would stay unknown: {one.what}",
+                        why=one.why,
+                        fix=f"{one.fix}; then: meshup plan",
+                        at=Where(file=book.path, line=each.line),
+                    )
+
+
+NAMES_NONE = Unfit(
+    "the runbook names no Prometheus", "two revisions are compared by its samples", "metrics.service in the runbook"
+)
+
+
+def compares(gate: Gate) -> bool:
+    """Tell whether a gate compares what is half-way, so that it needs samples of both revisions."""
+    return bool(getattr(gate, "halfway", False))
 
 
 def blinded(book: Runbook, stages: Iterable[PlannedStage], driver: Driver) -> Iterator[Problem]:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 
 from meshup.engine.draft import Drafting, Numbered, Place
 from meshup.engine.drift import wanted_values
-from meshup.engine.findings import blinded, budget, conflicts, pods, pretended, refusals, taken, unmade
+from meshup.engine.findings import (
+    blinded,
+    budget,
+    compares,
+    conflicts,
+    pods,
+    pretended,
+    refusals,
+    taken,
+    unanswered,
+    unmade,
+)
 from meshup.engine.known import same
 from meshup.engine.planfile import sealed
 from meshup.engine.probe import NOT_CHECKED, permissions
 from meshup.engine.undo import STAYS, inverse
 from meshup.engine.widening import asked_before, on_hold
+from meshup.gates.evidence.checking import Facts, told
 from meshup.gates.gate import Gate
 from meshup.gates.on_hold import NotOnHold
 from meshup.gates.sources import source
@@ -36,8 +48,12 @@ def plan(
     gates: Mapping[str, Gate],
     kind: str = "apply",
     accept: Sequence[str] = (),
+    facts: Facts | None = None,
 ) -> Plan:
-    """Give the plan. snapshot: with the answers of `probe.probe`. accept: one-way doors named on the command line."""
+    """Give the plan. snapshot: with the answers of `probe.probe`. accept: one-way doors named on the command line.
+
+    facts: what the runbook's Prometheus can tell of two revisions, None = it was not asked.
+    """
     book = drafting.book
     services = {each.id: each for each in book.services}
     stages: list[PlannedStage] = []
@@ -82,6 +98,7 @@ def plan(
         *(each for each in drafting.problems if each.severity == "error"),
         *pretended(book, snapshot),
         *blinded(book, stages, driver),
+        *(unanswered(book, stages, gates, facts) if kind == "apply" else ()),
         *unmade(changes),
         *conflicts(changes, snapshot),
         *refusals(changes, snapshot),
@@ -97,7 +114,7 @@ def plan(
         accepted_one_way=tuple(sorted({*book.accept_one_way, *accept} & set(doors))),
         cost=asked,
         held=on_hold(stages, book, snapshot, driver) if kind == "apply" else None,
-        notes=_notes(drafting, changes, snapshot, driver, judging),
+        notes=(*_notes(drafting, changes, snapshot, driver, judging), *_told(stages, gates, facts)),
     )
     return sealed(made)
 
@@ -359,6 +376,18 @@ def _notes(
     if drafting.right:
         notes.append(f"{len(drafting.right)} already right: {_some(drafting.right, 5)}")
     return tuple(dict.fromkeys(notes))
+
+
+def _told(stages: Iterable[PlannedStage], gates: Mapping[str, Gate], facts: Facts | None) -> Iterator[str]:
+    """Say which metrics a gate that compares will be told by which family, once for all that ask for the same."""
+    planned = [gate for stage in stages for wave in stage.waves for gate in (*wave.halfway, *wave.gates)]
+    asked = dict.fromkeys(tuple(gate.params.get("metrics") or ()) for gate in planned if compares(gates[gate.kind]))
+    for metrics in asked:
+        words = told(facts, metrics) if facts is not None else ""
+        if words:
+            yield f"both revisions are compared by {words}"
+        elif facts is not None and not facts.proxies:
+            yield "what both revisions are compared by is known once a proxy runs"
 
 
 def _some(names: Sequence[str], most: int) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from meshup.cluster.errors import Forbidden
 from meshup.engine.draft import draft
+from meshup.engine.findings import compares
 from meshup.engine.observe import bound_to, observe, with_objects
 from meshup.engine.plan import plan
 from meshup.engine.probe import probe
 from meshup.engine.session import Session
+from meshup.gates.evidence.checking import Facts, facts
+from meshup.gates.gate import Eyes
 from meshup.meshes.driver import Driver
 from meshup.model.plan import Plan
 from meshup.model.problem import UsageError
@@ -81,4 +85,25 @@ def plan_from(
     if wider is not snapshot:
         drafting = draft(book, wider, steps=session.steps, driver=driver)
     probed = probe(session.cluster, wider, drafting, driver=driver, full=full)
-    return plan(drafting, probed, driver=driver, gates=session.gates, accept=accept)
+    told = _facts(session, drafting.book, driver)
+    return plan(drafting, probed, driver=driver, gates=session.gates, accept=accept, facts=told)
+
+
+def _facts(session: Session, book: Runbook, driver: Driver) -> Facts | None:
+    """Ask what the runbook's Prometheus could tell of two revisions, where a gate compares them and one is named."""
+    kinds = {each.kind for stage in book.stages for each in stage.gates}
+    if not book.metrics.service or not any(compares(session.gates[each]) for each in kinds):
+        return None
+    eyes = Eyes(
+        cluster=session.cluster,
+        driver=driver,
+        clock=session.clock,
+        book=book,
+        services=tuple(each for each in book.services if each.opt_in is not None),
+        place="",
+        revision=book.mesh.revision,
+    )
+    try:
+        return facts(eyes)
+    except Forbidden:
+        return None

@@ -6,8 +6,10 @@ import os
 
 import pytest
 
+from meshup.cli.main import main
 from meshup.engine import characteristic as played
 from meshup.engine.characteristic import BAD, characteristic
+from meshup.model.problem import Exit
 from meshup.model.verdict import Answer
 
 ROLLOUTS, PARTS = 2_000, 40
@@ -56,3 +58,9 @@ def test_errors_ten_times_the_usual_are_caught_at_2200_requests_of_each_arm():
 
 def test_gates_with_too_little_data_are_all_unknown_and_say_what_is_missing():
     assert played._thin(500, seed=1).share == 1.0
+
+
+@pytest.mark.parametrize("words", [("--bad", "errors"), ("--fault", "injector-down:shop/x"), ("--through", "onboard")])
+def test_judging_takes_nothing_that_it_would_not_play(capsys, words):
+    assert main(["rehearse", "--judge", *words]) == Exit.USAGE
+    assert f"so {words[0]} would say nothing" in capsys.readouterr().err
