@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from meshup.model import rules
 from meshup.model.canary import METRICS
 from meshup.model.duration import Duration, parse
 from meshup.model.problem import Problem
@@ -228,6 +229,12 @@ def _bound(name: str, value: Any) -> str:
         return f"{value:g} is no share between 0 and 1"
     if name in POSITIVE and isinstance(value, float) and value <= 0:
         return f"{value:g} must be above 0"
+    if name == "rules":
+        try:
+            for each in value:
+                rules.read(each)
+        except ValueError as odd:
+            return str(odd)
     if name in WORDS:
         several = value if isinstance(value, list) else [value]
         wrong = [each for each in several if each not in WORDS[name]]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshup.gates.canary.acting import ANY, decide, wrong
+from meshup.gates.canary.acting import decide
 from meshup.model.canary import METRICS, Act, Finding, Rule
+from meshup.model.rules import ANY, wrong
 from meshup.model.verdict import Answer
 
 PASS, UNKNOWN, FAIL = Answer.PASS, Answer.UNKNOWN, Answer.FAIL

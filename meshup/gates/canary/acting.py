@@ -4,40 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from meshup.model.canary import METRICS, Act, Decision, Finding, Rule
+from meshup.model.canary import Act, Decision, Finding, Rule
+from meshup.model.rules import ANY, wrong
 from meshup.model.verdict import Answer
 
-ANY = "any"
 USUAL: tuple[Rule, ...] = (
     Rule(when=ANY, answer=Answer.PASS, then=Act.PROMOTE),
     Rule(when=ANY, answer=Answer.UNKNOWN, then=Act.HOLD),
     Rule(when=ANY, answer=Answer.FAIL, then=Act.ROLL_BACK),
 )
 """What stands where the runbook says nothing about an answer."""
-
-
-def wrong(rule: Rule) -> str:
-    """Say what is wrong with a rule, "" when nothing is: a rule may be more careful than the usual, never bolder.
-
-    Unknown never promotes or slows, since both go on; fail may hold instead of going back, but never goes on.
-    """
-    if rule.when != ANY and rule.when not in METRICS:
-        return f"{rule.when} is no metric: {ANY}, {', '.join(METRICS)}"
-    if (rule.answer is None) is (rule.above is None):
-        return "a rule takes an answer or a value above which it acts: one of the two"
-    if rule.above is not None:
-        if rule.when == ANY:
-            return "a value belongs to one metric"
-        if rule.above - rule.above != 0 or rule.above < 0:
-            return f"{rule.above} is no bound"
-        return (
-            "promote needs an answer: a value above a bound is no reason to go on" if rule.then is Act.PROMOTE else ""
-        )
-    if rule.answer is Answer.SKIPPED:
-        return "a skip is no reason to act"
-    if rule.answer in (Answer.UNKNOWN, Answer.FAIL) and rule.then < Act.HOLD:
-        return f"{rule.answer.word} never goes on: hold or roll back"
-    return ""
 
 
 def decide(rules: Sequence[Rule], findings: Sequence[Finding]) -> Decision:

@@ -7,22 +7,27 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from meshup.gates.canary.judge import judge
+from meshup.gates.canary.acting import USUAL, decide
+from meshup.gates.canary.judge import findings, seen, verdict
 from meshup.gates.canary.port import Wanted
-from meshup.gates.canary.terms import PARAMS, comparing, watch_s
+from meshup.gates.canary.terms import PARAMS, comparing, rules, watch_s
 from meshup.gates.evidence.arms import Member
 from meshup.gates.evidence.scraped import Scraped
 from meshup.gates.finding import pods_by_service, ready
 from meshup.gates.gate import Blind, Eyes, Terms
 from meshup.gates.judging import careful
+from meshup.model.canary import Act, Decision
 from meshup.model.duration import span
 from meshup.model.objects import dig
+from meshup.model.rules import said
 from meshup.model.runbook import Runbook
 from meshup.model.sampled import written
 from meshup.model.samples import Look
 from meshup.model.text import amount
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
+SLOWER = 3
+"""A rule that slows has both revisions watched so many times as long before the rest moves."""
 PERIODIC = frozenset({"CronJob", "Job"})
 """Their pods end: two revisions of them never serve at once."""
 
@@ -86,8 +91,13 @@ class Canary:
             return Verdict(answer=Answer.UNKNOWN, because="nothing was compared yet")
         settings = comparing(newest["about"], terms)
         own = [each for each in readings if each.blind or each.data.get("began") == newest["began"]]
-        found = judge(own, settings)
-        watched, wanted = float(newest["elapsed"]), watch_s(terms)
+        looks = seen(own)
+        if isinstance(looks, Verdict):
+            return looks
+        told = findings(looks, settings)
+        decision = decide(rules(terms), told)
+        found = decided(verdict(told, settings), decision)
+        watched, wanted = float(newest["elapsed"]), watch_s(terms) * (SLOWER if decision.act is Act.SLOW else 1)
         if found.answer is not Answer.PASS:
             return found
         if watched + 1e-6 < wanted:
@@ -96,10 +106,30 @@ class Canary:
             )
             return replace(found, answer=Answer.UNKNOWN, because=because)
         periodic = [str(each) for each in newest["about"]["periodic"]]
-        told = f", control {settings.control}, canary {settings.canary}, in {span(watched)}"
+        words = f", control {settings.control}, canary {settings.canary}, in {span(watched)}"
         if periodic:
-            told += f"; {', '.join(periodic[:3])} run by schedule and are not compared"
-        return replace(found, because=found.because + told)
+            words += f"; {', '.join(periodic[:3])} run by schedule and are not compared"
+        return replace(found, because=found.because + words)
+
+
+def decided(found: Verdict, decision: Decision) -> Verdict:
+    """Make the verdict of a decision: a runbook's rule may hold what failed, or take back what is unknown or passed.
+
+    Without a rule of the runbook that asked for it the judge's own words stand, whatever the decision.
+    """
+    if not set(decision.rules) - set(USUAL):
+        return found
+    by = " by the rule " + ", ".join(f'"{said(each)}"' for each in decision.rules)
+    names = tuple(dict.fromkeys(each.service for each in decision.findings))
+    match decision.act:
+        case Act.ROLL_BACK:
+            return replace(
+                found, answer=Answer.FAIL, because=f"{decision.because}; taken back{by}", names=names, missing=0
+            )
+        case Act.HOLD:
+            return replace(found, answer=Answer.UNKNOWN, because=f"{decision.because}; held{by}", names=names)
+        case _:
+            return replace(found, because=f"{found.because}; {decision.act.word}{by}")
 
 
 def compared(book: Runbook) -> int:

@@ -23,15 +23,20 @@ def judge(readings: Sequence[Reading], terms: Comparing) -> Verdict:
 
     Blind readings in between are looks that were not taken. The verdict follows from the readings and the terms alone.
     """
+    looks = seen(readings)
+    return looks if isinstance(looks, Verdict) else verdict(findings(looks, terms), terms)
+
+
+def seen(readings: Sequence[Reading]) -> Sequence[Look] | Verdict:
+    """Give the looks of readings; the verdict that they are none of. Never raises."""
     if not readings:
         return Verdict(answer=Answer.UNKNOWN, because="nothing was read")
     if readings[-1].blind:
         return Verdict(answer=Answer.UNKNOWN, because=readings[-1].blind)
     try:
-        looks = [read(each.data) for each in readings if not each.blind]
+        return [read(each.data) for each in readings if not each.blind]
     except ValueError as odd:
         return Verdict(answer=Answer.UNKNOWN, because=f"what was read is not complete: {odd}")
-    return verdict(findings(looks, terms), terms)
 
 
 def findings(looks: Sequence[Look], terms: Comparing) -> tuple[Finding, ...]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from meshup.gates.gate import Terms
-from meshup.model.canary import METRICS, USUAL, Comparing
+from meshup.model.canary import METRICS, USUAL, Comparing, Rule
 from meshup.model.duration import Duration
+from meshup.model.rules import FORM, read
 
 USUALLY = ("errors", "connection-failures", "restarts", "latency", "memory")
 """What is compared where the runbook does not say: the two others need a kubelet, or traffic by mutual TLS."""
@@ -26,6 +27,7 @@ PARAMS: Mapping[str, tuple[type, Any, str]] = {
     "watch": (Duration, Duration(120.0), "both revisions are watched at least this long"),
     "pooled": (list, [], "services with little traffic, judged together by wave: NAMESPACE/NAME"),
     "callers": (str, "needed", "what callers see: needed, or own where the service's own view may stand alone"),
+    "rules": (list, [], f"what is made of the findings, as {FORM}; of several the most careful counts"),
     "control": (str, "", "revision to compare with; none = the one that the wave's services leave"),
     "age-gap": (Duration, Duration(600.0), "by how much the oldest pods of the two revisions may differ in age"),
 }
@@ -56,6 +58,11 @@ def comparing(about: Mapping[str, Any], terms: Terms) -> Comparing:
         pooled=frozenset(wave) & {str(each) for each in said["pooled"]},
         age_gap_s=float(said["age-gap"]),
     )
+
+
+def rules(terms: Terms) -> tuple[Rule, ...]:
+    """Give the rules of the runbook. Raises ValueError for one that is none, which load refuses."""
+    return tuple(read(each) for each in terms.params.get("rules") or ())
 
 
 def watch_s(terms: Terms) -> float:
