@@ -109,12 +109,12 @@ def _pace(scrape_s: float | None, watch_s: float, patience: Patience) -> Iterato
         return
     least = WINDOW_SCRAPES * scrape_s
     if scrape_s > patience.every_s + 1:
-        why = f"it scrapes every {scrape_s:.0f} s, and a look without a new sample is none"
+        why = f"by the last 5 min it scrapes every {scrape_s:.0f} s, and a look without a new sample is none"
         yield Unfit(
             f"looks every {patience.every_s:.0f} s are too many", why, f"patience.every of {scrape_s:.0f}s or more"
         )
     if least > max(patience.limit_s, watch_s):
-        why = f"it scrapes every {scrape_s:.0f} s, and {WINDOW_SCRAPES} scrapes take {least:.0f} s"
+        why = f"by the last 5 min it scrapes every {scrape_s:.0f} s, and {WINDOW_SCRAPES} scrapes take {least:.0f} s"
         yield Unfit(f"a limit of {patience.limit_s:.0f} s is too short", why, f"patience.limit of {least:.0f}s or more")
 
 
