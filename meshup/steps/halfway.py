@@ -15,8 +15,8 @@ from meshup.model.rollout import HELD_S
 
 PARTITION = "/spec/updateStrategy/rollingUpdate/partition"
 READY, DEADLINE = "/spec/minReadySeconds", "/spec/progressDeadlineSeconds"
-USUAL: Mapping[str, int] = {PARTITION: 0, READY: 0, DEADLINE: 600}
-"""What the API server sets where nobody does: such a field is given up afterwards and not written back."""
+USUAL: Mapping[str, int] = {READY: 0, DEADLINE: 600}
+"""What the API server sets again where nobody does: such a field is given up afterwards. A partition it would leave out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,5 +51,5 @@ def held(workload: Object) -> Hold:
 
 def _made(workload: Object, fields: Mapping[str, int], new: int) -> Hold:
     now = {each: dig(workload, *each.strip("/").split("/")) for each in fields}
-    before = {each: value for each, value in now.items() if value not in (None, USUAL[each])}
+    before = {each: value for each, value in now.items() if value not in (None, USUAL.get(each))}
     return Hold(fields=fields, before=before, new=new)
