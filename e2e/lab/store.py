@@ -120,7 +120,7 @@ def assemble() -> Path:
                 (runtime.root / INVENTORY).unlink(missing_ok=True)
             write_archive(new, folder / "images.tar")
             runtime.start()
-            runtime.ctr("images", "import", str(folder / "images.tar"))
+            _import(runtime, folder / "images.tar")
             gone = set(kept) - {image.name for image in chosen}
             if gone:
                 runtime.ctr("images", "rm", *sorted(gone))
@@ -135,6 +135,19 @@ def assemble() -> Path:
         print(f"  {image.name}", flush=True)
     say("images", time.monotonic() - started)
     return wanted
+
+
+def _import(runtime: Containerd, archive: Path) -> None:
+    """Put images into a store. One that was copied may still hold layers that no image is left for, and collect them now.
+
+    An import that builds on such a layer finds it gone half-way; the next one unpacks it anew.
+    """
+    try:
+        runtime.ctr("images", "import", str(archive))
+    except LabError as failed:
+        if "does not exist" not in str(failed):
+            raise
+        runtime.ctr("images", "import", str(archive))
 
 
 def _must_be_built(chosen: Sequence[Image]) -> None:
