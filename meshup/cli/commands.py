@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, Command] = {
     "rollback": Command("rollback", "take a service, a stage or a run back; recorded with who, why and until when"),
     "status": Command("status", "where the run, the waves and the proxies stand"),
     "replay": Command("replay", "judge a run again from the evidence in its journal, by its own terms or by others"),
+    "upgrade": Command("upgrade", "plan the move to another release: critical users first, then everybody in waves"),
     "pins": Command("pins", "who is pinned to which release, since when, why, until when"),
     "releases": Command("releases", "candidate, supported, deprecated, blocked; who runs what; promote and block"),
     "unpin": Command("unpin", "end a pin early; the next plan takes its service along"),

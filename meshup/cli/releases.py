@@ -134,7 +134,7 @@ def _decide(
     one_of(output, ("text", "json"), flag="-o")
     look = screen()
     if reason or move not in ("add", "promote"):
-        reason = reasons.checked(reason, look, what=f"meshup releases {move}")
+        reason = reasons.checked(reason, look, command=f"releases {move}")
     until, known = _date(ends), [_issue(each) for each in issues]
     _release(version)
     loaded = book_or_none(filename)

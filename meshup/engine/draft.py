@@ -18,6 +18,7 @@ from meshup.model.snapshot import Snapshot
 from meshup.model.text import clean
 from meshup.steps.step import Draft, Drafted, Scope, Step
 
+BOUNDS = ("since", "until")
 PLACES = ("opening", "main", "rest", "closing")
 
 

@@ -127,6 +127,22 @@ def moved(
     return tuple(found)
 
 
+def not_so(cluster: Reader, changes: Sequence[Change]) -> str:
+    """Read back what changes were to come to; "" when every planned field is so and what was deleted is gone or going."""
+    live = read_all(cluster, [each.on for each in changes])
+    for change in changes:
+        now = live.get(change.on)
+        if isinstance(change, Delete):
+            same = now is not None and dig(now, "metadata", "uid") == change.uid
+            if same and not dig(now, "metadata", "deletionTimestamp"):
+                return f"{change.on} is still there"
+            continue
+        for field, value in wanted_values(change).items():
+            if now is None or (value is not None and value_at(now, field) != value):
+                return f"{change.on}: {said(field)} is {value_at(now, field)!r}, it was {value!r}"
+    return ""
+
+
 def _writer(obj: Object) -> str:
     entries = sorted(dig(obj, "metadata", "managedFields") or (), key=lambda each: str(each.get("time") or ""))
     return str(entries[-1].get("manager") or "") if entries else ""

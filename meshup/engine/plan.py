@@ -176,7 +176,8 @@ def planned(each: Numbered, snapshot: Snapshot) -> PlannedChange | None:
     answer = snapshot.dry_runs.get(each.id, DryRun(known=NOT_CHECKED))
     if _is_no_change(draft.change, answer, snapshot):
         return None
-    back = None if draft.one_way or draft.place == "rest" or _stays(draft.change) else inverse(draft.change)
+    stays = draft.stays or draft.place == "rest" or _stays(draft.change)
+    back = None if draft.one_way or stays else inverse(draft.change)
     return PlannedChange(
         id=each.id,
         step=draft.step,

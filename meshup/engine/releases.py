@@ -108,12 +108,15 @@ def decide(
         assert before is not None
         return Moved(move=move, release=before, before=before.state, wrote=False)
     _check(session, move, before, version=version, reason=reason, ends=ends)
-    seen, uid = _seen(session, meant, context)
-    runs, evidence = _runs(version, seen), None
-    if move == "promote" and state_of(before) != "supported":
-        _refuse_on_hold(session, version, seen, at=_hold_at(meant), cluster=uid)
-        evidence = _evidence(session, before, version, runs)
-        if evidence is None and not reason:
+    seen, revisions, uid = _seen(session, meant, version, context)
+    runs = _runs(version, seen or ())
+    away: tuple[Held, ...] = ()
+    evidence: Qualification | None = None
+    if move == "promote":
+        fresh = state_of(before) != "supported"
+        away = _against(session, version, seen, at=_hold_at(meant), cluster=uid, refuse=fresh)
+        evidence = _evidence(session, before, version, runs) if fresh else None
+        if fresh and evidence is None and not reason:
             raise _unqualified(version)
     now = session.clock.now().replace(microsecond=0)
     of_book = meant is not None and meant.mesh.release == version
@@ -148,6 +151,8 @@ def decide(
         wrote=wrote or owners,
         owners=owners,
         runs=runs,
+        revisions=revisions,
+        away=away,
         evidence=evidence,
     )
 

@@ -16,6 +16,7 @@ from meshup.engine.drift import wanted_values
 from meshup.engine.healthy import default_target
 from meshup.engine.history import needed_book
 from meshup.engine.marks import RUN
+from meshup.engine.pinning import name_of, superseded, whose
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.refusals import not_theirs
 from meshup.engine.running import release_now, running

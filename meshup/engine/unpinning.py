@@ -116,8 +116,9 @@ def _ended(session: Session, pin: Pin, book: Runbook | None, *, fresh: bool) -> 
         notes = [f"{stays} until the next plan moves it to {meant.mesh.release}"]
     if pin.user != session.identity.user:
         notes.append(f"it was the pin of {pin.user}: {pin.reason}")
+    (known,) = trusted(session.cluster, (pin,))
     follow = plan_of(session, f"{pin.namespace}/{pin.service}") or own_pins(pin)
-    return Ended(pin=pin, fresh=fresh, notes=tuple(notes), next=follow)
+    return Ended(pin=known, fresh=fresh, notes=tuple(notes), next=follow)
 
 
 def _word(session: Session, pin: Pin) -> OptInRecord | None:

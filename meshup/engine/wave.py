@@ -8,7 +8,7 @@ from datetime import datetime
 
 from meshup.cluster.errors import ApiError, Away, Temporary, Unauthorized
 from meshup.cluster.ports import Writer
-from meshup.engine.drift import read_all, wanted_values
+from meshup.engine.drift import not_so, read_all
 from meshup.engine.guard import REVERTED
 from meshup.engine.handover import Handover
 from meshup.engine.ledger import mark
@@ -23,7 +23,6 @@ from meshup.gates.on_hold import NotOnHold
 from meshup.journal.approvals import approvals
 from meshup.model.change import Delete, moves_pods
 from meshup.model.events import PlaceStarted
-from meshup.model.fields import said, value_at
 from meshup.model.journal import Judgement
 from meshup.model.objects import Ref, dig
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedWave
@@ -377,19 +376,8 @@ class WaveRun:
     def _not_back(self, back: Sequence[PlannedChange]) -> str:
         """Read back what was taken back; "" when every planned field has its old value again."""
         left = self._handover.left()
-        back = [each for each in back if not (each.service in left and moves_pods(each.change))]
-        live = read_all(self._session.cluster, [each.change.on for each in back])
-        for each in back:
-            now = live.get(each.change.on)
-            if isinstance(each.change, Delete):
-                same = now is not None and dig(now, "metadata", "uid") == each.change.uid
-                if same and not dig(now, "metadata", "deletionTimestamp"):
-                    return f"{each.change.on} is still there"
-                continue
-            for field, value in wanted_values(each.change).items():
-                if now is None or (value is not None and value_at(now, field) != value):
-                    return f"{each.change.on}: {said(field)} is {value_at(now, field)!r}, it was {value!r}"
-        return ""
+        kept = [each.change for each in back if not (each.service in left and moves_pods(each.change))]
+        return not_so(self._session.cluster, kept)
 
     def _failed(self, why: str) -> RollbackFailed:
         done = self._log.state.done

@@ -173,6 +173,7 @@ class Moved:
     """What a platform owner's decision came to.
 
     before: "" = it was not on record. wrote: false = it was so already. owners: their right to pin it was changed too.
+    revisions: that serve it, None = neither a run nor a runbook says where to look. away: records that count against it.
     evidence: for a promotion, who qualified it and runs it still; None = nobody did.
     """
 
@@ -182,4 +183,6 @@ class Moved:
     wrote: bool
     owners: bool = False
     runs: tuple[Runs, ...] = ()
+    revisions: tuple[str, ...] | None = None
+    away: tuple[Held, ...] = ()
     evidence: Qualification | None = None

@@ -51,7 +51,7 @@ CODES: Mapping[str, str] = {
     "MU1321": "A host or path of the ingress stands twice. Remove one of the two: which one would win is nobody's decision.",
     "MU1322": "The ingress has nothing to route: neither hosts nor existing Ingress objects.",
     "MU1323": "The handoff says until when it waits, but not on which object.",
-    "MU1325": "A wave that qualifies a release holds critical services only: mark the service critical, or move it to another wave.",
+    "MU1326": "A wave that qualifies a release holds critical services only: mark the service critical, or move it to another wave.",
     "MU1324": "A step or gate stands twice in one stage, word for word. Remove one of them, or give it other parameters.",
     "MU1325": "The ledger would be installed before the preflight was asked. In one stage with it, preflight stands under "
     "`before`: what is cheaper to know before the first write is asked before it.",

@@ -117,7 +117,7 @@ def _qualifying(wave: Wave, number: int, by_id: Mapping[str, Service], say: Item
     for place, service in enumerate(wave.services if wave.qualifies else ()):
         if service in by_id and not by_id[service].critical:
             say.say(
-                "MU1325",
+                "MU1326",
                 f'the wave "{wave.name}" qualifies a release, and {service} is not critical',
                 ("waves", number, "services", place),
             )

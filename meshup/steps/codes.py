@@ -14,7 +14,9 @@ CODES: Mapping[str, str] = {
     "MU3215": "A service can't be enrolled as it is: another controller owns its workload, its namespace's label would win, it uses "
     "the host's network, or its kind has no pods of its own. The reason is named.",
     "MU3216": "A policy that meshup must own to switch strict mode is there and belongs to somebody else.",
-    "MU3218": "A service can't be held half-way, which its stage asks for (enrol: hold): both revisions of it would never serve at "
+    "MU3218": "Objects are stored in a version that the release's definition does not have any more, so the server would refuse it. "
+    "Migrate the stored objects first: write each again, then take the version out of the definition's status.storedVersions.",
+    "MU3219": "A service can't be held half-way, which its stage asks for (enrol: hold): both revisions of it would never serve at "
     "once, and a canary gate could not judge it. Move it in a stage without hold.",
     "MU3217": "Another policy selects the same workloads, or a rule defeats mutual TLS for them, so strict mode would not mean what it "
     "says.",

@@ -157,7 +157,7 @@ def _absent(service: Service) -> Problem:
 
 def _unheld(service: Service, why: str) -> Problem:
     return Problem(
-        code="MU3218",
+        code="MU3219",
         what=f"{service.id} can't be held half-way: {why}",
         why=f"owner: {service.owner or 'unknown'}",
         fix="move it in a stage whose enrol does not say hold",

@@ -138,9 +138,9 @@ def moved(found: Moved, *, width: int) -> str:
         told = (
             found.evidence.words()
             if found.evidence is not None
-            else "none is on record; it is supported for the reason given"
+            else "by nobody on record; it is supported for the reason given"
         )
-        lines.append(folded(f"evidence  {clean(told)}", width=width))
+        lines.append(folded(f"qualified {clean(told)}", width=width))
     if found.owners:
         may = "may pin it now" if release.state == "supported" else "may not pin it any more"
         lines.append(f"owners    {may}: ClusterRole meshup-owner-releases")

@@ -16,6 +16,7 @@ from meshup.journal.holder import this_process
 from meshup.journal.ledger import advance, pins
 from meshup.journal.pin import from_body
 from meshup.journal.retention import due, let_go
+from meshup.model.holds import HoldAt
 from meshup.model.lacking import as_served, plain
 from meshup.model.objects import Ref
 from meshup.model.problem import DeadlinePassed, Refused

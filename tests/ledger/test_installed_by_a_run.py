@@ -307,3 +307,24 @@ def test_a_policy_of_changes_that_does_not_deny_is_seen_once_there_is_a_pin(poli
     world.plain.delete(ref, uid=world.plain.get(ref)["metadata"]["uid"])
     world.clock.advance(60)
     assert sent(world.plain, world.clock).let.startswith(f"{policy} let ")
+
+
+class Vanishes:
+    """A transport on which the pin goes just before its removal is forged."""
+
+    def __init__(self, server):
+        self._server = server
+
+    def send(self, request):
+        if request.method == "DELETE" and "/meshpins/" in request.path:
+            self._server.objects.delete("meshpins.meshup.dev", "default", "cart-1")
+        return self._server.send(request)
+
+
+def test_a_pin_that_goes_before_its_removal_is_forged_was_let_pass_by_no_policy():
+    world = World()
+    performed(world)
+    world.pin()
+    found = sent(over(Vanishes(world.server), world.clock, in_flight=1), world.clock)
+    assert found.let == ""
+    assert [policy for policy, _ in found.unasked] == ["meshup-kept"]

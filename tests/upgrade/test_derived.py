@@ -163,7 +163,7 @@ def test_a_wave_of_the_runbook_that_has_the_name_keeps_it(made: Onboarded) -> No
 def test_only_critical_services_may_qualify(made: Onboarded) -> None:
     text = write_upgrade.text(made.derive(), kinds()).replace("      - shop/web\n", "      - shop/cart\n", 1)
     codes = [each.code for each in load.load(text.encode(), name="up.yaml", kinds=kinds()).problems]
-    assert "MU1325" in codes
+    assert "MU1326" in codes
 
 
 def nobody_critical(book: Runbook) -> Runbook:

@@ -59,7 +59,7 @@ def test_promote_needs_no_reason_where_there_is_evidence_and_says_it(made: Onboa
     assert found.evidence is not None
     assert found.release.decided is not None
     assert found.release.decided.reason.startswith("shop/web (team-front) ran it for 1m;")
-    assert "evidence  shop/web (team-front) ran it for 1m" in moved(found, width=160)
+    assert "qualified shop/web (team-front) ran it for 1m" in moved(found, width=160)
     shown = releases(listed(made.session, book=made.book), width=160)
     assert f"qualified {NEW}: shop/web (team-front)" in shown
 
@@ -85,7 +85,7 @@ def test_a_candidate_that_nobody_qualified_is_not_promoted_without_a_reason(made
     refused(made)
     found = decide(made.session, "promote", NEW, book=made.book, reason="qualified elsewhere")
     assert found.evidence is None
-    assert "evidence  none is on record" in moved(found, width=160)
+    assert "qualified by nobody on record" in moved(found, width=160)
 
 
 def test_an_installed_control_plane_is_no_evidence(made: Onboarded) -> None:

@@ -28,6 +28,7 @@ from meshup.engine.standing import status
 from meshup.engine.taking_back import run_plan, stage_plan
 from meshup.engine.unpinning import unpin
 from meshup.engine.upgrade import derive
+from meshup.journal.enforcement import trusted
 from meshup.journal.ledger import pins
 from meshup.model.events import Event, Outcome, PlaceEnded
 from meshup.model.plan import Plan
