@@ -150,7 +150,10 @@ def scaled(namespace: str, deployment: str, replicas: int) -> None:
 
 
 def injector_gone() -> None:
-    """Take the control plane away, and wait until its webhook has nobody to call."""
+    """Take the control plane away, and wait until its webhook has nobody to call.
+
+    A pod that is on its way out still answers an API server that kept its connection.
+    """
     scaled("istio-system", PLANE, 0)
 
     def nobody() -> bool:
@@ -164,7 +167,7 @@ def injector_gone() -> None:
             )
         )["items"]
         ready = [each for one in slices for each in one["endpoints"] or () if each["conditions"].get("ready")]
-        return not ready
+        return not ready and not pods("istio-system", "istiod")
 
     wait_until("nobody answers for the injector", nobody, limit_s=60)
 
