@@ -111,9 +111,14 @@ def plan_of_pin(session: Session, book: Runbook, pin: Pin, *, context: str = "")
     snapshot = snapshot_for(session, driver, context=context, spaces=spaces_of(book, chosen))
     if pin.to_revision:
         target(driver.installed(snapshot), snapshot, chosen, pin.to_revision)
-    mark = annotated(snapshot.get(chosen.workload) or {}).get(RUN, "")
+    workload = snapshot.get(chosen.workload)
+    mark = annotated(workload or {}).get(RUN, "")
+    # A mark outlives a move by hand: who moved first is whose move the workload still stands at.
+    at = driver.enrolment(workload, snapshot, None).revision_before if workload is not None else ""
     for each in pins(session.cluster, namespace=pin.namespace):
-        unknown = each.name != pin.name and each.to_revision != pin.from_revision
+        unknown = (
+            each.name != pin.name and each.to_revision != pin.from_revision and (each.to_revision or "") == (at or "")
+        )
         if each.name == mark and is_open(each) and unknown:
             raise overtaken(chosen.workload, f"{each.user} (MeshPin {each.namespace}/{each.name})")
     return _moving(session, book, chosen, snapshot, pin)

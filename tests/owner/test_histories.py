@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_joining import join, leave, process
 from test_service import BOOK, WEEK, onboarded
@@ -56,6 +56,7 @@ def by_name(world):
 
 @settings(max_examples=30)
 @given(HISTORIES)
+@example([("ana", "rollback to none", "cart"), ("ana", "kubectl", "cart"), ("ana", "rollback to 1.0", "cart")])
 def test_what_is_in_effect_is_on_record_or_shown_without_one_and_no_pin_ends_unsaid(history):
     world, _ = onboarded()
     said = 0
