@@ -11,7 +11,8 @@ import pytest
 from e2e.providers import Provider, Reached
 from meshup.cli.connect import Aim, door
 from meshup.cluster.door import Cluster
-from meshup.engine.send import Stamp, send
+from meshup.engine.marks import Stamp
+from meshup.engine.send import send
 from meshup.engine.undo import inverse
 from meshup.model.change import Label
 from meshup.model.objects import Ref, dig

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -14,10 +13,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from conftest import EVIDENCE, Person
+from conftest import Person
 from installed import Installed
 from small import QUICK, runbook, stage, written
-from town import NEW, OLD, OLD_REVISION, Town, get, kubectl, proxies
+from town import NEW, OLD, OLD_REVISION, Town, get, kubectl, proxies, standing
 
 from e2e import lab
 from e2e.providers import Provider
@@ -34,15 +33,8 @@ def town(provider: Provider, evidence: Any, tmp_path_factory: pytest.TempPathFac
     if provider.name != "lab":
         pytest.skip("it is written for the images and addresses of the lab: PROVIDER=lab")
     with provider.cluster() as reached, evidence(reached, "ledger"):
-        made = Town(tmp_path_factory.mktemp("ledger"))
-        try:
-            made.found()
+        with standing(Town(tmp_path_factory.mktemp("ledger")), "ledger") as made:
             yield made
-        finally:
-            made.load.stop()
-            folder = EVIDENCE / "ledger" / "told"
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "report.json").write_text(json.dumps(made.report.rows, indent=2), "utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +16,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from conftest import EVIDENCE, Person
+from conftest import Person
 from installed import Installed
 from load import wait_until
 from same import differences, snapshot, written_by_people
-from town import NEW, OLD, Town, get, kubectl, proxies, strict_policies
+from town import NEW, OLD, Town, get, kubectl, proxies, standing, strict_policies
 
 from e2e import lab
 from e2e.lab.kubectl import apply_gateway_api
@@ -42,14 +41,8 @@ def town(provider: Provider, evidence: Any, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("rollout")
     with provider.cluster() as reached, evidence(reached, "rollout"):
         apply_gateway_api(reached.lab)
-        made = Town(folder)
-        try:
-            made.found()
+        with standing(Town(folder), "rollout") as made:
             yield made
-        finally:
-            made.load.stop()
-            (folder / "report.json").write_text(json.dumps(made.report.rows, indent=2), "utf-8")
-            shutil.copytree(folder, EVIDENCE / "rollout" / "told", dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="module")

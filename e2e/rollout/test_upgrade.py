@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,10 +16,10 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from conftest import EVIDENCE, Person
+from conftest import Person
 from installed import Installed
 from small import QUICK, REVISION, patience, runbook, stage, written
-from town import HOST, NEW, OLD, OLD_REVISION, Town, get, kubectl, proxies
+from town import HOST, NEW, OLD, OLD_REVISION, Town, get, kubectl, proxies, standing
 
 from e2e import lab
 from e2e.lab.kubectl import apply_gateway_api
@@ -92,14 +91,8 @@ def town(provider: Provider, evidence: Any, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("upgrade")
     with provider.cluster() as reached, evidence(reached, "upgrade"):
         apply_gateway_api(reached.lab)
-        made = Unmeshed(folder)
-        try:
-            made.found()
+        with standing(Unmeshed(folder), "upgrade") as made:
             yield made
-        finally:
-            made.load.stop()
-            (folder / "report.json").write_text(json.dumps(made.report.rows, indent=2), "utf-8")
-            shutil.copytree(folder, EVIDENCE / "upgrade" / "told", dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import string
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from conftest import EVIDENCE
 from load import Load, wait_until
 
 from e2e import lab
@@ -201,3 +203,15 @@ class Town:
         finally:
             kubectl("delete", "pod", name, "--namespace=edge", "--grace-period=0", "--force")
         return next((line.split()[1] for line in said.splitlines() if line.startswith("HTTP/1.1 ")), "refused")
+
+
+@contextmanager
+def standing(made: Town, name: str) -> Iterator[Town]:
+    """Found a town while the block lasts; what was told in it is kept beside the evidence of that name in any case."""
+    try:
+        made.found()
+        yield made
+    finally:
+        made.load.stop()
+        (made.folder / "report.json").write_text(json.dumps(made.report.rows, indent=2), "utf-8")
+        shutil.copytree(made.folder, EVIDENCE / name / "told", dirs_exist_ok=True)

@@ -9,7 +9,8 @@ from meshup.cli.files import unusable
 from meshup.model.problem import Problem, UsageError
 
 if TYPE_CHECKING:
-    from meshup.model.runbook import Runbook
+    from meshup.meshes.driver import Driver, Rendered
+    from meshup.model.runbook import Mesh, Runbook
     from meshup.runbook.load import Loaded
 
 
@@ -96,9 +97,11 @@ def new(*filenames: str, force: bool) -> None:
         )
 
 
-def linting(text: str, filename: str) -> str:
-    """Give the text of a runbook that is about to be written. Raises UsageError where it would not lint."""
+def put(text: str, filename: str, mesh: Mesh, driver: Driver) -> Rendered:
+    """Write a runbook and, beside it, the lock of its mesh, whose manifests it gives. Raises UsageError for one that would not lint."""
+    from meshup.cli import reports
     from meshup.cli.kinds import kinds
+    from meshup.runbook import lock
     from meshup.runbook.load import load
 
     wrong = [each for each in load(text.encode(), name=filename, kinds=kinds()).problems if each.severity == "error"]
@@ -110,4 +113,8 @@ def linting(text: str, filename: str) -> str:
             fix="name what is odd in the cluster in a report; nothing was written",
             cluster="only read",
         )
-    return text
+    rendered = driver.render(mesh)
+    reports.write_whole(Path(filename), text)
+    locked = lock.text(mesh, rendered.digest, rendered.origin, rendered.objects)
+    reports.write_whole(Path(lock.beside(filename)), locked)
+    return rendered

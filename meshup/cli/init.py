@@ -33,9 +33,8 @@ def command(
     Example: meshup init --why
     """
     import json
-    from pathlib import Path
 
-    from meshup.cli import books, pipelines, reports
+    from meshup.cli import books, pipelines
     from meshup.cli.connect import Aim, door, one_of, session
     from meshup.cli.kinds import drivers
     from meshup.cli.screen import screen
@@ -65,10 +64,7 @@ def command(
     around = session(cluster)
     seen = snapshot_for(around, chosen, context=cluster.context)
     proposal = propose(seen, chosen, release=release, values=given, name=name)
-    text = books.linting(write.text(proposal), filename)
-    rendered = chosen.render(proposal.mesh)
-    reports.write_whole(Path(filename), text)
-    reports.write_whole(Path(locked), lock.text(proposal.mesh, rendered.digest, rendered.origin, rendered.objects))
+    rendered = books.put(write.text(proposal), filename, proposal.mesh, chosen)
     if output == "json":
         look.out(json.dumps(view.document(proposal, filename=filename, locked=locked), indent=2))
     else:

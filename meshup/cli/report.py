@@ -123,22 +123,20 @@ def _of_clusters(aim: Aim, contexts: Sequence[str], loaded: Runbook | None, aske
 
     from meshup.cli.connect import door, session
     from meshup.engine import reporting
-    from meshup.engine.history import readable_book
     from meshup.model.problem import DeadlinePassed, Unreachable
 
-    views, now, book = [], None, loaded
+    views, now, holds = [], None, loaded.holds if loaded is not None else None
     for each in contexts or [""]:
         try:
             cluster = door(replace(aim, context=each))
-            around = session(cluster)
-            views.append(reporting.view(around, book=loaded, context=cluster.context))
-            now = now or cluster.clock.now()
-            book = book or readable_book(around)
+            found, own = reporting.looked(session(cluster), book=loaded, context=cluster.context)
+            views.append(found)
+            now, holds = now or cluster.clock.now(), holds or own
         except (Unreachable, DeadlinePassed) as gone:
             if len(contexts) < 2:
                 raise
             views.append(reporting.unread(each, gone))
-    return replace(asked, at=book.holds if book is not None else asked.at).answer(views, now=now or _wall())
+    return replace(asked, at=holds or asked.at).answer(views, now=now or _wall())
 
 
 def _wall() -> datetime:

@@ -67,10 +67,7 @@ def command(
     seen = snapshot_for(around, driver, context=cluster.context)
     bound_to(seen, old.cluster_uid, what=f"the runbook {old.name}")
     found = derive(old, seen, driver, to=to, manifests=manifests, soak_s=soak_s, keep_s=keep_s)
-    rendered = driver.render(found.book.mesh)
-    text = books.linting(write_upgrade.text(found, kinds()), target)
-    reports.write_whole(Path(target), text)
-    reports.write_whole(Path(locked), lock.text(found.book.mesh, rendered.digest, rendered.origin, rendered.objects))
+    books.put(write_upgrade.text(found, kinds()), target, found.book.mesh, driver)
     made = plan_from(around, books.book(target), seen, driver)
     if out:
         reports.write_whole(Path(out), text_of(made))

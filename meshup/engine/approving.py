@@ -35,15 +35,10 @@ def approve(session: Session, place: str, *, plan: Plan | None = None, lasts: ti
     waiting = [
         each.name
         for each in places(plan)
-        if any(gate.kind == "approval" for gate in (*each.wave.before, *each.wave.gates))
-        and place in (each.name, each.stage.name)
+        if any(gate.kind == "approval" for gate in each.wave.asks()) and place in (each.name, each.stage.name)
     ]
     if not waiting:
-        named = [
-            each.name
-            for each in places(plan)
-            if any(gate.kind == "approval" for gate in (*each.wave.before, *each.wave.gates))
-        ]
+        named = [each.name for each in places(plan) if any(gate.kind == "approval" for gate in each.wave.asks())]
         raise UsageError(
             f'"{place}" of plan {plan.id} does not wait for an approval',
             code="MU2332",

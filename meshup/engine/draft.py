@@ -10,7 +10,7 @@ from meshup.engine.opted import opted
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete
 from meshup.model.moment import end_text, instant_or_none
-from meshup.model.objects import Object, Ref, dig, is_map, labels
+from meshup.model.objects import Object, Ref, dig, is_managed, is_map
 from meshup.model.plan import LEFT_OUT
 from meshup.model.problem import Problem
 from meshup.model.runbook import Ingress, Runbook, Stage, StepSpec
@@ -182,14 +182,14 @@ def completed(change: Change, snapshot: Snapshot) -> Change:
             return replace(change, uid=str(dig(there, "metadata", "uid") or ""), before=before)
         case Create():
             there = snapshot.get(change.on)
-            ours = there is not None and labels(there).get("meshup.dev/managed-by") == "meshup"
+            ours = is_managed(there)
             if there is None or not ours:
                 return change
             uid = str(dig(there, "metadata", "uid") or "")
             return Apply(on=change.on, body=change.body, before=masked(change.body, there), uid=uid)
         case Delete(uid=""):
             there = snapshot.get(change.on)
-            ours = there is not None and labels(there).get("meshup.dev/managed-by") == "meshup"
+            ours = is_managed(there)
             return replace(change, uid=str(dig(there, "metadata", "uid") or "")) if ours else change
         case _:
             return change

@@ -9,7 +9,7 @@ from typing import Any
 
 from meshup.cluster.errors import NotFound
 from meshup.cluster.ports import MANAGER, Reader
-from meshup.engine.marks import RUN
+from meshup.journal.home import RUN
 from meshup.model.change import Apply, Change, Delete, Label, Restart
 from meshup.model.fields import leaves, managers_of, pointer, said, value_at
 from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, ref_of
@@ -76,11 +76,11 @@ def wanted_values(change: Change) -> Mapping[str, Any]:
         case Apply():
             return leaves(change.body)
         case Label():
-            found: dict[str, Any] = {pointer((*change.at, key)): value for key, value in change.set.items()}
-            beside = (*change.at[:-1], "annotations")
-            found.update({pointer((*beside, key)): value for key, value in change.annotations.items()})
-            found.update(change.holds)
-            return found
+            return {
+                pointer((*path, key)): value
+                for path, values in change.wanted().items()
+                for key, value in values.items()
+            }
         case Restart():
             path = (*TEMPLATE_PATH[change.on.kind], "metadata", "annotations", "meshup.dev/restart")
             return {pointer(path): change.value}

@@ -151,7 +151,7 @@ def unanswered(
     """Find gates that compare and would stay unknown, as the Prometheus that they ask can't tell them enough."""
     for stage in stages:
         for wave in stage.waves:
-            for each in (*wave.before, *wave.halfway, *wave.gates):
+            for each in wave.asks():
                 if each.waived or not compares(gates[each.kind]):
                     continue
                 found = list(unfit(facts, each.params, each.patience)) if facts is not None else []
@@ -183,7 +183,7 @@ def blinded(book: Runbook, stages: Iterable[PlannedStage], driver: Driver) -> It
         return
     for stage in stages:
         for wave in stage.waves:
-            for each in (*wave.before, *wave.halfway, *wave.gates):
+            for each in wave.asks():
                 if each.kind in OVER_A_WINDOW and 0 < each.patience.window_s < LEAST_WINDOW_S:
                     yield Problem(
                         code="MU2128",

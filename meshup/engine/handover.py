@@ -12,6 +12,7 @@ from meshup.engine.history import newest_run
 from meshup.engine.log import RunLog
 from meshup.engine.opted import out_words
 from meshup.engine.pinning import held, in_words, name_of, staying_out
+from meshup.engine.running import asked
 from meshup.engine.session import Session
 from meshup.engine.wait import Pause
 from meshup.journal.ledger import is_open, pins
@@ -136,19 +137,17 @@ class Handover:
     def _revision_of(self, service: Service) -> str:
         """Give the revision that a workload's template asks for now, "" = none."""
         workload = self._session.cluster.find(service.workload)
-        if workload is None:
-            return ""
-        driver = self._session.drivers[self._plan.driver]
-        return driver.enrolment(workload, self._bare(), None).revision_before or ""
+        seen = self._bare({service.workload: workload} if workload is not None else {})
+        return asked(service, seen, self._session.drivers[self._plan.driver])
 
-    def _bare(self, objects: Mapping[Ref, Object] | None = None) -> Snapshot:
+    def _bare(self, objects: Mapping[Ref, Object]) -> Snapshot:
         """Give a snapshot of these objects alone, for questions that need no more."""
         return Snapshot(
             cluster_uid=self._plan.cluster_uid,
             server_version="",
             identity=Identity(user=""),
             taken_at=self._session.clock.now(),
-            objects=objects or {},
+            objects=objects,
         )
 
     def spared(self, group: list[PlannedChange]) -> list[PlannedChange]:

@@ -98,8 +98,7 @@ def _said(record: Release | None) -> str:
     if record.state != "deprecated":
         return f"its support ended {record.ends:%Y-%m-%d}"
     last = record.decided
-    by = f" by {last.by} on {last.at:%Y-%m-%d}: {last.reason or 'no reason was given'}" if last is not None else ""
-    return f"it is deprecated{by}"
+    return f"it is deprecated {last.words}" if last is not None else "it is deprecated"
 
 
 def _agreed(book: Runbook, agreed: Sequence[str], left: Mapping[str, str]) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from meshup.model.objects import Object, annotated
-
-MANAGED = "meshup.dev/managed-by"
-RUN, STEP, EPOCH = "meshup.dev/run", "meshup.dev/step", "meshup.dev/epoch"
+from meshup.journal.home import EPOCH, RUN, STEP
+from meshup.model.objects import MANAGED, Object, annotated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +24,10 @@ class Stamp:
 
 def stamped(body: Object, stamp: Stamp, *, own: bool) -> dict[str, Any]:
     """Give a body with the run's marks. own: the object is made by us, so it carries the label that says so."""
-    meta = dict(body.get("metadata") or {})
+    made = owned(body) if own else body
+    meta = dict(made.get("metadata") or {})
     meta["annotations"] = {**(meta.get("annotations") or {}), **stamp.marks()}
-    if own:
-        meta["labels"] = {**(meta.get("labels") or {}), MANAGED: "meshup"}
-    return {**body, "metadata": meta}
+    return {**made, "metadata": meta}
 
 
 def owned(body: Object) -> dict[str, Any]:

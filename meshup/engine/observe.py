@@ -9,7 +9,7 @@ from typing import Any
 from meshup.cluster.errors import Forbidden, NotFound
 from meshup.cluster.ports import MANAGER, Reader
 from meshup.model.clock import Clock
-from meshup.model.objects import Object, Ref, dig, labels, ref_of
+from meshup.model.objects import Object, Ref, dig, is_managed, ref_of
 from meshup.model.problem import Refused
 from meshup.model.snapshot import ApiKind, Identity, Snapshot
 
@@ -35,7 +35,6 @@ ALWAYS: tuple[tuple[str, str], ...] = (
 OURS = ("MeshPin", "OptIn", "MeshRelease")
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 GATEWAY_KINDS = frozenset({"GatewayClass", "Gateway", "HTTPRoute"})
-MANAGED = "meshup.dev/managed-by"
 NODE_STATUS = frozenset({"allocatable", "capacity", "conditions", "nodeInfo"})
 LONG = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
 POD_SPEC = frozenset(
@@ -195,7 +194,7 @@ def is_whole(obj: Object, *, near: frozenset[str] = frozenset()) -> bool:
     """Tell whether meshup made an object, or writes or may write to it: a definition keeps its schemas only then."""
     ours = any(each.get("manager") == MANAGER for each in dig(obj, "metadata", "managedFields") or ())
     named = str(dig(obj, "spec", "group") or "").partition(".")[2] in near
-    return ours or named or labels(obj).get(MANAGED) == "meshup"
+    return ours or named or is_managed(obj)
 
 
 def with_objects(cluster: Reader, snapshot: Snapshot, refs: Iterable[Ref], *, groups: Iterable[str] = ()) -> Snapshot:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from meshup.engine.running import asked
 from meshup.journal.optin import KIND, latest
 from meshup.meshes.driver import Driver
 from meshup.model.objects import labels, matches
@@ -80,10 +81,7 @@ def _opt_in(word: OptInRecord) -> OptIn | None:
 
 def _is_inside(service: Service, snapshot: Snapshot, driver: Driver | None) -> bool:
     """Tell whether a workload is enrolled already: holding it back then means not moving it, not forgetting it."""
-    workload = snapshot.get(service.workload)
-    if workload is None or driver is None:
-        return False
-    return bool(driver.enrolment(workload, snapshot, None).revision_before)
+    return driver is not None and bool(asked(service, snapshot, driver))
 
 
 def _resolved(wave: Wave, services: Sequence[Service], snapshot: Snapshot) -> Wave:

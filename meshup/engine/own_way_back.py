@@ -10,7 +10,7 @@ from meshup.engine.history import needed_book
 from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
 from meshup.engine.performing import perform
-from meshup.engine.pinning import copy_pin, name_of, settle_pin, whose, write_pin
+from meshup.engine.pinning import copy_pin, name_of, settle_pin, write_pin
 from meshup.engine.place import places
 from meshup.engine.planfile import parse, text_of
 from meshup.engine.refusals import check_cluster
@@ -134,7 +134,7 @@ def _renews(session: Session, pin: Pin) -> str:
     held = holding(earlier, namespace=pin.namespace, workload_uid=pin.workload_uid, service=pin.service)
     if held is None or held.to_release != pin.to_release:
         return ""
-    return f"renewed until {pin.ends}: MeshPin {name_of(held)} of {whose(held)} ends, its release stays, and nothing restarts"
+    return f"renewed until {pin.ends}: MeshPin {name_of(held)} of {held.asker} ends, its release stays, and nothing restarts"
 
 
 def _busy(pin: Pin, run: str) -> Refused:

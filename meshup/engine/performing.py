@@ -94,11 +94,7 @@ def _one_place(run: Run, log: RunLog, place: Place, *, compare: bool) -> Outcome
     elif wave.is_cut_off():
         wave.undo(CUT_OFF)
     if compare or log.state.open:
-        on = {
-            each.change.on
-            for one in place.stage.waves
-            for each in (*one.opening, *one.changes, *one.rest, *one.closing)
-        }
+        on = {each.change.on for one in place.stage.waves for each in one.writes()}
         basis = tuple(each for each in plan.basis if each.on in on)
         refuse_stale(session, plan, basis, run=log.state.run, changed=True, made=frozenset(log.state.made.values()))
     held = wave.perform()

@@ -66,7 +66,7 @@ def settle_pin(
             for older in superseded(found, pin):
                 said = f"ended by MeshPin {name_of(pin)}, by which {pin.user} went to {pin.to_release or 'none'}: {pin.reason}"
                 advance(session.cluster, older, "Closed", by=session.identity.user, at=now, run=run, message=said)
-                text = f"MeshPin {name_of(older)} of {whose(older)}, whose record says by whom and for what"
+                text = f"MeshPin {name_of(older)} of {older.asker}, whose record says by whom and for what"
                 session.watcher.tell(Noted(at=session.clock.now(), word="ended", text=text))
         advance(session.cluster, pin, "Active", run=run, observed=observed)
     except MeshupError as error:
@@ -83,11 +83,6 @@ def superseded(found: Iterable[Pin], pin: Pin) -> tuple[Pin, ...]:
         and (each.service == pin.service or each.workload_uid == pin.workload_uid)
         and (each.since, each.name) < (pin.since, pin.name)
     )
-
-
-def whose(pin: Pin) -> str:
-    """Name who asked for a pin, and for whom."""
-    return pin.user + (f" for {pin.on_behalf_of} ({pin.on_behalf_trust})" if pin.on_behalf_of else "")
 
 
 def held(cluster: Reader, services: Iterable[Service], plan: Plan) -> Mapping[str, Pin]:

@@ -19,7 +19,7 @@ class Place:
 
     def changes(self) -> tuple[PlannedChange, ...]:
         """Give everything the wave writes, in order."""
-        return (*self.wave.opening, *self.wave.changes, *self.wave.rest, *self.wave.closing)
+        return self.wave.writes()
 
 
 def places(plan: Plan, *, through: str = "") -> tuple[Place, ...]:

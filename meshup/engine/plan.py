@@ -30,10 +30,11 @@ from meshup.gates.evidence.checking import Facts, told
 from meshup.gates.gate import Gate
 from meshup.gates.on_hold import NotOnHold
 from meshup.gates.sources import source
+from meshup.journal.home import EPOCH, RUN, STEP
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart, moves_pods
 from meshup.model.fields import leaves, managers_of, value_at
-from meshup.model.objects import Object, Ref, dig
+from meshup.model.objects import MANAGED, Object, Ref, dig
 from meshup.model.plan import Basis, Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
 from meshup.model.problem import Problem
 from meshup.model.runbook import GateSpec, Runbook, Service, Stage, Waiver
@@ -69,9 +70,7 @@ def plan(
             if place.stage.name == stage.name
         ]
         stages.append(PlannedStage(name=stage.name, waves=tuple(waves), on_fail=stage.on_fail))
-    kinds = {
-        each.kind for stage in stages for wave in stage.waves for each in (*wave.before, *wave.halfway, *wave.gates)
-    }
+    kinds = {each.kind for stage in stages for wave in stage.waves for each in wave.asks()}
     judging = [gates[each] for each in sorted(kinds)]
     made = Plan(
         id="",
@@ -151,7 +150,7 @@ def _wave(
     names: dict[str, int] = defaultdict(int)
     asked = asked_before(place.stage, kept["main"]) if NotOnHold.kind in gates else place.stage.before
     before = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in asked)
-    between = [each for each in place.stage.gates if kept["rest"] and getattr(gates[each.kind], "halfway", False)]
+    between = [each for each in place.stage.gates if kept["rest"] and compares(gates[each.kind])]
     halfway = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in between)
     left = [each for each in place.stage.gates if each not in between]
     after = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in left)
@@ -234,7 +233,7 @@ def _at(obj: Object, key: str) -> object:
     return dig(obj, *(int(step) if step.isdigit() else step for step in key.split(".")))
 
 
-MARKS = frozenset({"meshup.dev/managed-by", "meshup.dev/run", "meshup.dev/step", "meshup.dev/epoch"})
+MARKS = frozenset({MANAGED, RUN, STEP, EPOCH})
 
 
 def _plain(obj: Object) -> Object:

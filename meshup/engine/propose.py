@@ -10,7 +10,7 @@ from typing import Any
 
 from meshup.engine.opted import words
 from meshup.meshes.driver import Driver
-from meshup.model.objects import Object, Ref, annotated, dig, labels, matches, ref_of, template
+from meshup.model.objects import Object, Ref, annotated, dig, is_managed, labels, matches, ref_of, template
 from meshup.model.proposal import Proposal
 from meshup.model.runbook import Ingress, Manifests, Mesh, Metrics, OptIn, Service, Wave
 from meshup.model.snapshot import Snapshot
@@ -135,7 +135,7 @@ def _workloads(snapshot: Snapshot, gateways: frozenset[str]) -> Iterator[Object]
             namespace = str(dig(each, "metadata", "namespace"))
             if namespace in SYSTEM or str(ref_of(each)) in gateways:
                 continue
-            if labels(each).get("meshup.dev/managed-by") == "meshup" or labels(each).get("app") == "istiod":
+            if is_managed(each) or labels(each).get("app") == "istiod":
                 continue
             if annotated(each).get("meshup.dev/ignore") == "true":
                 continue

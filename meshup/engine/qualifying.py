@@ -11,6 +11,8 @@ from meshup.engine.log import RunLog
 from meshup.engine.place import Place, places
 from meshup.engine.planfile import parse
 from meshup.engine.session import Session
+from meshup.gates.people import Soak
+from meshup.gates.proxies_right import ProxiesRight
 from meshup.journal.plans import read_plan
 from meshup.journal.release import keep_qualified
 from meshup.journal.runs import heads, open_store
@@ -20,7 +22,6 @@ from meshup.model.problem import MeshupError
 from meshup.model.qualification import Qualification
 from meshup.model.verdict import Answer
 
-RIGHT, SOAK = "proxies-right", "soak"
 MOST_RUNS = 20
 """Newest runs that are looked through; an older qualification is on record in the release itself."""
 
@@ -42,10 +43,10 @@ def of_place(plan: Plan, state: RunState, place: Place) -> Qualification | None:
     }
     held = [each for each in judged.values() if each.judged.verdict.answer is Answer.PASS]
     kinds = tuple(each.judged.kind for each in held)
-    if not users or RIGHT not in kinds:
+    if not users or ProxiesRight.kind not in kinds:
         return None
-    soaks = [float(gates[each.judged.gate].params.get("for") or 0.0) for each in held if each.judged.kind == SOAK]
-    shown = tuple(name for name in Counter(kinds) if name != SOAK)
+    soaks = [float(gates[each.judged.gate].params.get("for") or 0.0) for each in held if each.judged.kind == Soak.kind]
+    shown = tuple(name for name in Counter(kinds) if name != Soak.kind)
     return Qualification(
         run=state.run, at=stamp(instant(held[-1].at)), users=users, soak_s=max(soaks, default=0.0), gates=shown
     )

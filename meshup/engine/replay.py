@@ -52,12 +52,7 @@ def replay(session: Session, *, run: str = "", others: Sequence[Other] = ()) -> 
 
 def again(state: RunState, plan: Plan, gates: Mapping[str, Gate], *, others: Sequence[Other] = ()) -> Replay:
     """Give every verdict of a journal beside the one that its readings make now. Pure; never raises for what was judged."""
-    planned = {
-        gate.id: gate
-        for stage in plan.stages
-        for wave in stage.waves
-        for gate in (*wave.before, *wave.halfway, *wave.gates)
-    }
+    planned = {gate.id: gate for stage in plan.stages for wave in stage.waves for gate in wave.asks()}
     return Replay(
         run=state.run,
         plan=state.plan,

@@ -8,6 +8,7 @@ from meshup.journal.enforcement import trusted
 from meshup.journal.ledger import both
 from meshup.journal.release import releases
 from meshup.model.held import of_pin
+from meshup.model.holds import HoldAt
 from meshup.model.moment import stamp
 from meshup.model.problem import MeshupError, Refused
 from meshup.model.release import Release
@@ -19,9 +20,15 @@ NO_RUNBOOK = "MU2305"
 
 
 def view(session: Session, *, book: Runbook | None = None, context: str = "") -> View:
-    """Read a cluster. book: which services are looked at; None = those of the newest run, and without one none.
+    """Read a cluster; see `looked`."""
+    return looked(session, book=book, context=context)[0]
 
-    Raises Refused (MU2305) when there is neither a runbook, nor a run, nor a record; and what the door raises.
+
+def looked(session: Session, *, book: Runbook | None = None, context: str = "") -> tuple[View, HoldAt | None]:
+    """Read a cluster, and when its runbook has a release on hold.
+
+    book: which services are looked at; None = those of the newest run, and without one none. Raises Refused (MU2305) when
+    there is neither a runbook, nor a run, nor a record; and what the door raises.
     """
     every, garbled = both(session.cluster)
     known, wrong = releases(session.cluster)
@@ -32,7 +39,7 @@ def view(session: Session, *, book: Runbook | None = None, context: str = "") ->
             raise
         standing = None
     cluster = standing.cluster_uid if standing is not None else session.cluster.uid()
-    return View(
+    found = View(
         names=frozenset({context or cluster}),
         cluster=cluster,
         at=stamp(session.clock.now()),
@@ -44,6 +51,7 @@ def view(session: Session, *, book: Runbook | None = None, context: str = "") ->
         revisions=standing.revisions if standing is not None else (),
         odd=(*garbled, *wrong),
     )
+    return found, standing.holds if standing is not None else None
 
 
 def unread(name: str, why: MeshupError) -> View:

@@ -15,16 +15,16 @@ from meshup.engine.draft import completed
 from meshup.engine.drift import wanted_values
 from meshup.engine.healthy import default_target
 from meshup.engine.history import needed_book
-from meshup.engine.marks import RUN
-from meshup.engine.pinning import name_of, superseded, whose
+from meshup.engine.pinning import name_of, superseded
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.refusals import not_theirs
-from meshup.engine.running import release_now, running
+from meshup.engine.running import asked, release_now, running
 from meshup.engine.send import overtaken
 from meshup.engine.session import Session
 from meshup.engine.settle import ROLLED
 from meshup.engine.targets import NONE, Target, able, possible, refused, target
 from meshup.engine.undo import inverse
+from meshup.journal.home import RUN
 from meshup.journal.ledger import is_open, pins, readable
 from meshup.journal.pin import groups_digest, pin_name, to_body
 from meshup.meshes.driver import Driver, Enrolment
@@ -93,7 +93,7 @@ def service_plan(
     )
     notes = [because] if because else []
     notes += [
-        f"ends: once this is in effect, MeshPin {name_of(each)} of {whose(each)}, which holds it on "
+        f"ends: once this is in effect, MeshPin {name_of(each)} of {each.asker}, which holds it on "
         f"{each.to_release or 'none'} until {each.ends}: {each.reason}"
         for each in superseded(readable(snapshot.pins)[0], pin)
     ]
@@ -111,15 +111,12 @@ def plan_of_pin(session: Session, book: Runbook, pin: Pin, *, context: str = "")
     snapshot = snapshot_for(session, driver, context=context, spaces=spaces_of(book, chosen))
     if pin.to_revision:
         target(driver.installed(snapshot), snapshot, chosen, pin.to_revision)
-    workload = snapshot.get(chosen.workload)
-    mark = annotated(workload or {}).get(RUN, "")
+    mark = annotated(snapshot.get(chosen.workload) or {}).get(RUN, "")
     # A mark outlives a move by hand: who moved first is whose move the workload still stands at.
-    at = driver.enrolment(workload, snapshot, None).revision_before if workload is not None else ""
+    at = asked(chosen, snapshot, driver)
     for each in pins(session.cluster, namespace=pin.namespace):
-        unknown = (
-            each.name != pin.name and each.to_revision != pin.from_revision and (each.to_revision or "") == (at or "")
-        )
-        if each.name == mark and is_open(each) and unknown:
+        others = each.name == mark and each.name != pin.name and is_open(each)
+        if others and pin.from_revision != each.to_revision == at:
             raise overtaken(chosen.workload, f"{each.user} (MeshPin {each.namespace}/{each.name})")
     return _moving(session, book, chosen, snapshot, pin)
 

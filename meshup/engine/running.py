@@ -40,6 +40,12 @@ def running(services: Iterable[Service], snapshot: Snapshot, driver: Driver) -> 
     return tuple(found)
 
 
+def asked(service: Service, snapshot: Snapshot, driver: Driver) -> str:
+    """Give the revision that a workload's template asks for, "" = none, or no workload."""
+    workload = snapshot.get(service.workload)
+    return driver.enrolment(workload, snapshot, None).revision_before if workload is not None else ""
+
+
 def runs_now(cluster: Reader, service: Service, driver: Driver) -> Running:
     """Read what a service's live pods run at this moment, from the pods alone."""
     workload = cluster.find(service.workload)

@@ -8,10 +8,11 @@ from typing import Any, assert_never
 
 from meshup.cluster.errors import AlreadyExists, Conflict, Invalid, MaybeDone
 from meshup.cluster.ports import MANAGER, Propagation, Writer
-from meshup.engine.marks import MANAGED, RUN, Stamp, in_place_of, is_ours, owned, stamped
+from meshup.engine.marks import Stamp, in_place_of, is_ours, owned, stamped
+from meshup.journal.home import RUN
 from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart
 from meshup.model.fields import owned_keys, pointer, steps
-from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, labels
+from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, is_managed
 from meshup.model.problem import Refused, Where
 
 RESTART = "meshup.dev/restart"
@@ -124,7 +125,7 @@ def _replace(cluster: Writer, change: Apply, stamp: Stamp, *, back: bool) -> Sen
         there = cluster.find(change.on)
         if there is None or (change.uid and dig(there, "metadata", "uid") != change.uid):
             raise foreign(change.on, "it was deleted, or deleted and made again, since the plan")
-        if labels(there).get(MANAGED) != "meshup":
+        if not is_managed(there):
             raise foreign(change.on, "somebody else has taken it over since the plan")
         if not back and is_ours(there, stamp):
             return _sent(there, wrote=False)
@@ -139,7 +140,7 @@ def _apply(cluster: Writer, change: Apply, stamp: Stamp, *, back: bool) -> Sent:
     if change.whole:
         return _replace(cluster, change, stamp, back=back)
     there = cluster.find(change.on)
-    ours = there is not None and labels(there).get(MANAGED) == "meshup"
+    ours = is_managed(there)
     if change.uid == "" and change.before is None and there is not None and not ours:
         raise foreign(change.on, "the plan was made when it was absent; somebody else has made it since")
     # What is not applied again is given up: an object that is ours must keep saying so.
@@ -352,7 +353,7 @@ def _delete(cluster: Writer, change: Delete, uid: str) -> Sent:
     live = cluster.find(change.on)
     if live is None or (uid and dig(live, "metadata", "uid") != uid):
         return Sent(uid=uid, wrote=False)
-    if not uid or labels(live).get(MANAGED) != "meshup":
+    if not uid or not is_managed(live):
         raise foreign(change.on, "it is not in the inventory of what meshup made, so it is not deleted")
     if dig(live, "metadata", "deletionTimestamp"):
         return Sent(uid=uid, wrote=False)

@@ -59,6 +59,7 @@ def status(session: Session, *, book: Runbook | None = None, run: str = "", cont
         holder=holder,
         next=_next(standing, every, now, alive=bool(holder)),
         release=meant.mesh.release,
+        holds=meant.holds,
     )
 
 
@@ -78,7 +79,7 @@ def run_standing(state: RunState, plan: Plan | None) -> RunStanding:
     for stage in plan.stages if plan is not None else ():
         for wave in stage.waves:
             name = f"{stage.name}/{wave.name}" if wave.name else stage.name
-            ids = [each.id for each in (*wave.opening, *wave.changes, *wave.rest, *wave.closing)]
+            ids = [each.id for each in wave.writes()]
             begun = any(each in state.done for each in ids) or name in last
             judged = last.get(name)
             places.append(

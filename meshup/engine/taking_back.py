@@ -9,11 +9,11 @@ from meshup.engine.assembling import assembled, gate_of
 from meshup.engine.drift import read_all, wanted_values
 from meshup.engine.fold import RunState
 from meshup.engine.history import newest_run
-from meshup.engine.marks import RUN, STEP
 from meshup.engine.observe import observe
 from meshup.engine.pinning import held, in_words
 from meshup.engine.place import Place, places
 from meshup.engine.session import Session
+from meshup.journal.home import RUN, STEP
 from meshup.model.change import Change, Create, Delete, Evict, Label, Restart, moves_pods
 from meshup.model.fields import managers_of, said, value_at
 from meshup.model.objects import Object, Ref, annotated, dig

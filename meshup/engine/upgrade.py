@@ -11,7 +11,10 @@ from meshup.engine.draft import pinned
 from meshup.engine.jump import check
 from meshup.engine.opted import opted
 from meshup.engine.propose import revision_of
+from meshup.engine.running import asked
 from meshup.engine.widening import record_of
+from meshup.gates.people import Soak
+from meshup.gates.proxies_right import ProxiesRight
 from meshup.meshes.driver import Driver
 from meshup.model.release import state_of
 from meshup.model.runbook import GateSpec, Manifests, Mesh, Runbook, Service, Stage, StepSpec, Waiver, Wave
@@ -22,9 +25,8 @@ from meshup.model.verdict import Patience
 QUALIFY, SPREAD, GATEWAY, CONTROL_PLANE, MINIMISE = "qualify", "spread", "gateway", "control-plane", "minimise"
 CRITICAL, LATER = "critical", "later"
 """Waves: those who qualify the release, and those who qualified an earlier one and are not asked to now."""
-STRUCTURAL = ("workloads-ready", "proxies-right", "proxies-in-sync")
+STRUCTURAL = ("workloads-ready", ProxiesRight.kind, "proxies-in-sync")
 """Gates that tell whether a wave arrived; what it is like there is judged after it has run for a while."""
-SOAK = "soak"
 READY = GateSpec(kind="workloads-ready", params={}, patience=Patience())
 
 
@@ -60,7 +62,7 @@ def derive(
     critical = [name for name in moves if known[name].critical]
     check(agreed, snapshot, driver, to=to, agreed=critical, left=left)
     stay = {
-        name: pins[name][0] if name in pins else _runs_on(known[name], snapshot, driver)
+        name: pins[name][0] if name in pins else asked(known[name], snapshot, driver)
         for name, why in left.items()
         if why
     }
@@ -138,12 +140,6 @@ def _renamed(value: Any, before: Mesh, *, release: str, revision: str) -> Any:
     return value.replace(before.release, release) if isinstance(value, str) else value
 
 
-def _runs_on(service: Service, snapshot: Snapshot, driver: Driver) -> str:
-    """Give the revision that a workload asks for, "" = none."""
-    workload = snapshot.get(service.workload)
-    return driver.enrolment(workload, snapshot, None).revision_before if workload is not None else ""
-
-
 def _keeping(mesh: Mesh, revisions: Iterable[str], installed: Container[str]) -> Mesh:
     """Keep the revisions of those who stay: a pin's is its owner's way back, and nobody is left without a control plane."""
     kept = {each for each in revisions if each in installed and each != mesh.revision}
@@ -194,8 +190,8 @@ def _stages(
     least = next((each for each in book.stages if _has(each, MINIMISE)), None)
     first = [each for each in book.stages[: book.stages.index(install or moving)] if not each.steps]
     found = [*first, Stage(name=CONTROL_PLANE, steps=(_step("install-control-plane"),), gates=_ready(install))]
-    gates = _with_right([each for each in moving.gates if each.kind != SOAK])
-    before = tuple(each for each in moving.before if each.kind != SOAK)
+    gates = _with_right([each for each in moving.gates if each.kind != Soak.kind])
+    before = tuple(each for each in moving.before if each.kind != Soak.kind)
     arrived = tuple(each for each in gates if each.kind in STRUCTURAL)
     judged = tuple(each for each in gates if each.kind not in STRUCTURAL)
     wait = (_soak(soak_s),) if soak_s else ()
@@ -220,7 +216,9 @@ def _stages(
     steps = tuple(each for each in least.steps if each.kind == MINIMISE) if least is not None else (_step(MINIMISE),)
     unused = GateSpec(kind="revisions-unused", params={}, patience=Patience(limit_s=120, every_s=10, in_a_row=1))
     kept = (_soak(keep_s),) if keep_s else ()
-    asked = tuple(each for each in (least.before if least is not None else ()) if each.kind not in (SOAK, unused.kind))
+    asked = tuple(
+        each for each in (least.before if least is not None else ()) if each.kind not in (Soak.kind, unused.kind)
+    )
     found.append(Stage(name=MINIMISE, before=(*kept, unused, *asked), steps=steps, gates=least.gates if least else ()))
     used = {moving.name, *(each.name for each in (install, gateway, least) if each is not None)}
     dropped = [each.name for each in book.stages if each.steps and each.name not in used and not _has(each, "enrol")]
@@ -236,7 +234,7 @@ def _soak(seconds: float) -> GateSpec:
     """Give a soak that is asked often enough to be seen passing, and not thousands of times."""
     every = min(600.0, max(15.0, float(round(seconds / 60))))
     return GateSpec(
-        kind=SOAK,
+        kind=Soak.kind,
         params={"for": float(seconds)},
         patience=Patience(limit_s=max(14 * 86400.0, 2 * seconds), every_s=every, in_a_row=1),
     )
@@ -249,9 +247,9 @@ def _ready(install: Stage | None) -> tuple[GateSpec, ...]:
 
 def _with_right(gates: Sequence[GateSpec]) -> tuple[GateSpec, ...]:
     """Give gates that certainly look at what the pods run: nothing else tells that a wave moved at all."""
-    if any(each.kind == "proxies-right" for each in gates):
+    if any(each.kind == ProxiesRight.kind for each in gates):
         return tuple(gates)
-    right = GateSpec(kind="proxies-right", params={}, patience=Patience(limit_s=900, every_s=5, in_a_row=2))
+    right = GateSpec(kind=ProxiesRight.kind, params={}, patience=Patience(limit_s=900, every_s=5, in_a_row=2))
     return (right, *gates)
 
 

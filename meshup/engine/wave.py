@@ -20,6 +20,7 @@ from meshup.engine.writing import Trouble, Writing
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.ledger import LedgerEnforced
 from meshup.gates.on_hold import NotOnHold
+from meshup.gates.people import Soak
 from meshup.journal.approvals import approvals
 from meshup.model.change import Delete, moves_pods
 from meshup.model.events import PlaceStarted
@@ -30,8 +31,6 @@ from meshup.model.problem import DeadlinePassed, RollbackFailed, Waiting
 from meshup.model.runbook import Service
 from meshup.model.text import amount
 from meshup.model.verdict import Answer, Judged, Verdict
-
-SOAK = "soak"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +70,7 @@ class WaveRun:
     def perform(self) -> Held | None:
         """Carry the wave through; None when it is done, else what held it. The way back is the caller's decision."""
         wave = self._wave
-        count = len(wave.opening) + len(wave.changes) + len(wave.rest) + len(wave.closing)
+        count = len(wave.writes())
         self._session.watcher.tell(
             PlaceStarted(at=self._session.clock.now(), place=self._place, changes=count, services=wave.services)
         )
@@ -308,7 +307,7 @@ class WaveRun:
 
     def _first_looks(self) -> None:
         for gate in (*self._wave.halfway, *self._wave.gates):
-            if gate.waived or gate.kind == SOAK or (self._place, gate.id) in self._log.state.looked:
+            if gate.waived or gate.kind == Soak.kind or (self._place, gate.id) in self._log.state.looked:
                 continue
             terms = Terms(params=gate.params, patience=gate.patience)
             try:
@@ -343,7 +342,7 @@ class WaveRun:
 
     def _ask(self, gate: PlannedGate, *, since: datetime) -> Judged:
         """Ask a gate, and again without the services whose owners took them out while it was asked."""
-        if gate.kind == SOAK and not gate.waived:
+        if gate.kind == Soak.kind and not gate.waived:
             self._start_soak(gate)
         while True:
             eyes = self._eyes(gate, since=since)
@@ -369,7 +368,7 @@ class WaveRun:
     def _waited_before(self, gate: PlannedGate) -> float:
         """Give the seconds since the recorded start of a soak that an earlier process began."""
         first = self._log.state.looked.get((self._place, gate.id))
-        if gate.kind != SOAK or first is None:
+        if gate.kind != Soak.kind or first is None:
             return 0.0
         return max(0.0, (self._session.clock.now() - first.at).total_seconds())
 

@@ -9,11 +9,12 @@ from meshup.cluster.errors import ApiError, Away, Temporary, Unauthorized
 from meshup.cluster.ports import Writer
 from meshup.engine.handover import Handover, Taken, is_ours
 from meshup.engine.log import RunLog
-from meshup.engine.marks import RUN, Stamp
+from meshup.engine.marks import Stamp
 from meshup.engine.send import nothing, send
 from meshup.engine.session import Session
 from meshup.engine.settle import Settled, gone, settled, to_settle
 from meshup.engine.wait import HEARTBEAT_S, Pause
+from meshup.journal.home import RUN
 from meshup.model.change import Delete, Handoff
 from meshup.model.events import Noted, Waits
 from meshup.model.fields import steps

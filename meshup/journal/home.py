@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from meshup.cluster.errors import AlreadyExists, MaybeDone
 from meshup.cluster.ports import Writer
+from meshup.model.objects import MANAGED as BY
 from meshup.model.objects import Object, Ref, annotated
 
 HOME = "meshup-system"
-MANAGED = {"meshup.dev/managed-by": "meshup"}
+MANAGED = {BY: "meshup"}
 RUN = "meshup.dev/run"
 STEP = "meshup.dev/step"
 EPOCH = "meshup.dev/epoch"

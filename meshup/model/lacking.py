@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from meshup.model.objects import Object, Ref, dig, labels, ref_of
+from meshup.model.objects import Object, Ref, dig, is_managed, ref_of
 from meshup.model.problem import Problem, Where
 
 DEFINITIONS = tuple(f"{each}.meshup.dev" for each in ("meshledgers", "meshreleases", "meshpins", "optins", "meshruns"))
@@ -109,7 +109,7 @@ def _newer(body: Object, there: Object) -> Problem | None:
 
 
 def _foreign(body: Object, there: Object) -> Problem | None:
-    if labels(there).get("meshup.dev/managed-by") == "meshup":
+    if is_managed(there):
         return None
     return _forbidden(body, f"{ref_of(body)} is not meshup's", "it was made by somebody else, without meshup's label")
 

@@ -61,6 +61,11 @@ class Pin:
     copied: bool = False
 
     @property
+    def asker(self) -> str:
+        """Name the one who asked, and apart from them the one they say it was for, with how far that can be trusted."""
+        return self.user + (f" for {self.on_behalf_of} ({self.on_behalf_trust})" if self.on_behalf_of else "")
+
+    @property
     def ends(self) -> str:
         """Say until when it is meant to hold."""
         return end_text(self.since, self.until)

@@ -29,6 +29,10 @@ class Ref:
         return f"{self.kind} {where}"
 
 
+MANAGED = "meshup.dev/managed-by"
+"""The label of what meshup made, with the value "meshup"."""
+
+
 def ref_of(obj: Object) -> Ref:
     """Name an object. Raises KeyError when kind, apiVersion or metadata.name is absent."""
     meta = obj["metadata"]
@@ -60,6 +64,16 @@ def is_map(value: Any) -> TypeGuard[Mapping[str, Any]]:
 def labels(obj: Object) -> Mapping[str, str]:
     """Give metadata.labels; empty when there are none."""
     return dig(obj, "metadata", "labels") or {}
+
+
+def stored(definition: Object) -> str:
+    """Name the version that objects of a CustomResourceDefinition are stored in, "" = it names none."""
+    return next((str(each["name"]) for each in dig(definition, "spec", "versions") or () if each.get("storage")), "")
+
+
+def is_managed(obj: Object | None) -> bool:
+    """Tell whether meshup made an object, as its label says; what is not there is nobody's."""
+    return obj is not None and labels(obj).get(MANAGED) == "meshup"
 
 
 def annotated(obj: Object) -> Mapping[str, str]:

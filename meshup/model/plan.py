@@ -80,6 +80,14 @@ class PlannedWave:
     rest: tuple[PlannedChange, ...] = ()
     settle: Patience = Patience(limit_s=300.0, every_s=0.5, in_a_row=1)
 
+    def writes(self) -> tuple[PlannedChange, ...]:
+        """Give everything it writes, in order."""
+        return (*self.opening, *self.changes, *self.rest, *self.closing)
+
+    def asks(self) -> tuple[PlannedGate, ...]:
+        """Give every gate it is asked, in order."""
+        return (*self.before, *self.halfway, *self.gates)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStage:
@@ -166,7 +174,7 @@ class Plan:
         """Yield every change in order."""
         for stage in self.stages:
             for wave in stage.waves:
-                yield from (*wave.opening, *wave.changes, *wave.rest, *wave.closing)
+                yield from wave.writes()
 
     def left_out(self) -> Mapping[str, tuple[LeftOut, str]]:
         """Give service id -> by what no wave moves it, and that in words; of several the first of LEFT_OUT."""

@@ -41,6 +41,11 @@ class Decision:
     at: datetime
     reason: str
 
+    @property
+    def words(self) -> str:
+        """Say by whom, when and why."""
+        return f"by {self.by} on {self.at:%Y-%m-%d}: {self.reason or 'no reason was given'}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from meshup.model.events import Outcome
+from meshup.model.holds import HoldAt
 from meshup.model.journal import Judgement
 from meshup.model.ledger import Pin, Running
 from meshup.model.plan import Plan
@@ -76,7 +77,10 @@ class ServiceStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """All that `status` shows. release: the runbook's. holder: who has the lock, "" = nobody. revisions: (revision, release) installed."""
+    """All that `status` shows. release: the runbook's. holder: who has the lock, "" = nobody. revisions: (revision, release) installed.
+
+    holds: the runbook's, None = there is none.
+    """
 
     at: datetime
     cluster_uid: str
@@ -90,6 +94,7 @@ class Standing:
     holder: str = ""
     next: str = ""
     release: str = ""
+    holds: HoldAt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,13 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from meshup.model.change import Apply, Change, Create, Handoff
-from meshup.model.objects import Object, Ref, annotated, dig, labels, ref_of
+from meshup.model.lacking import DEFINITION
+from meshup.model.objects import MANAGED, Object, Ref, annotated, dig, is_managed, ref_of, stored
 from meshup.model.problem import Problem, Where
 from meshup.model.release import name_of as release_name
 from meshup.model.runbook import Mesh
 from meshup.steps.ledger import InstallLedger
 from meshup.steps.step import Draft, Drafted, Scope
-
-MANAGED = "meshup.dev/managed-by"
-DEFINITION = "CustomResourceDefinition"
 
 
 class InstallControlPlane:
@@ -42,7 +40,7 @@ class InstallControlPlane:
         for body in rendered.objects:
             found = scope.snapshot.get(ref_of(body))
             ref = ref_of(body)
-            if found is not None and labels(found).get(MANAGED) != "meshup":
+            if found is not None and not is_managed(found):
                 if ref in rendered.shared:
                     left.append(f"{ref} is there and not meshup's: left as it is")
                 else:
@@ -55,7 +53,7 @@ class InstallControlPlane:
             wanted = body if found is None else rendered.again.get(ref, body)
             door = _door(body, found)
             summary = f"{'change' if found else 'new'} {ref}" + (
-                f": objects are stored as {_stored(body)}" if door else ""
+                f": objects are stored as {stored(body)}" if door else ""
             )
             drafts.append(
                 Draft(
@@ -109,17 +107,12 @@ def _apply(body: Object, found: Object | None) -> Change:
     return Apply(on=ref_of(body), body=body, before=body, uid=str(found["metadata"].get("uid") or ""))
 
 
-def _stored(definition: Object) -> str:
-    """Name the version that a definition's objects are stored in, "" for what is no definition."""
-    return next((str(each["name"]) for each in dig(definition, "spec", "versions") or () if each.get("storage")), "")
-
-
 def _door(body: Object, found: Object | None) -> str:
     """Name the door that applying a definition shuts: once an object is stored anew, the old release can't read it back.
 
     A server never takes a version out of status.storedVersions by itself, so putting the old definition back is no way back.
     """
-    if body["kind"] != DEFINITION or found is None or _stored(found) in ("", _stored(body)):
+    if body["kind"] != DEFINITION or found is None or stored(found) in ("", stored(body)):
         return ""
     return f"storage-{body['metadata']['name']}"
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from meshup.model.fields import value_at
 from meshup.model.objects import Object, dig
 from meshup.model.rollout import HELD_S
 
@@ -21,14 +22,13 @@ USUAL: Mapping[str, int] = {READY: 0, DEADLINE: 600}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """fields: pointer -> value that holds; none = it is moved whole. before: what is written back. new: pods that move.
+    """fields: pointer -> value that holds; none = it is moved whole. before: what is written back.
 
     refused: why it can't be held.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
-    new: int = 0
     refused: str = ""
 
 
@@ -38,18 +38,18 @@ def held(workload: Object) -> Hold:
     want = 1 if spec.get("replicas") is None else int(spec["replicas"])
     match kind:
         case "StatefulSet" if want > 1:
-            return _made(workload, {PARTITION: (want + 1) // 2}, want // 2)
+            return _made(workload, {PARTITION: (want + 1) // 2})
         case "Deployment" if want and dig(spec, "strategy", "type") == "Recreate":
             return Hold(refused="its strategy is Recreate: all its pods end before the first new one begins")
         case "Deployment" if want:
-            return _made(workload, {READY: HELD_S, DEADLINE: HELD_S + USUAL[DEADLINE]}, 0)
+            return _made(workload, {READY: HELD_S, DEADLINE: HELD_S + USUAL[DEADLINE]})
         case "DaemonSet":
             return Hold(refused="a DaemonSet has nothing that holds it half-way")
         case _:
             return Hold()
 
 
-def _made(workload: Object, fields: Mapping[str, int], new: int) -> Hold:
-    now = {each: dig(workload, *each.strip("/").split("/")) for each in fields}
+def _made(workload: Object, fields: Mapping[str, int]) -> Hold:
+    now = {each: value_at(workload, each) for each in fields}
     before = {each: value for each, value in now.items() if value not in (None, USUAL.get(each))}
-    return Hold(fields=fields, before=before, new=new)
+    return Hold(fields=fields, before=before)

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from meshup.model.change import Apply, Create, Delete, Handoff
-from meshup.model.objects import Object, labels, ref_of
+from meshup.model.objects import Object, is_managed, ref_of
 from meshup.model.problem import Problem, Where
 from meshup.model.runbook import Ingress
 from meshup.model.text import amount
 from meshup.steps.jobs import IMAGE, account, job
 from meshup.steps.step import Draft, Drafted, Scope
 
-MANAGED = "meshup.dev/managed-by"
 PROBE = "meshup-probe"
 
 
@@ -43,7 +42,7 @@ class IngressGateway:
         for body in scope.driver.gateway(ingress, scope.book.mesh):
             ref = ref_of(body)
             found = scope.snapshot.get(ref)
-            if found is not None and labels(found).get(MANAGED) != "meshup":
+            if found is not None and not is_managed(found):
                 if ref.kind == "Namespace":
                     right.append(f"{ref} is there already")
                     continue

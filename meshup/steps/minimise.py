@@ -9,12 +9,10 @@ from typing import Any, ClassVar
 
 from meshup.meshes.driver import Unused
 from meshup.model.change import Delete
-from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig, labels, matches, ref_of
+from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig, is_managed, labels, matches, ref_of
 from meshup.model.snapshot import Snapshot
 from meshup.steps.step import Draft, Drafted, Scope
 from meshup.steps.strict import members
-
-MANAGED = "meshup.dev/managed-by"
 
 
 class Minimise:
@@ -38,7 +36,7 @@ class Minimise:
             found = scope.snapshot.get(each.ref)
             if found is None:
                 continue
-            if labels(found).get(MANAGED) != "meshup":
+            if not is_managed(found):
                 left.append(f"{each.ref} is unused but not meshup's, so it is left: {each.why}")
                 continue
             cpu, memory = cpu + each.cpu_m, memory + each.memory_mib

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from meshup.model.change import Apply
-from meshup.model.objects import labels, ref_of
+from meshup.model.objects import is_managed, ref_of
 from meshup.model.problem import Problem, Where
 from meshup.steps.step import Draft, Drafted, Scope
-
-MANAGED = "meshup.dev/managed-by"
 
 
 class Permissive:
@@ -30,7 +28,7 @@ class Permissive:
         for policy in scope.driver.policies(services, scope.snapshot, scope.book.mesh, level="mesh", mode="permissive"):
             ref = ref_of(policy.body)
             found = scope.snapshot.get(ref)
-            if found is not None and labels(found).get(MANAGED) != "meshup":
+            if found is not None and not is_managed(found):
                 problems.append(
                     Problem(
                         code="MU3216",

@@ -8,13 +8,12 @@ from typing import Any, ClassVar
 from meshup.meshes.driver import Policy
 from meshup.model.change import Apply, Create, Delete, Label
 from meshup.model.duration import Duration
-from meshup.model.objects import Object, Ref, dig, labels, ref_of
+from meshup.model.objects import Object, Ref, dig, is_managed, ref_of
 from meshup.model.problem import Problem, Where
 from meshup.model.runbook import Service
 from meshup.steps.jobs import HOME, IMAGE, account, binding, job, role
 from meshup.steps.step import Draft, Drafted, Scope
 
-MANAGED = "meshup.dev/managed-by"
 DISARMED = "meshup.dev/disarmed"
 LEVELS = ("workload", "namespace", "mesh")
 
@@ -174,7 +173,7 @@ def _closing(made: Sequence[Object], level: str) -> list[Draft]:
 
 def _is_already(policy: Policy, scope: Scope) -> bool:
     found = scope.snapshot.get(ref_of(policy.body))
-    return found is not None and labels(found).get(MANAGED) == "meshup" and found.get("spec") == policy.body.get("spec")
+    return is_managed(found) and dig(found, "spec") == policy.body.get("spec")
 
 
 def _permissive_before(scope: Scope) -> Object | None:

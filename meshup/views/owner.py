@@ -8,7 +8,7 @@ from typing import Literal
 from meshup.model.change import Delete
 from meshup.model.plan import LeftOut, Plan, PlannedChange, PlannedWave
 from meshup.model.text import clean
-from meshup.views.plan import RISK_WORDS, Row, all_changes, restarts
+from meshup.views.plan import RISK_WORDS, Row, restarts
 from meshup.views.table import columns, folded
 
 OUT: Mapping[LeftOut | Literal[""], str] = {
@@ -28,7 +28,7 @@ def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
     for stage in plan.stages:
         for wave in stage.waves:
             place = f"{stage.name}/{wave.name}" if wave.name else stage.name
-            own = [each for each in all_changes(wave) if _concerns(each, wave, plan, service)]
+            own = [each for each in wave.writes() if _concerns(each, wave, plan, service)]
             rows += [
                 (
                     place,
@@ -39,11 +39,7 @@ def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
                 )
                 for each in own
             ]
-            gates = [
-                each.kind
-                for each in (*wave.before, *wave.halfway, *wave.gates)
-                if service in (each.services or wave.services)
-            ]
+            gates = [each.kind for each in wave.asks() if service in (each.services or wave.services)]
             if own and gates:
                 rows.append((place, f"waits for {', '.join(gates)}", "-", "-", "-"))
             if service in wave.waiting:

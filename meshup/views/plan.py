@@ -50,16 +50,11 @@ def totals(plan: Plan) -> Counter[str]:
     return found
 
 
-def all_changes(wave: PlannedWave) -> tuple[PlannedChange, ...]:
-    """Give what a wave writes, in order."""
-    return (*wave.opening, *wave.changes, *wave.rest, *wave.closing)
-
-
 def _changes_cell(wave: PlannedWave, out: Mapping[str, tuple[LeftOut, str]]) -> str:
-    count = Counter(kind_of(each) for each in all_changes(wave))
+    count = Counter(kind_of(each) for each in wave.writes())
     parts = []
     moving = sum(restarts(each) for each in wave.changes)
-    if wave.services and (moving or not all_changes(wave)):
+    if wave.services and (moving or not wave.writes()):
         parts.append(amount(len(wave.services), "service") + ("" if moving else ", right already"))
     if moving:
         parts.append(amount(moving, "restart"))
@@ -85,17 +80,17 @@ def gate_cell(gate: PlannedGate) -> str:
 
 
 def _way_back(wave: PlannedWave) -> str:
-    doors = [each.one_way for each in all_changes(wave) if each.one_way]
+    doors = [each.one_way for each in wave.writes() if each.one_way]
     if doors:
         return "ONE-WAY " + ", ".join(dict.fromkeys(doors))
-    if not any(each.inverse for each in all_changes(wave)):
+    if not any(each.inverse for each in wave.writes()):
         return "-"
     again = sum(restarts(each) for each in wave.changes)
     return f"yes, {amount(again, 'restart')}" if again else "yes, no restart"
 
 
 def _risk(wave: PlannedWave) -> str:
-    worst = max((RISK_ORDER.index(each.risk) for each in all_changes(wave)), default=0)
+    worst = max((RISK_ORDER.index(each.risk) for each in wave.writes()), default=0)
     return RISK_WORDS[RISK_ORDER[worst]]
 
 
@@ -108,9 +103,9 @@ def _rows(plan: Plan) -> Iterator[Row]:
             yield f"{number} {stage.name}", "", "", "", ""
         for wave in stage.waves:
             name = f"   {wave.name}" if wave.name else f"{number} {stage.name}"
-            held = [*wave.before, *wave.halfway, *wave.gates]
+            held = wave.asks()
             waits = "; ".join(gate.kind for gate in held) or "-"
-            later = {each.known.removeprefix("after:") for each in all_changes(wave) if each.known.startswith("after:")}
+            later = {each.known.removeprefix("after:") for each in wave.writes() if each.known.startswith("after:")}
             later -= {stage.name}
             if later:
                 waits += f"; known after stage {', '.join(sorted(later))}"
@@ -272,7 +267,7 @@ def gate_list(plan: Plan, *, width: int = 160) -> str:
     rows = []
     for stage in plan.stages:
         for wave in stage.waves:
-            rows += [(gate.id, gate.title, gate_cell(gate)) for gate in (*wave.before, *wave.halfway, *wave.gates)]
+            rows += [(gate.id, gate.title, gate_cell(gate)) for gate in wave.asks()]
     return columns(rows, header=("gate", "holds when", "patience"), width=width) if rows else ""
 
 

@@ -128,7 +128,7 @@ def pins(found: Sequence[Pin], now: datetime, *, width: int, installed: bool = T
         return "pins      none\nNext      nothing; an owner makes one: meshup rollback SERVICE --to RELEASE --reason TEXT --until 7d"
     rows = [
         (
-            _who(each),
+            clean(each.asker),
             f"{each.namespace}/{clean(each.service)}",
             f"{_release(each.from_release)} -> {_release(each.to_release)}",
             *_bounds(each, now),
@@ -153,11 +153,6 @@ def _after_pins(found: Sequence[Pin]) -> str:
     if held is None:
         return "nothing: none of these holds any more"
     return f"nothing; to end one early: meshup unpin {clean(held.service)} -n {held.namespace} --reason TEXT"
-
-
-def _who(pin: Pin) -> str:
-    """Name the one who asked, and apart from them the one they say it was for, with how far that can be trusted."""
-    return clean(pin.user) + (f" for {clean(pin.on_behalf_of)} ({pin.on_behalf_trust})" if pin.on_behalf_of else "")
 
 
 def _bounds(pin: Pin, now: datetime) -> tuple[str, str]:

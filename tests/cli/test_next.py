@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
 import pytest
+from at_home import at_home
 
 from meshup.cli.asking import unasked
 from meshup.cli.main import main
@@ -53,21 +53,9 @@ NEXT = re.compile(r"\bmeshup ((?:[\w./:=-]+ ?)+)")
 @pytest.fixture
 def shop(tmp_path, monkeypatch) -> Iterator[Front]:
     """A pipeline's folder with a kubeconfig of the shop."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("CI", "true")
-    monkeypatch.chdir(tmp_path)
-    front = Front(load("shop", programs=programs()).server, speed=0).start()
-    config = {
-        "clusters": [{"name": "c", "cluster": {"server": front.url}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}],
-        "users": [{"name": "u", "user": {"token": "simulator-admin"}}],
-        "current-context": "c",
-    }
-    (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    front.pace.speed = 1
-    yield front
-    front.stop()
+    with at_home(load("shop", programs=programs()).server, tmp_path, monkeypatch) as front:
+        front.pace.speed = 1
+        yield front
 
 
 def follows(said: str) -> list[str]:

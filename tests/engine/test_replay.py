@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from at_home import at_home
 from halfway import SCENARIO, book
 
 from meshup.cli.kinds import gates, kinds
@@ -21,7 +22,6 @@ from meshup.journal.runs import heads
 from meshup.model.problem import Exit, Refused
 from meshup.model.verdict import Answer
 from meshup.runbook.load import load
-from meshup.simulate.http import Front
 from meshup.simulate.scenario import load as scene
 
 
@@ -128,19 +128,8 @@ def test_a_run_that_is_not_there_is_refused(failed):
 @pytest.fixture
 def here(failed, world, tmp_path, monkeypatch):
     """A kubeconfig of the cluster with the failed run."""
-    front = Front(world.server, speed=0).start()
-    config = {
-        "clusters": [{"name": "c", "cluster": {"server": front.url}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": {"token": "simulator-admin"}}],
-        "current-context": "c",
-    }
-    (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    yield
-    front.stop()
+    with at_home(world.server, tmp_path, monkeypatch):
+        yield
 
 
 def test_the_command_ends_with_0_when_all_is_the_same_and_with_3_when_not(here, capsys):

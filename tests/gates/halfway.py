@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 
 import yaml
+from watched import PROMETHEUS
 
 from meshup.cli.main import main
 
 GOOD, BAD = "1.29.4", "1.30.3"
 MESHED = {"namespace": "shop", "owner": "team-shop", "revision": "1-29-4"}
-TEMPLATE = {
-    "metadata": {"labels": {"app": "prometheus"}},
-    "spec": {"containers": [{"name": "prometheus", "image": "registry.example/prometheus:v3.8.0"}]},
-}
 SCENARIO = {
     "name": "two-releases",
     "settle": 300,
@@ -31,20 +28,7 @@ SCENARIO = {
         {"from": "shop/job", "to": "shop/cart", "rps": 10, "connections": 4},
         {"from": "shop/web", "to": "shop/store", "rps": 30, "connections": 4, "port": 8090},
     ],
-    "objects": [
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "prometheus", "namespace": "shop"},
-            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "prometheus"}}, "template": TEMPLATE},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "prometheus", "namespace": "shop"},
-            "spec": {"selector": {"app": "prometheus"}, "ports": [{"port": 9090, "targetPort": 9090}]},
-        },
-    ],
+    "objects": PROMETHEUS,
 }
 OPTED = {"by": "ana", "at": "2026-10-19T09:00:00Z"}
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from at_home import at_home
 from killing import Killed, Killer, Loser
 from test_pins import pin
 
@@ -23,7 +24,6 @@ from meshup.journal.retention import due, let_go
 from meshup.model.holds import DAY_S, HoldAt
 from meshup.model.objects import Ref
 from meshup.model.problem import Refused
-from meshup.simulate.http import Front
 from meshup.simulate.scenario import load as scene
 
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
@@ -34,20 +34,8 @@ OVER = 6
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
     """A person's folder with a kubeconfig of the simulator."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("CI", "true")
-    monkeypatch.chdir(tmp_path)
-    front = Front(scene("shop", programs=programs()).server, speed=0).start()
-    config = {
-        "clusters": [{"name": "c", "cluster": {"server": front.url}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}],
-        "users": [{"name": "u", "user": {"token": "simulator-admin"}}],
-        "current-context": "c",
-    }
-    (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    yield front
-    front.stop()
+    with at_home(scene("shop", programs=programs()).server, tmp_path, monkeypatch) as front:
+        yield front
 
 
 @pytest.fixture

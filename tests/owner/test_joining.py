@@ -218,32 +218,28 @@ def test_a_wave_does_not_wait_for_who_took_it_back_ended_the_pin_and_opted_out(t
     assert any("shop/cart left alone: ana opted it out on 2026-11-02: not ready" in each for each in said), said
 
 
-class NoPolicies:
-    """A wire on which all may be done but for changing policies of the mesh."""
+class Asked:
+    """A wire on which reviews of rights are answered by a rule: what is asked of -> whether it may be done."""
 
-    def __init__(self, inner):
-        self._inner = inner
-
-    def send(self, request):
-        if not request.path.endswith("/selfsubjectaccessreviews"):
-            return self._inner.send(request)
-        asked = json.loads(request.body)
-        may = asked["spec"]["resourceAttributes"].get("group") != "security.istio.io"
-        return Response(status=201, body=json.dumps({**asked, "status": {"allowed": may}}).encode())
-
-
-class OwnNamespace:
-    """A wire on which nothing may be done beyond namespaces of one's own, as with the role owner alone."""
-
-    def __init__(self, inner):
-        self._inner = inner
+    def __init__(self, inner, may):
+        self._inner, self._may = inner, may
 
     def send(self, request):
         if not request.path.endswith("/selfsubjectaccessreviews"):
             return self._inner.send(request)
         asked = json.loads(request.body)
-        may = bool(asked["spec"]["resourceAttributes"].get("namespace"))
+        may = self._may(asked["spec"]["resourceAttributes"])
         return Response(status=201, body=json.dumps({**asked, "status": {"allowed": may}}).encode())
+
+
+def no_policies(asked):
+    """All may be done but for changing policies of the mesh."""
+    return asked.get("group") != "security.istio.io"
+
+
+def own_namespace(asked):
+    """Nothing may be done beyond namespaces of one's own, as with the role owner alone."""
+    return bool(asked.get("namespace"))
 
 
 class Elsewhere:
@@ -289,7 +285,7 @@ def test_who_owns_another_namespace_is_told_that_it_is_not_theirs(act):
 
 def test_the_next_command_is_one_that_an_owner_may_run():
     made = onboarded()
-    owner = process(made, OwnNamespace(made.server))
+    owner = process(made, Asked(made.server, own_namespace))
     assert join(owner, "web").next == (
         "nothing: plans are the platform's; to take it back: meshup opt-out web -n shop --reason TEXT"
     )
@@ -387,7 +383,7 @@ def test_a_service_that_refuses_plaintext_is_not_opted_out_before_that_is_lifted
     ]
     assert say(around, "shop/cart", joins=True, book=book).fresh, "an opt-in is not kept back"
     # An owner's role does not change policies: the way out names who does, instead of a command that is refused next.
-    owner = replace(around, cluster=over(NoPolicies(shop.simulation.server), around.clock, in_flight=1))
+    owner = replace(around, cluster=over(Asked(shop.simulation.server, no_policies), around.clock, in_flight=1))
     with pytest.raises(Refused) as refused:
         say(owner, "shop/cart", joins=False, reason="leaving", book=book)
     assert "somebody with the role operator runs meshup rollback shop/cart --to none" in refused.value.fix

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from at_home import at_home
 from bench import session
 from killing import Killed, Killer, Loser
 from test_joining import records, world
@@ -28,7 +29,6 @@ from meshup.journal.optin import optins
 from meshup.model.problem import MeshupError, Refused, Unreachable, UsageError
 from meshup.model.transport import Response
 from meshup.runbook.wish import parse, text
-from meshup.simulate.http import Front
 from meshup.simulate.scenario import load as scene
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -255,19 +255,9 @@ def shop(tmp_path, monkeypatch):
     """A person's folder with a kubeconfig of the simulator, everything onboarded."""
     for name in ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "MESHUP_ON_BEHALF_OF", "MESHUP_ON_BEHALF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("CI", "true")
     monkeypatch.setenv("MESHUP_ON_BEHALF_OF", "ana@shop.example")
-    monkeypatch.chdir(tmp_path)
-    front = Front(scene("shop", programs=programs()).server, speed=0).start()
-    cluster = {"name": "c", "cluster": {"server": front.url}}
-    context = {"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}
-    user = {"name": "u", "user": {"token": "simulator-admin"}}
-    config = {"clusters": [cluster], "contexts": [context], "users": [user], "current-context": "c"}
-    (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    yield tmp_path
-    front.stop()
+    with at_home(scene("shop", programs=programs()).server, tmp_path, monkeypatch):
+        yield tmp_path
 
 
 def test_each_wish_is_written_without_a_cluster_and_performed_once(shop, capsys):

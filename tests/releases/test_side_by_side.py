@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+from at_home import at_home
 
 from meshup.cli.main import main
 from meshup.cli.simulating import programs
@@ -21,19 +22,10 @@ Say = Callable[..., str]
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """The shop with its ledger enforced, its services moved to 1.30.3, and two of them gone back."""
     home = tmp_path_factory.mktemp("side")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(home))
-        patch.setenv("CI", "true")
-        patch.chdir(home)
-        front = Front(load("shop", programs=programs()).server, speed=0).start()
-        config = {
-            "clusters": [{"name": "c", "cluster": {"server": front.url}}],
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}],
-            "users": [{"name": "u", "user": {"token": "simulator-admin"}}],
-            "current-context": "c",
-        }
-        (home / "kubeconfig").write_text(json.dumps(config))
-        patch.setenv("KUBECONFIG", str(home / "kubeconfig"))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        at_home(load("shop", programs=programs()).server, home, patch) as front,
+    ):
         front.pace.speed = 1
         back = ("--reason", "timeouts to ledger", "--to", "1.29.4")
         for command in (
@@ -50,7 +42,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
                 runbook = home / "meshup.yaml"
                 runbook.write_text(f"{runbook.read_text()}\nholds: {{users: 0}}\n")
         yield front
-        front.stop()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from watched import PROMETHEUS
 
 from meshup.model.transport import Request
 from meshup.simulate.api.problems import Refusal
@@ -15,10 +16,6 @@ from meshup.simulate.world.badness import KINDS
 
 GOOD, BAD = "1.29.4", "1.30.3"
 MESHED = {"namespace": "shop", "replicas": 2, "revision": "1-29-4"}
-PROMETHEUS = {
-    "metadata": {"labels": {"app": "prometheus"}},
-    "spec": {"containers": [{"name": "prometheus", "image": "registry.example/prometheus:v3.8.0"}]},
-}
 HALF_WAY = {
     "name": "half-way",
     "namespaces": ["shop", "istio-system"],
@@ -29,20 +26,7 @@ HALF_WAY = {
         {"from": "shop/web", "to": "shop/cart", "rps": 30, "connections": 4},
         {"from": "shop/job", "to": "shop/cart", "rps": 10, "connections": 4},
     ],
-    "objects": [
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "prometheus", "namespace": "shop"},
-            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "prometheus"}}, "template": PROMETHEUS},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "prometheus", "namespace": "shop"},
-            "spec": {"selector": {"app": "prometheus"}, "ports": [{"port": 9090, "targetPort": 9090}]},
-        },
-    ],
+    "objects": PROMETHEUS,
 }
 
 

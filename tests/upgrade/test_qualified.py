@@ -130,3 +130,14 @@ def test_a_wave_that_does_not_say_that_it_qualifies_proves_nothing(made: Onboard
     assert critical(book)
     assert made.apply(plain, through="qualify").exit == 0
     refused(made)
+
+
+def test_a_wave_that_no_gate_saw_on_the_release_proves_nothing(made: Onboarded) -> None:
+    """All its other gates held; that its pods ran the release is what was not looked at."""
+    book = made.written()
+    blind = tuple(
+        replace(each, gates=tuple(gate for gate in each.gates if gate.kind != "proxies-right")) for each in book.stages
+    )
+    assert made.apply(replace(book, stages=blind), through="qualify").exit == 0
+    assert on_record(made.session, NEW) is None
+    refused(made)

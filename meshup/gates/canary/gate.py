@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from meshup.gates.canary.acting import USUAL, decide
 from meshup.gates.canary.judge import findings, seen, verdict
@@ -18,7 +18,7 @@ from meshup.gates.gate import Blind, Eyes, Terms
 from meshup.gates.judging import careful
 from meshup.model.canary import Act, Decision
 from meshup.model.duration import span
-from meshup.model.objects import dig
+from meshup.model.objects import Object, dig
 from meshup.model.rules import said
 from meshup.model.runbook import Runbook
 from meshup.model.sampled import written
@@ -28,6 +28,8 @@ from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 SLOWER = 3
 """A rule that slows has both revisions watched so many times as long before the rest moves."""
+Pods: TypeAlias = Mapping[str, Sequence[Object]]
+"""Service id -> its pods, read once a look."""
 PERIODIC = frozenset({"CronJob", "Job"})
 """Their pods end: two revisions of them never serve at once."""
 
@@ -52,17 +54,18 @@ class Canary:
         A comparison begins when both revisions of every service serve for the first time, and anew when they do so only
         later: what one of them counted alone is no comparison. Raises Blind.
         """
-        if eyes.since is None:
-            return {"before": _before(eyes), "addresses": _addresses(eyes)}
-        if not eyes.revision:
+        if eyes.since is not None and not eyes.revision:
             raise Blind("the wave moves nothing onto a revision that could be compared")
-        control = str(terms.params.get("control") or "") or _control(eyes)
-        whole = _serve(eyes, {control, eyes.revision})
+        pods = {name: several for name, (_, several) in pods_by_service(eyes).items()}
+        if eyes.since is None:
+            return {"before": _before(eyes, pods), "addresses": _addresses(eyes, pods)}
+        control = str(terms.params.get("control") or "") or _control(eyes, pods)
+        whole = _serve(eyes, pods, {control, eyes.revision})
         memory = eyes.memory
         if "source" not in memory or (whole and not memory["whole"]):
             roll = memory["source"].roll if "source" in memory else None
             now = eyes.clock.now()
-            known = roll.members if roll is not None else _gone(eyes, control, at=now.timestamp())
+            known = roll.members if roll is not None else _gone(eyes, pods, control, at=now.timestamp())
             source = Scraped(eyes, control=control, canary=eyes.revision, known=known)
             memory.update(source=source, began=now, whole=whole, before=None)
         wanted = [Wanted(service=each, control=(), canary=(), callers=_callers(eyes, terms)) for each in _wave(eyes)]
@@ -150,15 +153,15 @@ def _callers(eyes: Eyes, terms: Terms) -> tuple[str, ...]:
     return ("anybody",) if terms.params.get("callers", "needed") == "needed" else ()
 
 
-def _before(eyes: Eyes) -> dict[str, list[str]]:
+def _before(eyes: Eyes, pods: Pods) -> dict[str, list[str]]:
     """Give service -> the revisions that its pods run."""
     return {
-        name: sorted({proxy.revision for pod in pods if (proxy := eyes.driver.proxy(pod)) is not None})
-        for name, (_, pods) in pods_by_service(eyes).items()
+        name: sorted({proxy.revision for pod in several if (proxy := eyes.driver.proxy(pod)) is not None})
+        for name, several in pods.items()
     }
 
 
-def _addresses(eyes: Eyes) -> dict[str, list[list[str]]]:
+def _addresses(eyes: Eyes, pods: Pods) -> dict[str, list[list[str]]]:
     """Give service -> [UID, address, revision, what the mesh's metrics call it] of each of its pods with a proxy."""
     return {
         name: [
@@ -168,20 +171,20 @@ def _addresses(eyes: Eyes) -> dict[str, list[list[str]]]:
                 proxy.revision,
                 eyes.driver.split_word(pod),
             ]
-            for pod in pods
+            for pod in several
             if (proxy := eyes.driver.proxy(pod)) is not None
         ]
-        for name, (_, pods) in pods_by_service(eyes).items()
+        for name, several in pods.items()
     }
 
 
-def _gone(eyes: Eyes, control: str, *, at: float) -> tuple[Member, ...]:
+def _gone(eyes: Eyes, pods: Pods, control: str, *, at: float) -> tuple[Member, ...]:
     """Give the pods that the look ahead of the changes saw and that are gone now: callers still told of some of their last calls.
 
     They are known by their addresses alone, as a StatefulSet gives the name of a pod to the next one.
     """
     seen = eyes.first.data.get("addresses") if eyes.first is not None else None
-    there = {str(dig(pod, "metadata", "uid")) for _, pods in pods_by_service(eyes).values() for pod in pods}
+    there = {str(dig(pod, "metadata", "uid")) for several in pods.values() for pod in several}
     return tuple(
         Member(
             pod=f"gone/{uid}",
@@ -203,12 +206,12 @@ def _gone(eyes: Eyes, control: str, *, at: float) -> tuple[Member, ...]:
     )
 
 
-def _control(eyes: Eyes) -> str:
+def _control(eyes: Eyes, pods: Pods) -> str:
     """Name the revision that the wave leaves: what its pods ran before, or run beside the new one now. Raises Blind."""
     first = eyes.first.data.get("before") if eyes.first is not None else None
     several = {
         each
-        for ran in (first or {}, _before(eyes))
+        for ran in (first or {}, _before(eyes, pods))
         for service, revisions in ran.items()
         if service in _wave(eyes)
         for each in revisions
@@ -222,10 +225,10 @@ def _control(eyes: Eyes) -> str:
     return next(iter(several), "")
 
 
-def _serve(eyes: Eyes, revisions: Collection[str]) -> bool:
+def _serve(eyes: Eyes, pods: Pods, revisions: Collection[str]) -> bool:
     """Tell whether every service of the wave has a pod of each revision that is ready."""
-    for service, (_, pods) in pods_by_service(eyes).items():
-        found = {proxy.revision for pod in pods if ready(pod) and (proxy := eyes.driver.proxy(pod)) is not None}
+    for service, several in pods.items():
+        found = {proxy.revision for pod in several if ready(pod) and (proxy := eyes.driver.proxy(pod)) is not None}
         if service in _wave(eyes) and not set(revisions) <= found:
             return False
     return bool(_wave(eyes))

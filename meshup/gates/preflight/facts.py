@@ -11,7 +11,7 @@ from meshup.gates.preflight.rights import missing
 from meshup.journal.ledger import is_open, recorded
 from meshup.meshes.driver import Driver
 from meshup.model.ledger import Pin
-from meshup.model.objects import Object, Ref, dig, labels, matches, ref_of, template
+from meshup.model.objects import Object, Ref, dig, labels, matches, ref_of, stored, template
 from meshup.model.runbook import Runbook, Service
 from meshup.model.snapshot import Snapshot
 
@@ -149,9 +149,9 @@ def _ready(pod: Object) -> bool:
 
 def kind_of(definition: Object) -> tuple[str, str]:
     """Give the (api_version, kind) that a definition's objects are kept in."""
-    versions = dig(definition, "spec", "versions") or ()
-    stored = next((str(each.get("name")) for each in versions if each.get("storage")), "v1")
-    return f"{dig(definition, 'spec', 'group')}/{stored}", str(dig(definition, "spec", "names", "kind") or "")
+    return f"{dig(definition, 'spec', 'group')}/{stored(definition) or 'v1'}", str(
+        dig(definition, "spec", "names", "kind") or ""
+    )
 
 
 def read(eyes: Eyes) -> Facts:

@@ -66,7 +66,7 @@ def allowed(facts: Facts) -> Iterator[Found]:
             continue
         found = from_body(each)
         last = found.decided
-        by = f", by {last.by} on {last.at:%Y-%m-%d}: {last.reason or 'no reason was given'}" if last is not None else ""
+        by = f", {last.words}" if last is not None else ""
         if found.state in ("blocked", "deprecated"):
             yield Found(object=f"{KIND} {release}", because=f"it is {found.state}{by}")
         elif found.has_ended(facts.snapshot.taken_at):

@@ -7,13 +7,12 @@ from typing import Any, Literal, TypeAlias, cast
 
 from meshup.meshes.driver import Policy
 from meshup.meshes.istio.words import SECURITY
-from meshup.model.objects import Object, dig, labels, matches, template
+from meshup.model.objects import Object, dig, is_managed, labels, matches, template
 from meshup.model.runbook import Mesh, Service
 from meshup.model.snapshot import Snapshot
 
 API = f"{SECURITY}/v1"
 MODES = {"strict": "STRICT", "permissive": "PERMISSIVE"}
-MANAGED = "meshup.dev/managed-by"
 Level: TypeAlias = Literal["workload", "namespace", "mesh"]
 Mode: TypeAlias = Literal["permissive", "strict"]
 DEFEATING = frozenset({"DISABLE", "SIMPLE", "MUTUAL"})
@@ -90,10 +89,6 @@ def _all(snapshot: Snapshot) -> Iterator[Object]:
     yield from snapshot.of("PeerAuthentication")
 
 
-def _is_ours(policy: Object) -> bool:
-    return labels(policy).get(MANAGED) == "meshup"
-
-
 def roots(snapshot: Snapshot) -> frozenset[str]:
     """Give the namespaces whose policies speak for a whole mesh: those with a control plane."""
     found = {str(dig(each, "metadata", "namespace")) for each in snapshot.of("Deployment") if _is_plane(each)}
@@ -109,7 +104,7 @@ def conflicts(services: Sequence[Service], snapshot: Snapshot, *, level: str) ->
     found: list[str] = []
     root = roots(snapshot)
     for policy in _all(snapshot):
-        if _is_ours(policy):
+        if is_managed(policy):
             continue
         namespace = str(dig(policy, "metadata", "namespace"))
         what = f"PeerAuthentication {namespace}/{dig(policy, 'metadata', 'name')}"
