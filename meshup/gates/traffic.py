@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from meshup.gates.canary.tails import is_rarer
 from meshup.gates.finding import number
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.judging import careful, told
@@ -112,6 +114,7 @@ def _judged(
         return ran
     total, texts = 0.0, []
     thin: list[tuple[float, str]] = []
+    doubts: list[tuple[str, str]] = []
     pooled = terms.params.get("quiet", "hold") == "pool"
     for service in last["services"]:
         seen = 0.0
@@ -137,17 +140,25 @@ def _judged(
                 )
             if answer is Answer.PASS:
                 texts.append(text)
+            elif text:
+                doubts.append((service, f"{service} seen by {who}: {text}"))
         total += seen
         if seen < least:
             thin.append((seen, service))
     if pooled and thin and total >= least:
-        count, answer, text = _together(first, last, [name for _, name in thin], one, seconds)
+        quiet = [name for _, name in thin]
+        count, answer, text = _together(first, last, quiet, one, seconds)
+        doubts = [each for each in doubts if each[0] not in quiet]
         if answer is Answer.FAIL:
-            names = tuple(name for _, name in thin)
-            return Verdict(answer=Answer.FAIL, because=f"{len(thin)} quiet services together: {text}", names=names)
+            because = f"{len(quiet)} quiet services together: {text}"
+            return Verdict(answer=Answer.FAIL, because=because, names=tuple(quiet))
         if answer is Answer.PASS and count >= 1:
             thin = []
             texts.append(text)
+        elif text:
+            doubts += [(name, f"{len(quiet)} quiet services together: {text}") for name in quiet]
+    if doubts:
+        return _unknown(doubts[0][1], names=tuple(dict.fromkeys(name for name, _ in doubts)))
     if thin:
         have, service = min(thin)
         return _unknown(
@@ -168,7 +179,10 @@ def _together(
     one: Callable[[Mapping[str, Any], Mapping[str, Any], float], tuple[float, Answer, str]],
     seconds: float,
 ) -> tuple[float, Answer, str]:
-    """Judge several quiet services as one: their own view, then their callers'; the worse of the two decides."""
+    """Judge several quiet services as one: their own view, then their callers'; the worse of the two decides.
+
+    A view in doubt is worse than one that passes.
+    """
     befores: dict[bool, dict[str, Any]] = {True: {}, False: {}}
     nows: dict[bool, dict[str, Any]] = {True: {}, False: {}}
     for service in services:
@@ -178,6 +192,9 @@ def _together(
             nows[own].update({f"{service} {who} {uid}": edge for uid, edge in now.items()})
     found = [one(befores[own], nows[own], seconds) for own in (True, False)]
     known = [each for each in found if each[1] is not Answer.UNKNOWN]
+    doubt = next((each for each in found if each[1] is Answer.UNKNOWN and each[2]), None)
+    if doubt is not None and all(each[1] is not Answer.FAIL for each in known):
+        return doubt
     return max(known, key=lambda each: (each[1], each[0])) if known else found[0]
 
 
@@ -235,17 +252,32 @@ class SuccessRate:
             if total < MIN_FOR_FAIL:
                 return total, Answer.UNKNOWN, ""
             rate = 1 - min(bad, total) / total
-            return (
-                total,
-                Answer.PASS if rate >= floor else Answer.FAIL,
-                f"{rate:.2%} of {total:.0f} requests, floor {floor:.2%}",
-            )
+            text = f"{rate:.2%} of {total:.0f} requests, floor {floor:.2%}"
+            return total, *_held(text, kept=rate >= floor, bad=bad, meant=total * (1 - floor))
 
         return _judged(readings, terms, least=max(MIN_FOR_FAIL, _needed(terms, 100)), what="requests", one=one)
 
 
 MIN_FOR_FAIL = 20
 """Fewer requests than this neither pass nor fail a view: one bad answer of three is no rate."""
+FEW = 2
+"""Fewer bad ones than this break no bound, unless it allows none."""
+SURE = 0.01
+"""A bound is broken when so many bad ones have at most this chance where the true rate is just at the bound."""
+
+
+def _held(text: str, *, kept: bool, bad: float, meant: float) -> tuple[Answer, str]:
+    """Hold a view against its bound. kept: it is within; bad: bad ones; meant: how many a rate at the bound gives.
+
+    Beyond the bound by what chance alone gives often is neither a pass nor a fail: 1 failed of 75 says little of a
+    rate of 1 %. The chance is the upper tail of the Poisson distribution, which is above the exact binomial's from one
+    beyond the mean on (T. W. Anderson and S. M. Samuels, Proc. Fifth Berkeley Symposium 1, 1967).
+    """
+    if kept:
+        return Answer.PASS, text
+    if meant <= 0 or (bad >= FEW and is_rarer(meant, math.floor(bad), SURE)):
+        return Answer.FAIL, text
+    return Answer.UNKNOWN, f"{text}; {bad:.0f} bad where {meant:.3g} are allowed may be chance"
 
 
 class Latency:
@@ -278,8 +310,9 @@ class Latency:
             if total < MIN_FOR_FAIL:
                 return total, Answer.UNKNOWN, ""
             bound = next((at for at, count in found if count >= quantile * total), float("inf"))
+            slow = total - max((count for at, count in found if at <= limit), default=0.0)
             text = f"p{quantile * 100:g} at or below {bound:g} ms of {total:.0f} requests, limit {limit:g} ms"
-            return total, Answer.PASS if bound <= limit else Answer.FAIL, text
+            return total, *_held(text, kept=bound <= limit, bad=slow, meant=total * (1 - quantile))
 
         return _judged(readings, terms, least=max(MIN_FOR_FAIL, _needed(terms, 100)), what="timed requests", one=one)
 
@@ -317,8 +350,9 @@ class NewConnections:
             total = found["connections"]
             if total < 1:
                 return total, Answer.UNKNOWN, ""
-            ratio = found["connect_failures"] / max(total, found["connect_failures"])
-            text = f"{found['connect_failures']:.0f} of {total:.0f} new connections failed ({ratio:.2%}, at most {most:.2%})"
-            return total, Answer.PASS if ratio <= most else Answer.FAIL, text
+            bad = found["connect_failures"]
+            ratio = bad / max(total, bad)
+            text = f"{bad:.0f} of {total:.0f} new connections failed ({ratio:.2%}, at most {most:.2%})"
+            return total, *_held(text, kept=ratio <= most, bad=bad, meant=max(total, bad) * most)
 
         return _judged(readings, terms, least=_needed(terms, 5), what="new connections", one=one, own_life=True)
