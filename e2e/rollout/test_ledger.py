@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -15,14 +14,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from conftest import Person
 from installed import Installed
+from owners import home_of, owner, roles
 from small import QUICK, runbook, stage, written
-from town import NEW, OLD, OLD_REVISION, Town, get, kubectl, proxies, standing
+from town import NEW, OLD, OLD_REVISION, Town, get, proxies, standing
 
 from e2e import lab
 from e2e.providers import Provider
 
 pytestmark = [pytest.mark.e2e, pytest.mark.lab]
-ROOT = Path(__file__).resolve().parents[2]
 TEAMS = {"alice": ("shop-team", ("shop",)), "bob": ("data-team", ("data",))}
 CART, REVIEWS = "shop/cart", "shop/reviews"
 
@@ -40,31 +39,10 @@ def town(provider: Provider, evidence: Any, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def people(programs: Installed, town: Town) -> dict[str, Person]:
     """The platform owner, and two owners of services who have the owner's role in their own namespaces and nothing else."""
-    kubectl("apply", f"--filename={ROOT / 'templates' / 'rbac'}")
-    path = f"{lab.istioctl(NEW).parent}{os.pathsep}{programs.bin}{os.pathsep}{os.environ['PATH']}"
-    found = {}
-    for name, (group, spaces) in {"pia": ("", ()), **TEAMS}.items():
-        home = town.folder / name
-        home.mkdir()
-        kubeconfig = lab.user(name, [group]) if group else lab.Home().kubeconfig
-        found[name] = Person(programs=programs, home=home, kubeconfig=kubeconfig, more={"PATH": path})
-        for role, where in (
-            *(("meshup-owner", each) for each in spaces),
-            ("meshup-records", "meshup-system"),
-            ("meshup-control-planes", "istio-system"),
-        ):
-            if group:
-                kubectl(
-                    "create",
-                    "rolebinding",
-                    f"{group}-{role}",
-                    f"--clusterrole={role}",
-                    f"--group={group}",
-                    f"-n{where}",
-                )
-        for role in ("meshup-owner-reads", "meshup-owner-releases"):
-            if group:
-                kubectl("create", "clusterrolebinding", f"{group}-{role}", f"--clusterrole={role}", f"--group={group}")
+    roles()
+    found = {"pia": home_of(town, programs, "pia", lab.Home().kubeconfig)}
+    for name, (group, spaces) in TEAMS.items():
+        found[name] = owner(town, programs, name, group=group, spaces=spaces)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -12,23 +12,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from conftest import Person
 from installed import Installed
-from small import QUICK, REVISION, patience, runbook, stage, written
-from town import HOST, NEW, OLD, OLD_REVISION, Town, get, kubectl, proxies, standing
+from owners import owner, roles
+from small import REVISION, written
+from town import NEW, OLD, OLD_REVISION, Town, kubectl, standing
+from upgrading import (
+    CRITICAL,
+    EVERYBODY,
+    HOLD_S,
+    Unmeshed,
+    all_on,
+    applied,
+    compared_soon,
+    images,
+    moved_on,
+    onboarding,
+)
 
 from e2e import lab
 from e2e.lab.kubectl import apply_gateway_api
 from e2e.providers import Provider
 
 pytestmark = [pytest.mark.e2e, pytest.mark.lab]
-CRITICAL = ("front/web", "shop/cart")
-OTHERS = {"small": ("shop/reviews", "data/ledger"), "last": ("shop/catalog", "data/orders-db")}
-EVERYBODY = (*CRITICAL, *(each for wave in OTHERS.values() for each in wave))
 HURTS = {
     "apiVersion": "networking.istio.io/v1alpha3",
     "kind": "EnvoyFilter",
@@ -66,23 +75,6 @@ HURTS = {
 """What makes a release bad: every fifth request to a proxy of the newer one is refused, as by a filter that no longer fits."""
 
 
-class Unmeshed(Town):
-    """The application as it was before any mesh; of Istio there are the definitions that one of its objects is of."""
-
-    def _install_old(self) -> None:
-        rendered = subprocess.run(
-            [str(lab.istioctl(OLD)), "manifest", "generate", "--set=profile=minimal"],
-            capture_output=True,
-            text=True,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        ).stdout
-        kinds = [each for each in yaml.safe_load_all(rendered) if each and each["kind"] == "CustomResourceDefinition"]
-        kubectl("create", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": kinds}))
-        for each in kinds:
-            kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{each['metadata']['name']}")
-
-
 @pytest.fixture(scope="module")
 def town(provider: Provider, evidence: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A real cluster with an application under the older release, and callers that never stop."""
@@ -104,63 +96,33 @@ def platform(programs: Installed, town: Town) -> Person:
     return Person(programs=programs, home=home, kubeconfig=lab.Home().kubeconfig, more={"PATH": path})
 
 
-def onboarding(*, judged: bool) -> dict[str, Any]:
-    """Give the runbook that puts the older release under everybody, gateway first. judged: by their traffic too."""
-    traffic = {"limit": "3m", "every": "2s", "in_a_row": 2, "least": 100, "window": "45s"}
-    rates = [patience("success-rate", params={"floor": 0.99}, **traffic)] if judged else []
-    made = runbook(
-        "onboard",
-        {"first": CRITICAL, **OTHERS},
-        stages=[
-            stage("mesh", "install-control-plane", gates=QUICK[:1]),
-            stage("ingress", "ingress-gateway", gates=[*QUICK[:1], patience("ingress-probe", limit="60s")]),
-            stage("onboard", "enrol", waves=["first", *OTHERS], gates=[*QUICK, *rates]),
-        ],
-    )
-    for each in made["services"]:
-        each["critical"] = f"{each['namespace']}/{each['name']}" in CRITICAL
-        if each["name"] == "orders-db":
-            each["workload"] = "StatefulSet/orders-db"
-    values = yaml.safe_load(yaml.safe_dump(made["mesh"]["values"]).replace(NEW.version, OLD.version))
-    source = {"from": "istioctl", "path": str(lab.istioctl(OLD))}
-    made["mesh"] |= {"release": OLD.version, "revision": OLD_REVISION, "values": values, "manifests": source}
-    made["metrics"] = {"service": "monitoring/prometheus:9090", "ingestDelay": "4s"}
-    made["ingress"] = {
-        "api": "gateway",
-        "name": "edge",
-        "namespace": "istio-ingress",
-        "hosts": [
-            {
-                "host": HOST,
-                "paths": [{"path": "/debug", "kind": "Prefix", "service": "web", "namespace": "front", "port": 80}],
-            }
-        ],
-    }
-    return made
+def both_served(ended: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Check that both revisions of each critical service served callers when the gate judged; give cart's arms."""
+    (canary,) = [each for each in ended["verdicts"] if each["kind"] == "canary"]
+    for service in CRITICAL:
+        control, new = [each for each in canary["arms"] if each["service"] == service]
+        assert (control["revision"], new["revision"]) == (OLD_REVISION, REVISION), canary
+        assert control["pods"], canary
+        assert new["pods"], canary
+        assert control["requests"] > 0, canary
+        assert new["requests"] > 0, canary
+    return {each["arm"]: each for each in canary["arms"] if each["service"] == "shop/cart"}
 
 
-def applied(town: Town, person: Person, *arguments: str, code: int = 0) -> dict[str, Any]:
-    """Apply and give the last document; every event is kept beside the report."""
-    said = person.meshup("apply", *arguments, "--yes", "-o", "events", code=None, timeout=900)
-    town.keep(said)
-    assert said.code == code, f"{said}"
-    return json.loads(said.out.splitlines()[-1])
-
-
-def images() -> dict[str, set[str]]:
-    """Give the proxies' images of everybody's pods."""
-    return {each: proxies(*each.split("/")) for each in EVERYBODY}
-
-
-def all_on(image: str) -> dict[str, set[str]]:
-    return {each: {image} for each in EVERYBODY}
+def spread_is_refused(town: Town, platform: Person, *, because: str) -> None:
+    """Check that neither a plan nor an apply goes on, and that both say because of whom."""
+    for words in (("plan",), ("apply", "--yes")):
+        said = platform.meshup(*words, "-f", "newer.yaml", code=3, timeout=300)
+        town.keep(said)
+        assert because in said.out + said.err, str(said)
 
 
 @pytest.mark.usefixtures("told")
-def test_a_release_that_hurts_stops_at_its_critical_users_and_one_that_does_not_reaches_everybody(
-    town: Town, platform: Person
+def test_a_release_that_hurts_is_caught_half_way_one_whose_critical_user_went_back_waits_and_then_it_reaches_everybody(
+    town: Town, platform: Person, programs: Installed
 ) -> None:
     written(onboarding(judged=False), platform.home)
+    roles()
     platform.meshup("ledger", "install", "--yes")
     for each in (OLD, NEW):
         platform.meshup("releases", "add", each.version)
@@ -172,33 +134,55 @@ def test_a_release_that_hurts_stops_at_its_critical_users_and_one_that_does_not_
     with town.stage("traffic moves to the gateway"):
         town.ask_through("edge-istio", "istio-ingress")
         time.sleep(5)
+    alice = owner(town, programs, "alice", group="cart-team", spaces=["shop"])
 
     written(onboarding(judged=True), platform.home)
     new = ["--to", NEW.version, "--manifests", str(lab.istioctl(NEW)), "--soak", "10s", "--keep", "5s"]
     said = platform.meshup("upgrade", *new, "--into", "newer.yaml")
     town.keep(said)
+    assert "half-way, while both revisions of front/web, shop/cart serve" in " ".join(said.out.split())
+    compared_soon(platform.home / "newer.yaml")
+    said = platform.meshup("plan", "-f", "newer.yaml")
+    town.keep(said)
+    assert "errors at callers from Envoy's own metrics by endpoint" in " ".join(said.out.split())
     kubectl("apply", "--filename=-", stdin=json.dumps(HURTS))
     with town.stage("a release that hurts (failures are meant)"):
-        ended = applied(town, platform, "-f", "newer.yaml", code=4)
+        whole = ["apply", "-f", "newer.yaml", "--yes", "--report", "json=bad.json"]
+        said = platform.meshup(*whole, code=None, timeout=600)
+        town.keep(said)
+        assert said.code == 4, str(said)
+    ended = json.loads((platform.home / "bad.json").read_text("utf-8"))
     assert ended["stopped"] == "qualify/critical"
-    assert "success-rate" in ended["why"], ended["why"]
+    both_served(ended)
+    screen = " ".join(said.out.split())
+    assert re.search(r"canary: (front/web|shop/cart) seen by [^:]+: [1-9][0-9.]*% of \d+ against 0\.00% of", screen), (
+        screen
+    )
     assert images() == all_on(OLD.proxy_image), "put back"
     kubectl("delete", "envoyfilter", "hurts", "--namespace=istio-system")
     time.sleep(10)
 
     with town.stage("critical users qualify it"):
-        applied(town, platform, "-f", "newer.yaml", "--through", "qualify")
-    assert images() == {each: {NEW.proxy_image if each in CRITICAL else OLD.proxy_image} for each in EVERYBODY}, (
-        "nobody else moved"
-    )
+        ended = applied(town, platform, "-f", "newer.yaml", "--through", "qualify")
+    arms = both_served(ended)
+    assert (arms["control"]["failed"], arms["canary"]["failed"]) == (0, 0)
+    qualified = {each: {NEW.proxy_image if each in CRITICAL else OLD.proxy_image} for each in EVERYBODY}
+    assert images() == qualified, "nobody else moved"
+
+    with town.stage("a critical user goes back by herself"):
+        back = ["rollback", "cart", "-n", "shop", "--to", OLD.version, "--reason", "timeouts to ledger"]
+        town.keep(alice.meshup(*back, "--until", "7d"))
+        spread_is_refused(town, platform, because="timeouts to ledger")
+    assert images() == {**qualified, "shop/cart": {OLD.proxy_image}}, "a release on hold goes no further"
+    with town.stage("she ends her pin"):
+        town.keep(alice.meshup("unpin", "cart", "-n", "shop", "--reason", "the ledger was slow by itself"))
+        time.sleep(HOLD_S)
+
     with town.stage("gateway, everybody else, and the old revision goes"):
-        applied(town, platform, "-f", "newer.yaml")
-    assert images() == all_on(NEW.proxy_image)
-    planes = {
-        each["metadata"]["name"] for each in get("deployments") if each["metadata"]["namespace"] == "istio-system"
-    }
-    assert f"istiod-{REVISION}" in planes
-    assert f"istiod-{OLD_REVISION}" not in planes
+        ended = applied(town, platform, "-f", "newer.yaml")
+    (canary,) = [each for each in ended["verdicts"] if each["kind"] == "canary"]
+    assert {each["service"] for each in canary["arms"]} == {"shop/cart"}, "who stayed is not compared again"
+    moved_on()
     with town.stage("a second apply"):
         again = applied(town, platform, "-f", "newer.yaml")
     assert again["changes"]["written"] == 0

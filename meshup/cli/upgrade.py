@@ -25,6 +25,9 @@ def command(
         str, typer.Option("--soak", help="how long critical services run a release before they are judged")
     ] = "1h",
     keep: Annotated[str, typer.Option("--keep", help="how long the old revision stays once everybody left it")] = "1d",
+    compare: Annotated[
+        str, typer.Option("--compare", help="both revisions of critical services half-way: auto, always or never")
+    ] = "auto",
     force: Annotated[bool, typer.Option("--force", help="overwrite files that are there")] = False,
     out: Annotated[str, typer.Option("--out", help="save plan and bodies to this file")] = "",
     output: options.Output = "text",
@@ -46,6 +49,7 @@ def command(
     from meshup.cli.connect import Aim, door, one_of, seconds, session
     from meshup.cli.kinds import kinds
     from meshup.cli.screen import screen
+    from meshup.engine.comparing import COMPARE
     from meshup.engine.observe import bound_to
     from meshup.engine.planfile import text_of
     from meshup.engine.planning import driver_of, plan_from, snapshot_for
@@ -55,6 +59,7 @@ def command(
     from meshup.views import upgrade as view
 
     one_of(output, ("text", "json"), flag="-o")
+    one_of(compare, COMPARE, flag="--compare")
     look = screen(color=color, plain=plain)
     old = books.book(filename)
     target = into or str(Path(filename).with_name(f"meshup-{to}.yaml"))
@@ -66,7 +71,7 @@ def command(
     driver = driver_of(around, old)
     seen = snapshot_for(around, driver, context=cluster.context)
     bound_to(seen, old.cluster_uid, what=f"the runbook {old.name}")
-    found = derive(old, seen, driver, to=to, manifests=manifests, soak_s=soak_s, keep_s=keep_s)
+    found = derive(old, seen, driver, to=to, manifests=manifests, soak_s=soak_s, keep_s=keep_s, compare=compare)
     books.put(write_upgrade.text(found, kinds()), target, found.book.mesh, driver)
     made = plan_from(around, books.book(target), seen, driver)
     if out:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 
+from meshup.engine.comparing import about_held, told_of
 from meshup.engine.draft import Drafting, Numbered, Place
 from meshup.engine.drift import wanted_values
 from meshup.engine.findings import (
@@ -26,7 +27,7 @@ from meshup.engine.planfile import sealed
 from meshup.engine.probe import NOT_CHECKED, permissions
 from meshup.engine.undo import STAYS, inverse
 from meshup.engine.widening import asked_before, on_hold
-from meshup.gates.evidence.checking import Facts, told
+from meshup.gates.evidence.checking import Facts
 from meshup.gates.gate import Gate
 from meshup.gates.on_hold import NotOnHold
 from meshup.gates.sources import source
@@ -113,7 +114,7 @@ def plan(
         accepted_one_way=tuple(sorted({*book.accept_one_way, *accept} & set(doors))),
         cost=asked,
         held=on_hold(stages, book, snapshot, driver) if kind == "apply" else None,
-        notes=(*_notes(drafting, changes, snapshot, driver, judging), *_told(stages, gates, facts)),
+        notes=(*_notes(drafting, changes, snapshot, driver, judging), *told_of(stages, gates, facts)),
     )
     return sealed(made)
 
@@ -151,8 +152,13 @@ def _wave(
     asked = asked_before(place.stage, kept["main"]) if NotOnHold.kind in gates else place.stage.before
     before = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in asked)
     between = [each for each in place.stage.gates if kept["rest"] and compares(gates[each.kind])]
-    halfway = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in between)
-    left = [each for each in place.stage.gates if each not in between]
+    held = {each.service for each in kept["rest"]}
+    halfway = tuple(
+        about_held(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates), place.services, held)
+        for spec in between
+    )
+    nobody = not kept["main"] and any(each.params.get("hold") for each in place.stage.steps)
+    left = [each for each in place.stage.gates if each not in between and not (nobody and compares(gates[each.kind]))]
     after = tuple(_gate(place, spec, names, snapshot=snapshot, book=book, gates=gates) for spec in left)
     return PlannedWave(
         name=place.name,
@@ -376,18 +382,6 @@ def _notes(
     if drafting.right:
         notes.append(f"{len(drafting.right)} already right: {_some(drafting.right, 5)}")
     return tuple(dict.fromkeys(notes))
-
-
-def _told(stages: Iterable[PlannedStage], gates: Mapping[str, Gate], facts: Facts | None) -> Iterator[str]:
-    """Say which metrics a gate that compares will be told by which family, once for all that ask for the same."""
-    planned = [gate for stage in stages for wave in stage.waves for gate in (*wave.halfway, *wave.gates)]
-    asked = dict.fromkeys(tuple(gate.params.get("metrics") or ()) for gate in planned if compares(gates[gate.kind]))
-    for metrics in asked:
-        words = told(facts, metrics) if facts is not None else ""
-        if words:
-            yield f"both revisions are compared by {words}"
-        elif facts is not None and not facts.proxies:
-            yield "what both revisions are compared by is known once a proxy runs"
 
 
 def _some(names: Sequence[str], most: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from meshup.engine import comparing
 from meshup.engine.draft import pinned
 from meshup.engine.jump import check
 from meshup.engine.opted import opted
@@ -15,14 +16,16 @@ from meshup.engine.running import asked
 from meshup.engine.widening import record_of
 from meshup.gates.people import Soak
 from meshup.gates.proxies_right import ProxiesRight
-from meshup.meshes.driver import Driver
+from meshup.meshes.driver import ENDPOINT_COUNTS, Driver
 from meshup.model.release import state_of
 from meshup.model.runbook import GateSpec, Manifests, Mesh, Runbook, Service, Stage, StepSpec, Waiver, Wave
 from meshup.model.snapshot import Snapshot
 from meshup.model.upgrade import Upgrade
 from meshup.model.verdict import Patience
+from meshup.steps.freshen import Freshen
 
 QUALIFY, SPREAD, GATEWAY, CONTROL_PLANE, MINIMISE = "qualify", "spread", "gateway", "control-plane", "minimise"
+FRESHEN = Freshen.kind
 CRITICAL, LATER = "critical", "later"
 """Waves: those who qualify the release, and those who qualified an earlier one and are not asked to now."""
 STRUCTURAL = ("workloads-ready", ProxiesRight.kind, "proxies-in-sync")
@@ -39,12 +42,14 @@ def derive(
     manifests: str = "",
     soak_s: float,
     keep_s: float,
+    compare: str = "auto",
 ) -> Upgrade:
     """Derive the upgrade of a mesh. Everything people tuned (gates, patience, pacing, budgets) is the old runbook's.
 
     to: the release. manifests: path of its program, charts or folder, "" = the old runbook's. soak_s: how long critical
-    services run it before they are judged. keep_s: how long the old revision stays once nobody uses it. Raises what
-    `check` raises, which is everything that speaks against the jump before anything is planned.
+    services run it before they are judged. keep_s: how long the old revision stays once nobody uses it. compare: one of
+    `comparing.COMPARE`. Raises what `check` raises, which is everything that speaks against the jump before anything is
+    planned, and what `comparing.moved_whole` raises.
     """
     said = opted(book, snapshot, driver)
     agreed = said.book
@@ -68,7 +73,9 @@ def derive(
     }
     mesh = _keeping(mesh, stay.values(), driver.installed(snapshot))
     waves = _waves(agreed, critical, known)
-    stages, dropped = _stages(agreed, waves, soak_s=soak_s, keep_s=keep_s)
+    qualify = [known[name] for name in critical]
+    whole = comparing.moved_whole(agreed, snapshot, driver, qualify, compare=compare)
+    stages, dropped = _stages(agreed, waves, soak_s=soak_s, keep_s=keep_s, hold=not whole)
     waivers, gone = _waivers(book, stages)
     made = replace(
         book,
@@ -88,6 +95,7 @@ def derive(
         book=made,
         state=state_of(record_of(snapshot, to)),
         qualifies=tuple((name, known[name].owner) for name in critical),
+        judged=comparing.said(book, qualify, whole),
         left=tuple((name, why) for name, why in left.items() if why),
         notes=(*said.notes, *dropped, *gone, *_noted(book, mesh, snapshot)),
     )
@@ -177,30 +185,38 @@ def _free(name: str, taken: Container[str]) -> str:
 
 
 def _stages(
-    book: Runbook, waves: Sequence[Wave], *, soak_s: float, keep_s: float
+    book: Runbook, waves: Sequence[Wave], *, soak_s: float, keep_s: float, hold: bool
 ) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
     """Give the stages, and what of the runbook's is not repeated.
 
     What nothing but reads stands first; then the control plane beside the old one, the qualifying wave, the gateway,
-    the other waves, and, once the old revision was kept for long enough and nothing uses it, its removal.
+    the other waves, and, once the old revision was kept for long enough and nothing uses it, its removal. hold: the
+    qualifying wave is compared half-way; the others are as the runbook has them.
     """
     moving = next(each for each in book.stages if _has(each, "enrol"))
     install = next((each for each in book.stages if _has(each, "install-control-plane")), None)
     gateway = next((each for each in book.stages if _has(each, "ingress-gateway")), None)
     least = next((each for each in book.stages if _has(each, MINIMISE)), None)
     first = [each for each in book.stages[: book.stages.index(install or moving)] if not each.steps]
-    found = [*first, Stage(name=CONTROL_PLANE, steps=(_step("install-control-plane"),), gates=_ready(install))]
-    gates = _with_right([each for each in moving.gates if each.kind != Soak.kind])
+    installs = (_step("install-control-plane"), *((_step(ENDPOINT_COUNTS),) if hold else ()))
+    found = [*first, Stage(name=CONTROL_PLANE, steps=installs, gates=_ready(install))]
+    gates = _with_right(comparing.gates_of([each for each in moving.gates if each.kind != Soak.kind], hold=hold))
     before = tuple(each for each in moving.before if each.kind != Soak.kind)
     arrived = tuple(each for each in gates if each.kind in STRUCTURAL)
     judged = tuple(each for each in gates if each.kind not in STRUCTURAL)
     wait = (_soak(soak_s),) if soak_s else ()
+    first_waves = tuple(each.name for each in waves if each.qualifies)
+    if hold:
+        # Whoever must agree does so before the pods are made anew: they are young for minutes only.
+        found.append(
+            Stage(name=FRESHEN, waves=first_waves, before=before, steps=(_step(FRESHEN),), gates=_ready(moving))
+        )
     found.append(
         Stage(
             name=QUALIFY,
-            waves=tuple(each.name for each in waves if each.qualifies),
-            before=before,
-            steps=moving.steps,
+            waves=first_waves,
+            before=() if hold else before,
+            steps=comparing.steps_of(moving, hold=hold),
             gates=(*arrived, *wait, *judged),
             on_fail=moving.on_fail,
         )
@@ -210,9 +226,7 @@ def _stages(
         found.append(Stage(name=GATEWAY, steps=own, gates=gateway.gates, on_fail=gateway.on_fail))
     others = tuple(each.name for each in waves if not each.qualifies)
     if others:
-        found.append(
-            Stage(name=SPREAD, waves=others, before=before, steps=moving.steps, gates=gates, on_fail=moving.on_fail)
-        )
+        found.append(_spread(book, moving, others))
     steps = tuple(each for each in least.steps if each.kind == MINIMISE) if least is not None else (_step(MINIMISE),)
     unused = GateSpec(kind="revisions-unused", params={}, patience=Patience(limit_s=120, every_s=10, in_a_row=1))
     kept = (_soak(keep_s),) if keep_s else ()
@@ -224,6 +238,21 @@ def _stages(
     dropped = [each.name for each in book.stages if each.steps and each.name not in used and not _has(each, "enrol")]
     said = (f"not repeated, as it is done and stays: {', '.join(dropped)}",) if dropped else ()
     return tuple(_bare(each) for each in found), said
+
+
+def _spread(book: Runbook, moving: Stage, waves: tuple[str, ...]) -> Stage:
+    """Give the stage of everybody else, as the runbook moved those who qualified nothing."""
+    qualifying = {each.name for each in book.waves if each.qualifies}
+    enrol = [each for each in book.stages if _has(each, "enrol")]
+    wide = next((each for each in enrol if set(each.waves) - qualifying), moving)
+    return Stage(
+        name=SPREAD,
+        waves=waves,
+        before=tuple(each for each in wide.before if each.kind != Soak.kind),
+        steps=wide.steps,
+        gates=_with_right([each for each in wide.gates if each.kind != Soak.kind]),
+        on_fail=wide.on_fail,
+    )
 
 
 def _step(kind: str) -> StepSpec:

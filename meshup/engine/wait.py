@@ -13,7 +13,7 @@ from meshup.gates.gate import Blind, Eyes, Gate, Terms
 from meshup.model.clock import Clock
 from meshup.model.duration import span
 from meshup.model.events import Waits
-from meshup.model.kept import fitting
+from meshup.model.kept import fitting, in_order
 from meshup.model.objects import Object, Ref
 from meshup.model.plan import PlannedGate
 from meshup.model.problem import DeadlinePassed, MeshupError, Unreachable, Waiting
@@ -115,7 +115,7 @@ def look(gate: Gate, eyes: Eyes, terms: Terms) -> Reading:
     """
     at, elapsed = eyes.clock.now(), eyes.clock.elapsed()
     try:
-        data = gate.observe(eyes, terms)
+        data = in_order(gate.observe(eyes, terms))
     except Blind as blind:
         return Reading(at=at, elapsed_s=elapsed, blind=str(blind) or "the gate could not read")
     except Unreachable:

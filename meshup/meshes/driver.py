@@ -11,6 +11,9 @@ from meshup.model.objects import Object, Ref
 from meshup.model.runbook import Host, Ingress, Manifests, Mesh, Service
 from meshup.model.snapshot import Snapshot
 
+ENDPOINT_COUNTS = "endpoint-counts"
+"""The capability of a mesh whose proxies can count by the pod they call, and the kind of the step that has them do so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:

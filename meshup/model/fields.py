@@ -76,10 +76,13 @@ def _holds(fields: Mapping[str, Any], path: tuple[str, ...]) -> bool:
 
 
 def owned_keys(obj: Object, manager: str, path: Sequence[str]) -> frozenset[str]:
-    """Give the keys of one map that a manager owns by server-side apply; path: of the map."""
+    """Give the keys of one map whose values a manager owns by server-side apply; path: of the map.
+
+    What it owns within a further map is not the value of that key: to say the whole of it would be to say what others set.
+    """
     keys: set[str] = set()
     for entry in dig(obj, "metadata", "managedFields") or ():
         if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
             node = dig(entry.get("fieldsV1") or {}, *(f"f:{step}" for step in path)) or {}
-            keys |= {key[2:] for key in node if key.startswith("f:")}
+            keys |= {key[2:] for key, inner in node.items() if key.startswith("f:") and not set(inner) - {"."}}
     return frozenset(keys)

@@ -37,6 +37,16 @@ def fitting(readings: Sequence[Reading], *, most: int = MOST) -> list[Reading]:
     return [readings[0], *readings[-few:]]
 
 
+def in_order(found: Any) -> Any:
+    """Give what was read with the keys of its maps in the order in which a journal keeps them.
+
+    A verdict that names the first of several then names the same one when it is made again.
+    """
+    if isinstance(found, Mapping):
+        return {key: in_order(found[key]) for key in sorted(found)}
+    return [in_order(each) for each in found] if isinstance(found, list | tuple) else found
+
+
 def packed(raw: Any) -> Any:
     """Give the JSON form of readings as it is stored: itself when short, else {"packed": zlib of it in base64}."""
     return raw if len(_text(raw)) <= PLAIN else {KEY: _pack(raw)}

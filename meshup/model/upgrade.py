@@ -11,13 +11,14 @@ from meshup.model.runbook import Mesh, Runbook
 class Upgrade:
     """A runbook to be. before: the mesh it upgrades. book: no file yet, so it has neither digest nor lines.
 
-    state: of the release on record, "" = not on record. qualifies: (service, owner) of the first wave. left: (service,
-    why) no wave moves now. notes: what of the old runbook was not taken over, and what else is to be known.
+    state: of the release on record, "" = not on record. qualifies: (service, owner) of the first wave. judged: when and by
+    what those are. left: (service, why) no wave moves now. notes: what of the old runbook was not taken over, and what else is to be known.
     """
 
     before: Mesh
     book: Runbook
     state: str
     qualifies: tuple[tuple[str, str], ...]
+    judged: str
     left: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from meshup.runbook.write import MODELINE, block, flow, ingress_block, one_line,
 WHY: Mapping[str, str] = {
     "preflight": "Everything that is cheaper to know before the first write.",
     "control-plane": "The new control plane beside the old one, which is not touched: nobody moves yet.",
+    "freshen": "Pods that stay are compared with new ones: they are made anew on the release they run, so that no age is compared.",
     "qualify": "Critical users first: only they can say that the release is good. Until they do, nobody else moves.",
     "gateway": "The gateway moves once the release is qualified, and before everybody else does.",
     "spread": "Then everybody else, wave by wave; a wave whose gate fails is taken back.",

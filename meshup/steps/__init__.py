@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from meshup.steps.control_plane import InstallControlPlane
+from meshup.steps.endpoint_counts import EndpointCounts
 from meshup.steps.enrol import Enrol
+from meshup.steps.freshen import Freshen
 from meshup.steps.ingress_gateway import IngressGateway
 from meshup.steps.ledger import InstallLedger
 from meshup.steps.minimise import Minimise
@@ -15,6 +17,8 @@ BUILT_IN: tuple[Step, ...] = (
     InstallLedger(),
     InstallControlPlane(),
     IngressGateway(),
+    EndpointCounts(),
+    Freshen(),
     Enrol(),
     Permissive(),
     Strict(),

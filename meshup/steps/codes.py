@@ -18,6 +18,8 @@ CODES: Mapping[str, str] = {
     "Migrate the stored objects first: write each again, then take the version out of the definition's status.storedVersions.",
     "MU3219": "A service can't be held half-way, which its stage asks for (enrol: hold): both revisions of it would never serve at "
     "once, and a canary gate could not judge it. Move it in a stage without hold.",
+    "MU3618": "A service is on the new revision by its labels, and its rollout is still held half-way by an earlier run that was cut off "
+    "or did not get evidence enough. A new plan would leave it so for ever; that run is resumed, or taken back.",
     "MU3217": "Another policy selects the same workloads, or a rule defeats mutual TLS for them, so strict mode would not mean what it "
     "says.",
 }

@@ -10,7 +10,7 @@ from meshup.model.change import Label
 from meshup.model.objects import dig
 from meshup.model.problem import Problem, Where
 from meshup.model.runbook import Service
-from meshup.steps.halfway import Hold, held
+from meshup.steps.halfway import Hold, held, is_held
 from meshup.steps.step import Draft, Drafted, Scope
 
 
@@ -47,6 +47,9 @@ class Enrol:
             wanted = scope.driver.enrolment(workload, scope.snapshot, scope.book.mesh.revision)
             if wanted.blocked:
                 problems.append(_blocked(service, wanted.blocked))
+                continue
+            if wanted.right and is_held(workload):
+                problems.append(_halfway(service))
                 continue
             if wanted.right:
                 right.append(f"{service.id} is on {scope.book.mesh.revision} already")
@@ -161,6 +164,16 @@ def _unheld(service: Service, why: str) -> Problem:
         what=f"{service.id} can't be held half-way: {why}",
         why=f"owner: {service.owner or 'unknown'}",
         fix="move it in a stage whose enrol does not say hold",
+        at=Where(object=str(service.workload)),
+    )
+
+
+def _halfway(service: Service) -> Problem:
+    return Problem(
+        code="MU3618",
+        what=f"{service.id} is held half-way by an earlier run: both revisions of it serve",
+        why="only that run knows what held it and whether the comparison came to an end",
+        fix="meshup apply --resume      or take it back: meshup rollback --run newest",
         at=Where(object=str(service.workload)),
     )
 

@@ -49,6 +49,11 @@ def held(workload: Object) -> Hold:
             return Hold()
 
 
+def is_held(workload: Object) -> bool:
+    """Tell whether a Deployment is held half-way now. A StatefulSet that is can't be enrolled, and says so."""
+    return workload.get("kind") == "Deployment" and value_at(workload, READY) == HELD_S
+
+
 def _made(workload: Object, fields: Mapping[str, int]) -> Hold:
     now = {each: value_at(workload, each) for each in fields}
     before = {each: value for each, value in now.items() if value not in (None, USUAL.get(each))}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from meshup.meshes.driver import Unused
+from meshup.meshes.driver import ENDPOINT_COUNTS, Unused
 from meshup.model.change import Delete
 from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig, is_managed, labels, matches, ref_of
 from meshup.model.snapshot import Snapshot
+from meshup.steps.endpoint_counts import compared, filters
 from meshup.steps.step import Draft, Drafted, Scope
 from meshup.steps.strict import members
 
@@ -43,8 +44,25 @@ class Minimise:
             drafts.append(
                 Draft(change=_delete(each, found), step=self.kind, summary=f"remove {each.ref}: {each.why}", risk="low")
             )
+        drafts += [*_counts(scope)]
         notes = (f"gives back {cpu}m CPU and {memory} MiB memory",) if cpu or memory else ()
         return Drafted(drafts=tuple(drafts), right=tuple(left), notes=notes)
+
+
+def _counts(scope: Scope) -> Iterator[Draft]:
+    """Give the removal of what lets callers count by endpoint: what is there, and what an earlier stage will have made."""
+    if ENDPOINT_COUNTS not in scope.driver.capabilities:
+        return
+    comes = any(step.kind == ENDPOINT_COUNTS for stage in scope.book.stages for step in stage.steps) and any(
+        compared(scope)
+    )
+    for body in filters(scope):
+        ref = ref_of(body)
+        found = scope.snapshot.get(ref)
+        if is_managed(found) or (comes and found is None):
+            uid = str(dig(found, "metadata", "uid") or "")
+            change = Delete(on=ref, uid=uid, before=found or body)
+            yield Draft(change=change, step=Minimise.kind, summary=f"remove {ref}: nothing is compared any more")
 
 
 def _delete(each: Unused, found: Object) -> Delete:

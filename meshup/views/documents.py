@@ -229,6 +229,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         after=record(release=TEXT, revision=TEXT),
         state={"enum": ["none", "candidate", "supported", "deprecated", "blocked"]},
         qualifies=many(service=TEXT, owner=TEXT),
+        judged=TEXT,
         left=many(service=TEXT, why=TEXT),
         waves=many(name=TEXT, services=TEXTS, qualifies=FLAG),
         stages=TEXTS,

@@ -21,6 +21,7 @@ from meshup.model.events import (
 from meshup.model.journal import Judgement
 from meshup.model.verdict import Answer
 from meshup.model.wire import dump
+from meshup.views.arms import arms
 from meshup.views.documents import document, name_of
 from meshup.views.spans import clock_time, span
 from meshup.views.table import amount, folded, with_exit
@@ -97,7 +98,7 @@ def record(event: Event) -> dict[str, Any]:
 
 
 def judgement_document(each: Judgement) -> dict[str, Any]:
-    """Give one gate's answer as JSON, without its evidence."""
+    """Give one gate's answer as JSON; of its evidence only who was compared with whom."""
     verdict = each.judged.verdict
     return {
         "id": each.judged.gate,
@@ -108,6 +109,7 @@ def judgement_document(each: Judgement) -> dict[str, Any]:
         "object": verdict.object,
         "names": list(verdict.names),
         "waited_s": round(each.judged.waited_s, 3),
+        "arms": arms(each.judged),
     }
 
 

@@ -10,6 +10,7 @@ COUNT: dict[str, Any] = {"type": "integer"}
 NUMBER: dict[str, Any] = {"type": "number"}
 FLAG: dict[str, Any] = {"type": "boolean"}
 MAYBE_TEXT: dict[str, Any] = {"type": ["string", "null"]}
+MAYBE_COUNT: dict[str, Any] = {"type": ["integer", "null"]}
 TEXTS: dict[str, Any] = {"type": "array", "items": TEXT}
 
 
@@ -44,6 +45,15 @@ VERDICT: dict[str, Any] = {
     "object": TEXT,
     "names": TEXTS,
     "waited_s": NUMBER,
+    "arms": many(
+        service=TEXT,
+        arm={"enum": ["control", "canary"]},
+        revision=TEXT,
+        pods=TEXTS,
+        requests=MAYBE_COUNT,
+        failed=MAYBE_COUNT,
+        seen_by=TEXTS,
+    ),
 }
 STEP: dict[str, Any] = {"place": TEXT, "step": TEXT, "changes": COUNT, "done": COUNT, "wrote": COUNT, "how": TEXT}
 QUALIFIED: dict[str, Any] = {

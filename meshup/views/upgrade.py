@@ -22,6 +22,7 @@ def text(found: Upgrade, plan: Plan, *, filename: str, locked: str, saved: str, 
         f"upgrade   {new.driver} {old.release} (revision {old.revision}) to {new.release} (revision {new.revision})",
         f"release   {new.release} is {found.state or 'not on record; it is recorded as a candidate when it is installed'}",
         f"qualify   {named}: critical users first, by their own word",
+        f"judged    {clean(found.judged, limit=400)}",
     ]
     lines += [f"stays     {name}: {clean(why)}" for name, why in found.left[:MOST_LEFT]]
     if len(found.left) > MOST_LEFT:
@@ -44,6 +45,7 @@ def document(found: Upgrade, plan: Plan, *, filename: str, locked: str) -> dict[
         after={"release": new.release, "revision": new.revision},
         state=found.state or "none",
         qualifies=[{"service": name, "owner": clean(owner)} for name, owner in found.qualifies],
+        judged=clean(found.judged, limit=400),
         left=[{"service": name, "why": clean(why)} for name, why in found.left],
         waves=[
             {"name": each.name, "services": list(each.services), "qualifies": each.qualifies}

@@ -266,27 +266,7 @@ def test_nobody_counts_by_endpoint_who_is_not_told_to(tmp_path):
     seen.clock.advance(60)
     assert seen.by_endpoint("rq_total") == (0, 0)
     assert seen.told("envoy_cluster_endpoint_rq_total") == {}
-    filters = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "envoyfilters.networking.istio.io"},
-        "spec": {
-            "group": "networking.istio.io",
-            "scope": "Namespaced",
-            "names": {"plural": "envoyfilters", "singular": "envoyfilter", "kind": "EnvoyFilter", "listKind": "L"},
-            "versions": [
-                {
-                    "name": "v1alpha3",
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-                }
-            ],
-        },
-    }
     server = seen.simulation.server
-    server.objects.create("customresourcedefinitions.apiextensions.k8s.io", filters)
-    seen.clock.advance(5)
     kind = server.registry.at("networking.istio.io", "v1alpha3", "envoyfilters")
     patch = {"operation": "MERGE", "value": {"track_cluster_stats": {"per_endpoint_stats": True}}}
     spec = {"configPatches": [{"applyTo": "CLUSTER", "match": {"context": "SIDECAR_OUTBOUND"}, "patch": patch}]}

@@ -48,6 +48,7 @@ KINDS = {
     "MutatingWebhookConfiguration": "admissionregistration.k8s.io/v1",
     "ValidatingWebhookConfiguration": "admissionregistration.k8s.io/v1",
     "PeerAuthentication": "security.istio.io/v1",
+    "EnvoyFilter": "networking.istio.io/v1alpha3",
     "DestinationRule": "networking.istio.io/v1",
     "MeshPin": "meshup.dev/v1",
     "MeshLedger": "meshup.dev/v1",
@@ -172,10 +173,11 @@ def book(case) -> Runbook:
     )
 
 
-def _stage(kind) -> Stage:
+def _stage(given) -> Stage:
+    kind, params = (given, {}) if isinstance(given, str) else next(iter(given.items()))
     return Stage(
         name=f"{kind}-stage",
-        steps=(StepSpec(kind=kind, params={}),),
+        steps=(StepSpec(kind=kind, params=params),),
         gates=(),
         waves=("wave-1",) if kind == "enrol" else (),
     )

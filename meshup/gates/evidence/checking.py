@@ -12,6 +12,8 @@ from meshup.gates.evidence.told import instant
 from meshup.gates.finding import pods_by_service
 from meshup.gates.gate import Eyes
 from meshup.gates.prometheus import filled
+from meshup.meshes.driver import ENDPOINT_COUNTS
+from meshup.model.runbook import Runbook
 from meshup.model.verdict import Patience
 
 OWN_PODS = frozenset({"restarts"})
@@ -22,13 +24,15 @@ OWN_PODS = frozenset({"restarts"})
 class Facts:
     """What was asked once for a whole plan. named: "namespace/pod" of every proxy with a fresh sample, "" for one without labels.
 
-    proxies: pods of the runbook's services that run one now. asked: what would be asked, by families.
+    proxies: pods of the runbook's services that run one now. asked: what would be asked, by families. begins: stage of the
+    runbook in which callers begin to count by the pod they call, "" = none; what they will count is among `asked`.
     """
 
     held: Held
     named: frozenset[str] = frozenset()
     proxies: frozenset[str] = frozenset()
     asked: tuple[Chosen, ...] = ()
+    begins: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,24 @@ def facts(eyes: Eyes) -> Facts:
         if eyes.driver.proxy(pod) is not None
     }
     clients = any(each.client_only for each in eyes.services)
-    asked = chosen(eyes.driver.comparison(), found.names, split="none", clients=clients)
-    return Facts(held=found, named=frozenset(named), proxies=frozenset(proxies), asked=asked)
+    families = eyes.driver.comparison()
+    asked = chosen(families, found.names, split="none", clients=clients)
+    begins = "" if _of_callers(asked) else _begins(eyes.book)
+    if begins:
+        coming = {name for each in families for ask in each.asks if ask.split == "address" for name in each.needs}
+        asked = chosen(families, found.names | coming, split="none", clients=clients)
+    return Facts(held=found, named=frozenset(named), proxies=frozenset(proxies), asked=asked, begins=begins)
+
+
+def _begins(book: Runbook) -> str:
+    """Name the stage that has callers count by endpoint before anything is held half-way; "" when none has in time."""
+    for stage in book.stages:
+        for step in stage.steps:
+            if step.kind == ENDPOINT_COUNTS:
+                return stage.name
+            if step.params.get("hold"):
+                return ""
+    return ""
 
 
 def unfit(found: Facts, params: Mapping[str, Any], patience: Patience) -> Iterator[Unfit]:
@@ -94,7 +114,7 @@ def unfit(found: Facts, params: Mapping[str, Any], patience: Patience) -> Iterat
         yield Unfit(
             "the server holds no metric that tells callers' requests apart by the pod that was called",
             "what callers see could not be compared",
-            "let callers' proxies count by endpoint (track_cluster_stats.per_endpoint_stats), or say callers: own",
+            f"the step {ENDPOINT_COUNTS} in a stage before, which has callers count by endpoint; or say callers: own",
         )
     yield from _pace(found.held.scrape_s, float(params.get("watch") or 0.0), patience)
 
@@ -120,4 +140,5 @@ def _pace(scrape_s: float | None, watch_s: float, patience: Patience) -> Iterato
 
 def told(found: Facts, metrics: Sequence[str]) -> str:
     """Say which families would tell these metrics, for plans; "" when none would."""
-    return told_by([each for each in found.asked if each.ask.metric in metrics])
+    words = told_by([each for each in found.asked if each.ask.metric in metrics])
+    return f"{words}, which callers begin to count in {found.begins}" if words and found.begins else words

@@ -62,6 +62,15 @@ def held(eyes: Eyes) -> Held:
     )
 
 
+def told_apart(eyes: Eyes, found: Held) -> bool:
+    """Tell whether callers' requests can be told apart by the pod that was called."""
+    return any(
+        set(family.needs) <= found.names
+        for family in eyes.driver.comparison()
+        if any((ask.view, ask.split) == ("callers", "address") for ask in family.asks)
+    )
+
+
 def _interval(counted: Told) -> float | None:
     values = [value for row in counted.rows for value in row.values if value is not None and value >= 1]
     return COUNTED_S / max(values) if values and max(values) < float("inf") else None

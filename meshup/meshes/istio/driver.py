@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from meshup.meshes.driver import (
+    ENDPOINT_COUNTS,
     Call,
     Endpoint,
     Enrolment,
@@ -78,7 +79,7 @@ class IstioSidecar:
             "proxy-counters",
             "ingress-gateway",
             "standard-metrics",
-            "endpoint-counts",
+            ENDPOINT_COUNTS,
         }
     )
     groups: ClassVar[tuple[str, ...]] = GROUPS

@@ -80,6 +80,8 @@ def in_use(snapshot: Snapshot) -> dict[str, str]:
             found.setdefault(revision, str(ref_of(each)))
     for pin in snapshot.pins:
         revision = str(dig(pin, "spec", "to", "revision") or "")
+        if dig(pin, "spec", "copyOf"):
+            continue  # It says what was recorded, never what came of it, and holds nobody.
         if revision and dig(pin, "status", "phase") in ("Requested", "Active", None):
             found.setdefault(revision, str(ref_of(pin)))
     return found
