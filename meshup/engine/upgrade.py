@@ -15,6 +15,7 @@ from meshup.engine.propose import revision_of
 from meshup.engine.running import asked
 from meshup.engine.widening import record_of
 from meshup.gates.people import Soak
+from meshup.gates.preflight import Preflight
 from meshup.gates.proxies_right import ProxiesRight
 from meshup.meshes.driver import ENDPOINT_COUNTS, Driver
 from meshup.model.release import state_of
@@ -25,7 +26,7 @@ from meshup.model.verdict import Patience
 from meshup.steps.freshen import Freshen
 
 QUALIFY, SPREAD, GATEWAY, CONTROL_PLANE, MINIMISE = "qualify", "spread", "gateway", "control-plane", "minimise"
-FRESHEN = Freshen.kind
+PREFLIGHT = "preflight"
 CRITICAL, LATER = "critical", "later"
 """Waves: those who qualify the release, and those who qualified an earlier one and are not asked to now."""
 STRUCTURAL = ("workloads-ready", ProxiesRight.kind, "proxies-in-sync")
@@ -189,18 +190,22 @@ def _stages(
 ) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
     """Give the stages, and what of the runbook's is not repeated.
 
-    What nothing but reads stands first; then the control plane beside the old one, the qualifying wave, the gateway,
-    the other waves, and, once the old revision was kept for long enough and nothing uses it, its removal. hold: the
-    qualifying wave is compared half-way; the others are as the runbook has them.
+    What nothing but reads stands first, a preflight among it in any case; then the control plane beside the old one, the
+    qualifying wave, the gateway, the other waves, and, once the old revision was kept for long enough and nothing uses it, its removal.
     """
     moving = next(each for each in book.stages if _has(each, "enrol"))
     install = next((each for each in book.stages if _has(each, "install-control-plane")), None)
     gateway = next((each for each in book.stages if _has(each, "ingress-gateway")), None)
     least = next((each for each in book.stages if _has(each, MINIMISE)), None)
     first = [each for each in book.stages[: book.stages.index(install or moving)] if not each.steps]
-    installs = (_step("install-control-plane"), *((_step(ENDPOINT_COUNTS),) if hold else ()))
-    found = [*first, Stage(name=CONTROL_PLANE, steps=installs, gates=_ready(install))]
-    gates = _with_right(comparing.gates_of([each for each in moving.gates if each.kind != Soak.kind], hold=hold))
+    if not any(gate.kind == Preflight.kind for each in first for gate in (*each.before, *each.gates)):
+        looked = GateSpec(kind=Preflight.kind, params={}, patience=Preflight.patience)
+        first = [
+            Stage(name=_free(PREFLIGHT, {each.name for each in book.stages}), steps=(), gates=(), before=(looked,)),
+            *first,
+        ]
+    found = [*first, Stage(name=CONTROL_PLANE, steps=(_step("install-control-plane"),), gates=_ready(install))]
+    gates = _with_right([each for each in moving.gates if each.kind != Soak.kind])
     before = tuple(each for each in moving.before if each.kind != Soak.kind)
     arrived = tuple(each for each in gates if each.kind in STRUCTURAL)
     judged = tuple(each for each in gates if each.kind not in STRUCTURAL)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar, Literal, Protocol
 
+from meshup.model.jump import Gone, Trust
 from meshup.model.objects import Object, Ref
 from meshup.model.runbook import Host, Ingress, Manifests, Mesh, Service
 from meshup.model.snapshot import Snapshot
@@ -352,6 +353,14 @@ class Driver(Protocol):
 
     def kinds_ignored(self, snapshot: Snapshot, release: str) -> Mapping[Ref, str]:
         """Name shared definitions of bundles that a release does not read, and why; their objects would be ignored."""
+        ...
+
+    def gone(self, snapshot: Snapshot, mesh: Mesh) -> tuple[Gone, ...]:
+        """Name what is in use and no longer in the mesh's release, where no schema says so. Raises ValueError."""
+        ...
+
+    def trust(self, mesh: Mesh) -> Trust:
+        """Say where the mesh's certificates stand."""
         ...
 
     def sidecar_resources(self, workload: Object, mesh: Mesh) -> Mapping[str, Decimal]:

@@ -11,7 +11,8 @@ import yaml
 
 from meshup.gates.gate import Terms
 from meshup.gates.preflight import CHECKS, Preflight
-from meshup.gates.preflight.facts import Facts
+from meshup.gates.preflight.authority import Authority
+from meshup.gates.preflight.facts import Facts, Jump
 from meshup.gates.preflight.gate import rows_of
 from meshup.gates.preflight.rights import ALWAYS, wanted
 from meshup.meshes.istio.driver import IstioSidecar
@@ -22,6 +23,7 @@ from tests.gates.tape import BOOK
 from tests.steps.acting import KINDS, seen, service
 
 CASES = Path(__file__).parent.parent / "cases" / "preflight"
+CERTIFICATES = CASES.parent / "certificates"
 PATHS = sorted(CASES.glob("*/*.yaml"))
 BY_ID = {check.id: check for check in CHECKS}
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -88,7 +90,22 @@ def facts(case):
         driver=IstioSidecar(),
         denied=tuple(case.get("denied", ())),
         unread=case.get("unread", {}),
+        jump=jump(case["jump"]) if "jump" in case else None,
     )
+
+
+def jump(said):
+    """A jump: the release's definitions, as `seen` writes objects, and the certificates by the names of their files."""
+
+    def certificates(names):
+        return "".join((CERTIFICATES / f"{name}.pem").read_text("utf-8") for name in names or ())
+
+    authority = {
+        key: certificates(value) if key in ("trusted", "signing") else value
+        for key, value in said.get("authority", {"trusted": ["lasting"]}).items()
+    }
+    definitions = tuple(seen(said.get("definitions")).objects.values())
+    return Jump(definitions=definitions, unread=said.get("unread", ""), authority=Authority(**authority))
 
 
 def judged(path):

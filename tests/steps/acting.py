@@ -50,6 +50,7 @@ KINDS = {
     "PeerAuthentication": "security.istio.io/v1",
     "EnvoyFilter": "networking.istio.io/v1alpha3",
     "DestinationRule": "networking.istio.io/v1",
+    "EnvoyFilter": "networking.istio.io/v1alpha3",
     "MeshPin": "meshup.dev/v1",
     "MeshLedger": "meshup.dev/v1",
     "ValidatingAdmissionPolicy": "admissionregistration.k8s.io/v1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meshup.gates.preflight import (
     cluster_checks,
+    jump_checks,
     port_checks,
     quota,
     release_checks,
@@ -42,6 +43,26 @@ CHECKS: tuple[Check, ...] = (
         fix="install a bundle of Gateway API within the bounds that are named, before the release",
         run=release_checks.bundles,
         reads=("CustomResourceDefinition",),
+    ),
+    Check(
+        id="removed-fields",
+        title="nothing that is in use is gone in the release",
+        fix="take it out of the object that is named before the release comes",
+        run=jump_checks.removed,
+        reads=("CustomResourceDefinition",),
+    ),
+    Check(
+        id="certificates",
+        title="the mesh's root lasts, and both control planes sign by it",
+        fix="renew it, and let proxies trust the old and the new one before anything is restarted",
+        run=jump_checks.trust,
+    ),
+    Check(
+        id="certificates-soon",
+        title="no certificate of the mesh's authority ends within 60 days",
+        fix="plan its renewal now",
+        run=jump_checks.trust_soon,
+        blocks=False,
     ),
     Check(
         id="api-versions",

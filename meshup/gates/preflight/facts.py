@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from meshup.cluster.errors import Forbidden, NotFound
 from meshup.gates.gate import Eyes
+from meshup.gates.preflight import authority
+from meshup.gates.preflight.authority import Authority
 from meshup.gates.preflight.rights import missing
 from meshup.journal.ledger import is_open, recorded
 from meshup.meshes.driver import Driver
 from meshup.model.ledger import Pin
 from meshup.model.objects import Object, Ref, dig, labels, matches, ref_of, stored, template
+from meshup.model.problem import MeshupError
 from meshup.model.runbook import Runbook, Service
 from meshup.model.snapshot import Snapshot
 
@@ -68,14 +71,27 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Jump:
+    """What a jump to the runbook's release is about. definitions: the release's own. unread: why they can't be read, "" = they were."""
+
+    definitions: tuple[Object, ...] = ()
+    unread: str = ""
+    authority: Authority = Authority()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """One reading. denied: rights that were asked for and are missing. unread: kind -> why it could not be listed."""
+    """One reading. denied: rights that were asked for and are missing. unread: kind -> why it could not be listed.
+
+    jump: what is asked where control planes are there and the runbook's revision is not one of them yet; None elsewhere.
+    """
 
     snapshot: Snapshot
     book: Runbook
     driver: Driver
     denied: tuple[str, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
+    jump: Jump | None = None
 
     def services(self) -> Iterator[tuple[Service, Object]]:
         """Yield services that will be enrolled, with their workloads; absent ones are left to another check."""
@@ -161,7 +177,7 @@ def read(eyes: Eyes) -> Facts:
 
     def listed(kind: tuple[str, str]) -> list[Object] | str:
         try:
-            return list(eyes.cluster.list(*kind, owners=kind[1] == "CustomResourceDefinition"))
+            return list(eyes.cluster.list(*kind, owners=kind not in KINDS or kind[1] == "CustomResourceDefinition"))
         except (Forbidden, NotFound) as refused:
             return refused.what
 
@@ -186,13 +202,33 @@ def read(eyes: Eyes) -> Facts:
         kinds=served,
         simulator=eyes.cluster.is_simulator(),
     )
-    ignored = [objects[each] for each in eyes.driver.kinds_ignored(snapshot, eyes.book.mesh.release)]
-    if ignored:
-        read_all([each for each in map(kind_of, ignored) if each in served])
+    jump = _jump(eyes, snapshot)
+    further = [objects[each] for each in eyes.driver.kinds_ignored(snapshot, eyes.book.mesh.release)]
+    further += [objects[ref_of(each)] for each in (jump.definitions if jump else ()) if ref_of(each) in objects]
+    if further:
+        read_all([each for each in dict.fromkeys(map(kind_of, further)) if each in served])
     return Facts(
         snapshot=replace(snapshot, objects=objects),
         book=eyes.book,
         driver=eyes.driver,
         denied=missing(eyes.cluster, eyes.book),
         unread=unread,
+        jump=jump,
     )
+
+
+def _jump(eyes: Eyes, snapshot: Snapshot) -> Jump | None:
+    """Read what a jump is about; None where no control plane is there, or the release's has come already.
+
+    Once it has, its definitions are those of the cluster, and what they drop is gone.
+    """
+    there = eyes.driver.installed(snapshot)
+    if not there or eyes.book.mesh.revision in there:
+        return None
+    held = authority.read(eyes)
+    try:
+        rendered = eyes.driver.render(eyes.book.mesh)
+    except MeshupError as error:
+        return Jump(unread=error.what, authority=held)
+    found = tuple(each for each in rendered.objects if each.get("kind") == "CustomResourceDefinition")
+    return Jump(definitions=found, authority=held)

@@ -29,6 +29,7 @@ from meshup.meshes.istio import (
     endpoints,
     enrol,
     gateway,
+    gone,
     mtls,
     proxy,
     queries,
@@ -36,9 +37,11 @@ from meshup.meshes.istio import (
     sidecar,
     skew,
     translate,
+    trust,
     unused,
 )
 from meshup.meshes.istio.words import ASSUMED_TCP, FACTS, GROUPS, INJECT, PROXY_UID, REV, STATS_PORT, TAKEN_PORTS, minor
+from meshup.model.jump import Gone, Trust
 from meshup.model.objects import Object, Ref, dig, labels
 from meshup.model.runbook import Ingress, Manifests, Mesh, Service
 from meshup.model.snapshot import Snapshot
@@ -236,6 +239,14 @@ class IstioSidecar:
     def kinds_ignored(self, snapshot: Snapshot, release: str) -> Mapping[Ref, str]:
         """Name Gateway API definitions that a release ignores."""
         return skew.ignored(snapshot, release)
+
+    def gone(self, snapshot: Snapshot, mesh: Mesh) -> tuple[Gone, ...]:
+        """Name removed flags and filters for proxies of other releases."""
+        return gone.find(snapshot, mesh)
+
+    def trust(self, mesh: Mesh) -> Trust:
+        """Name istiod's bundle, and the Secrets it signs by."""
+        return trust.of(mesh)
 
     def sidecar_resources(self, workload: Object, mesh: Mesh) -> Mapping[str, Decimal]:
         """Give what the proxy of a workload's pods states."""

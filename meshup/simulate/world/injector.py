@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
 
 from meshup.model.objects import annotated, dig, labels
+from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Change, Obj
 from meshup.simulate.world.queue import Queue
 
 REV = "istio.io/rev"
+ROOT = """\
+-----BEGIN CERTIFICATE-----
+MIIBSDCB76ADAgECAhQLmP5CP9wsxTQbPgoSHwZ5+weSPDAKBggqhkjOPQQDAjAZ
+MRcwFQYDVQQKDA5zaW11bGF0ZWQgbWVzaDAgFw0xNjAxMDEwMDAwMDBaGA8yMTI2
+MDEwMTAwMDAwMFowGTEXMBUGA1UECgwOc2ltdWxhdGVkIG1lc2gwWTATBgcqhkjO
+PQIBBggqhkjOPQMBBwNCAAQhCHcgdB3SxW9hHXxiXOjMOHOOa0AwHYpgn6w7DMH3
+kb8m1CX4fQRyuaaV/gw8z8eS3ajFahWVpd/qlTLRCp9voxMwETAPBgNVHRMBAf8E
+BTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIEPWlXWf+x0TVMA/hZk+OwO0qRh36Deq
+d56gJtD5HrIVAiEA5hHcTTrb2Hyci7/8jnXBLT4YA4BNKuoLVtDqrR2+j2Y=
+-----END CERTIFICATE-----
+"""
+"""What proxies trust: the certificate of an authority that signs nothing and lasts until 2126; its key was never kept."""
 CA = base64.b64encode(b"simulated certificate authority").decode()
 
 
@@ -67,7 +81,16 @@ class Injectors:
                     {**each, "webhooks": hooks},
                     manager="pilot-discovery",
                 )
+        self._trusted(namespace)
         self.reached(revision)
+
+    def _trusted(self, namespace: str) -> None:
+        """Write the roots that proxies trust beside the control plane; istiod writes them into every namespace."""
+        if self._objects.get("configmaps", namespace, "istio-ca-root-cert") is None:
+            meta = {"name": "istio-ca-root-cert", "namespace": namespace, "labels": {"istio.io/config": "true"}}
+            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"root-cert.pem": ROOT}}
+            with contextlib.suppress(Refusal):  # its namespace may be on its way out
+                self._objects.create("configmaps", body, manager="pilot-discovery")
 
 
 def _answer(review: Obj, *, revision: str, image: str, release: str) -> Obj:
