@@ -60,7 +60,8 @@ IDEAS: Mapping[str, str] = {
     "guard": "A Job in the cluster, armed before strict mode is switched on, that puts it back when meshup stops beating.",
     "evidence": "The samples a verdict was made from; kept, so that the verdict can be made again. Counters of proxies come "
     "from the Prometheus that the runbook names (metrics.service), one grouped query per count whatever the number of "
-    "services; without one from the proxies' own pages, at most 50 pods at once. Queries go through the API server.",
+    "services; without one from the proxies' own pages, at most 50 pods at once, of which the gate canary says how many of how "
+    "many it sampled. Queries and pages go through the API server.",
     "canary": "Two revisions of a service compared while both serve: control and canary pods, equally fresh, the same minutes. "
     "Counts (errors, connection-failures, handshake-errors, restarts, and the share of requests slower than a bucket's bound) "
     "are tested over all looks together, exact given their totals; CPU and memory by ranks of at least 50 points each. A false "

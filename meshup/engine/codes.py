@@ -31,7 +31,8 @@ CODES: Mapping[str, str] = {
     "MU2128": "A gate reads its counts from a Prometheus over a window that is too short for a rate: two scrapes must lie in "
     "it. It would stay unknown until its time is over. Give it a longer patience.window.",
     "MU2129": "A gate that compares two revisions would stay unknown: the Prometheus that the runbook names did not answer, does not "
-    "scrape the proxies or names their pods by other labels, holds no metric for what is asked, or scrapes too seldom.",
+    "scrape the proxies or names their pods by other labels, holds no metric for what is asked, or scrapes too seldom. Without one "
+    "the proxies' own pages are read: they tell no CPU, and at most 50 of them are.",
     "MU2201": "Planned fields or objects moved since the plan was made; each is named with the manager that moved it. "
     "apply does exactly what the plan says or stops. Plan again; what others changed elsewhere is no drift.",
     "MU2202": "The plan or runbook is for another cluster: the UID of its namespace kube-system differs. Choose the right "

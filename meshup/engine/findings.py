@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from meshup.engine.draft import Drafting
 from meshup.engine.send import foreign_fields
-from meshup.gates.evidence.checking import Facts, Unfit, unfit
+from meshup.gates.evidence.checking import Facts, told, unfit, unfit_for_pages
+from meshup.gates.finding import MOST_SCRAPED
 from meshup.gates.gate import Gate
 from meshup.gates.grouped import LEAST_WINDOW_S
 from meshup.gates.sources import PAGES, source
@@ -146,17 +147,17 @@ def pretended(book: Runbook, snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def unanswered(
-    book: Runbook, stages: Iterable[PlannedStage], gates: Mapping[str, Gate], facts: Facts | None
+    book: Runbook, stages: Iterable[PlannedStage], gates: Mapping[str, Gate], driver: Driver, facts: Facts | None
 ) -> Iterator[Problem]:
-    """Find gates that compare and would stay unknown, as the Prometheus that they ask can't tell them enough."""
+    """Find gates that compare and would stay unknown, as the Prometheus, or the pages, that they ask can't tell them enough."""
     for stage in stages:
         for wave in stage.waves:
             for each in wave.asks():
                 if each.waived or not compares(gates[each.kind]):
                     continue
                 found = list(unfit(facts, each.params, each.patience)) if facts is not None else []
-                if not book.metrics.service:
-                    found = [NAMES_NONE]
+                if source(book, driver) == PAGES:
+                    found = list(unfit_for_pages(driver.comparison(), each.params, len(wave.services)))
                 for one in found:
                     yield Problem(
                         code="MU2129",
@@ -167,9 +168,20 @@ def unanswered(
                     )
 
 
-NAMES_NONE = Unfit(
-    "the runbook names no Prometheus", "two revisions are compared by its samples", "metrics.service in the runbook"
-)
+def compared_by(
+    book: Runbook, stages: Iterable[PlannedStage], gates: Mapping[str, Gate], driver: Driver, facts: Facts | None
+) -> Iterator[str]:
+    """Say which metrics a gate that compares will be told by which family, once for all that ask for the same."""
+    planned = [gate for stage in stages for wave in stage.waves for gate in (*wave.halfway, *wave.gates)]
+    asked = dict.fromkeys(tuple(gate.params.get("metrics") or ()) for gate in planned if compares(gates[gate.kind]))
+    if asked and source(book, driver) == PAGES:
+        yield f"both revisions are compared by {PAGES}: of at most {MOST_SCRAPED} pods, some of every revision and caller"
+    for metrics in asked:
+        words = told(facts, metrics) if facts is not None else ""
+        if words:
+            yield f"both revisions are compared by {words}"
+        elif facts is not None and not facts.proxies:
+            yield "what both revisions are compared by is known once a proxy runs"
 
 
 def compares(gate: Gate) -> bool:

@@ -13,6 +13,7 @@ from meshup.engine.drift import wanted_values
 from meshup.engine.findings import (
     blinded,
     budget,
+    compared_by,
     compares,
     conflicts,
     pods,
@@ -98,7 +99,7 @@ def plan(
         *(each for each in drafting.problems if each.severity == "error"),
         *pretended(book, snapshot),
         *blinded(book, stages, driver),
-        *(unanswered(book, stages, gates, facts) if kind == "apply" else ()),
+        *(unanswered(book, stages, gates, driver, facts) if kind == "apply" else ()),
         *unmade(changes),
         *conflicts(changes, snapshot),
         *refusals(changes, snapshot),
@@ -114,7 +115,7 @@ def plan(
         accepted_one_way=tuple(sorted({*book.accept_one_way, *accept} & set(doors))),
         cost=asked,
         held=on_hold(stages, book, snapshot, driver) if kind == "apply" else None,
-        notes=(*_notes(drafting, changes, snapshot, driver, judging), *told_of(stages, gates, facts)),
+        notes=(*_notes(drafting, changes, snapshot, driver, judging), *compared_by(book, stages, gates, driver, facts)),
     )
     return sealed(made)
 

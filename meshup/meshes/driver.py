@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar, Literal, Protocol
@@ -169,6 +169,7 @@ class Ask:
     (by le), points (a gauge, asked over a range). split: by what a row is given to an arm: the pod that was scraped, the
     callee's revision among the labels, or the callee's address. names: metrics that it reads. resets: query for how many
     of these counters began anew, "" = those of `restarts` of the proxies. rule: it reads what a recording rule keeps.
+    where: matchers of its series, as they stand in the query; on a proxy's own page the same ones hold.
     Templates have ${pod}, ${home}, ${homes}, ${namespace}, ${workload}, ${peers}, ${window} and, for points, ${rate}.
     """
 
@@ -180,18 +181,21 @@ class Ask:
     names: tuple[str, ...]
     resets: str = ""
     rule: bool = False
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """One set of metrics that tells some of a comparison. Of several that tell the same, the first that is held counts.
 
-    name: as plans and verdicts say it. needs: metrics without which a server does not hold it.
+    name: as plans and verdicts say it. needs: metrics without which a server does not hold it. on_pages: proxies show them
+    on their own pages.
     """
 
     name: str
     asks: tuple[Ask, ...]
     needs: tuple[str, ...]
+    on_pages: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +298,10 @@ class Driver(Protocol):
 
     def read_counters(self, text: str) -> ProxyCounters:
         """Parse what `counters` answered. Raises ValueError when it is not that format."""
+        ...
+
+    def read_samples(self, text: str, names: Collection[str]) -> Iterator[tuple[str, Mapping[str, str], float]]:
+        """Yield (name, labels, value) of these metrics in what `counters` answered. Raises ValueError."""
         ...
 
     def read_calls(self, log: str) -> tuple[Call, ...]:

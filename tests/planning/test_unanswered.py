@@ -13,7 +13,7 @@ from meshup.cli.kinds import kinds
 from meshup.cli.playing import session_of
 from meshup.engine.planning import driver_of, plan_from, snapshot_for
 from meshup.engine.session import Silence
-from meshup.gates.evidence.checking import Facts, unfit
+from meshup.gates.evidence.checking import Facts, unfit, unfit_for_pages
 from meshup.gates.evidence.holding import Held, chosen
 from meshup.meshes.istio.driver import IstioSidecar
 from meshup.model.verdict import Patience
@@ -52,7 +52,6 @@ def test_a_plan_says_by_which_family_both_revisions_are_compared(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
-        ({"metrics": {}}, "the runbook names no Prometheus"),
         ({"metrics": {"service": "shop/nobody:9090"}}, "the server did not answer"),
         ({"metrics": {"service": "shop/prometheus:9090", "podLabel": "pod_name"}}, "do not say whose they are"),
         ({"scenario": {"endpoint-counters": False}}, "tells callers' requests apart"),
@@ -65,6 +64,40 @@ def test_what_would_stay_unknown_blocks_the_plan_and_names_its_line(tmp_path, ch
     (found,) = [each for each in plan.blocked if each.code == "MU2129"]
     assert what in found.what
     assert found.at.file == "book.yaml"
+    assert found.at.line > 0
+
+
+def test_without_a_prometheus_the_plan_says_that_pages_are_read_and_of_how_many(tmp_path):
+    plan = planned(tmp_path, metrics={})
+    assert told(plan) == []
+    (note,) = [each for each in plan.notes if each.startswith(COMPARED)]
+    assert note == f"{COMPARED}the proxies' own pages: of at most 50 pods, some of every revision and caller"
+
+
+@pytest.mark.parametrize(
+    ("services", "metrics", "what"),
+    [
+        (1, ["errors", "memory"], []),
+        (1, ["errors", "cpu"], ["no page of a proxy tells cpu"]),
+        (25, ["errors", "restarts"], []),
+        (26, ["errors"], ["the wave has 26 services, and both revisions of each need a page that is read"]),
+    ],
+)
+def test_what_pages_can_not_tell_is_found_while_planning(services, metrics, what):
+    found = unfit_for_pages(DRIVER.comparison(), {"metrics": metrics}, services)
+    assert [each.what for each in found] == what
+
+
+def test_a_gate_that_pages_can_not_answer_blocks_the_plan_and_names_its_line(tmp_path):
+    path = tmp_path / "world.yaml"
+    path.write_text(yaml.safe_dump(SCENARIO))
+    session = session_of(scene(str(path)), Silence())
+    written = {**book("cart", enrol={"hold": True}, metrics=["errors", "cpu"]), "metrics": {}}
+    loaded = load(json.dumps(written, indent=1).encode(), name="book.yaml", kinds=kinds())
+    driver = driver_of(session, loaded.runbook)
+    seen = snapshot_for(session, driver)
+    plan = plan_from(session, replace(loaded.runbook, cluster_uid=seen.cluster_uid), seen, driver)
+    (found,) = [each for each in plan.blocked if each.code == "MU2129"]
     assert found.at.line > 0
 
 

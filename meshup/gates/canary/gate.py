@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
@@ -12,10 +12,12 @@ from meshup.gates.canary.judge import findings, seen, verdict
 from meshup.gates.canary.port import Wanted
 from meshup.gates.canary.terms import PARAMS, comparing, rules, watch_s
 from meshup.gates.evidence.arms import Member
+from meshup.gates.evidence.paged import Paged
 from meshup.gates.evidence.scraped import Scraped
 from meshup.gates.finding import pods_by_service, ready
 from meshup.gates.gate import Blind, Eyes, Terms
 from meshup.gates.judging import careful
+from meshup.gates.sources import PAGES, source
 from meshup.model.canary import Act, Decision
 from meshup.model.duration import span
 from meshup.model.objects import Object, dig
@@ -23,7 +25,7 @@ from meshup.model.rules import said
 from meshup.model.runbook import Runbook
 from meshup.model.sampled import written
 from meshup.model.samples import Look
-from meshup.model.text import amount
+from meshup.model.text import amount, clean
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 SLOWER = 3
@@ -42,9 +44,12 @@ class Canary:
 
     kind: ClassVar[str] = "canary"
     title: ClassVar[str] = "the new revision does no harm that the old one beside it does not do"
-    reads: ClassVar[str] = "one grouped query per count from Prometheus, for pods of both revisions and their callers"
+    reads: ClassVar[str] = (
+        "one grouped query per count from Prometheus, for pods of both revisions and their callers; "
+        "without one the pages of at most 50 of their proxies"
+    )
     params: ClassVar[Mapping[str, tuple[type, Any, str]]] = PARAMS
-    needs: ClassVar[frozenset[str]] = frozenset({"standard-metrics"})
+    needs: ClassVar[frozenset[str]] = frozenset({"proxy-counters"})
     halfway: ClassVar[bool] = True
     patience: ClassVar[Patience] = Patience(limit_s=1800, every_s=30, in_a_row=1)
 
@@ -66,8 +71,7 @@ class Canary:
             roll = memory["source"].roll if "source" in memory else None
             now = eyes.clock.now()
             known = roll.members if roll is not None else _gone(eyes, pods, control, at=now.timestamp())
-            source = Scraped(eyes, control=control, canary=eyes.revision, known=known)
-            memory.update(source=source, began=now, whole=whole, before=None)
+            memory.update(source=_source(eyes, terms, control, known), began=now, whole=whole, before=None)
         wanted = [Wanted(service=each, control=(), canary=(), callers=_callers(eyes, terms)) for each in _wave(eyes)]
         before: Look | None = memory["before"]
         began: datetime = memory["began"]
@@ -83,12 +87,19 @@ class Canary:
                 "services": max(compared(eyes.book), len(_wave(eyes))),
                 "wave": list(_wave(eyes)),
                 "periodic": [each.id for each in eyes.services if each.workload.kind in PERIODIC],
+                **({"told": told} if (told := memory["source"].told) else {}),
             },
         }
 
     @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from all looks since the comparison began. One revision alone can fail, and never passes."""
+        found = self._judged(readings, terms)
+        about = readings[-1].data.get("about") or {}
+        told = clean(about.get("told") or "", limit=120) if isinstance(about, Mapping) else ""
+        return replace(found, because=f"{found.because}; {told}") if told else found
+
+    def _judged(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         newest = readings[-1].data
         if "about" not in newest:
             return Verdict(answer=Answer.UNKNOWN, because="nothing was compared yet")
@@ -113,6 +124,14 @@ class Canary:
         if periodic:
             words += f"; {', '.join(periodic[:3])} run by schedule and are not compared"
         return replace(found, because=found.because + words)
+
+
+def _source(eyes: Eyes, terms: Terms, control: str, known: Iterable[Member]) -> Scraped | Paged:
+    """Give the source that the runbook has: its Prometheus, or the proxies' own pages where it names none."""
+    if source(eyes.book, eyes.driver) == PAGES:
+        every_s = terms.patience.every_s
+        return Paged(eyes, control=control, canary=eyes.revision, every_s=every_s, known=known)
+    return Scraped(eyes, control=control, canary=eyes.revision, known=known)
 
 
 def decided(found: Verdict, decision: Decision) -> Verdict:

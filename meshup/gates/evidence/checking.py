@@ -9,11 +9,10 @@ from typing import Any
 from meshup.gates.canary.doubts import WINDOW_SCRAPES
 from meshup.gates.evidence.holding import Chosen, Held, chosen, held, told_by
 from meshup.gates.evidence.told import instant
-from meshup.gates.finding import pods_by_service
+from meshup.gates.finding import MOST_SCRAPED, pods_by_service
 from meshup.gates.gate import Eyes
 from meshup.gates.prometheus import filled
-from meshup.meshes.driver import ENDPOINT_COUNTS
-from meshup.model.runbook import Runbook
+from meshup.meshes.driver import Family
 from meshup.model.verdict import Patience
 
 OWN_PODS = frozenset({"restarts"})
@@ -117,6 +116,24 @@ def unfit(found: Facts, params: Mapping[str, Any], patience: Patience) -> Iterat
             f"the step {ENDPOINT_COUNTS} in a stage before, which has callers count by endpoint; or say callers: own",
         )
     yield from _pace(found.held.scrape_s, float(params.get("watch") or 0.0), patience)
+
+
+def unfit_for_pages(families: Sequence[Family], params: Mapping[str, Any], services: int) -> Iterator[Unfit]:
+    """Say why a gate would stay unknown where proxies' own pages are all there is. services: how many the wave has."""
+    known = {ask.metric for each in families if each.on_pages for ask in each.asks if ask.view != "callers"} | OWN_PODS
+    for metric in map(str, params.get("metrics") or ()):
+        if metric not in known:
+            yield Unfit(
+                f"no page of a proxy tells {metric}",
+                "it would never be judged",
+                "name a Prometheus (metrics.service), or leave it out of the gate's metrics",
+            )
+    if 2 * services > MOST_SCRAPED:
+        yield Unfit(
+            f"the wave has {services} services, and both revisions of each need a page that is read",
+            f"at most {MOST_SCRAPED} proxies are read",
+            "name a Prometheus (metrics.service), or make the waves smaller",
+        )
 
 
 def _of_callers(asked: Sequence[Chosen]) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from meshup.gates.evidence.arms import ARMS, Index, Member
 from meshup.gates.evidence.joined import Figure, sampled
-from meshup.model.samples import OWN, Counts, Number, Origin, Sample
+from meshup.model.samples import OWN, Counts, Number, Origin, Pair, Sample
 
 Key = tuple[str, str, str]
 """Service, metric, view."""
@@ -41,6 +41,18 @@ class Making:
             found = self._known[origin] = len(self.origins)
             self.origins.append(origin)
         return found
+
+    def pairs(self, services: Sequence[str], at: float, *, skew_s: float) -> tuple[Pair, ...]:
+        """Give the pods and samples of services. at: Unix seconds now. skew_s: the source's clock minus this one's."""
+        return tuple(
+            Pair(
+                service=each,
+                control=self.index.pods(each, "control", at),
+                canary=self.index.pods(each, "canary", at),
+                samples=tuple(self.samples(each, at + skew_s)),
+            )
+            for each in services
+        )
 
     def samples(self, service: str, at: float) -> Iterator[Sample]:
         """Yield every metric and view of a service, in order; what could not be read is a sample without figures."""

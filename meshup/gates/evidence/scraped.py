@@ -8,10 +8,11 @@ from datetime import datetime
 from meshup.gates.canary.port import Wanted
 from meshup.gates.evidence.arms import Member, Roll
 from meshup.gates.evidence.asking import Asking
-from meshup.gates.evidence.holding import Held, held, told_apart
+from meshup.gates.evidence.holding import Held, held
+from meshup.gates.evidence.since import Since
 from meshup.gates.evidence.told import asked_at
 from meshup.gates.gate import Eyes
-from meshup.model.samples import Look, Pair
+from meshup.model.samples import Look
 
 
 class Scraped:
@@ -24,7 +25,12 @@ class Scraped:
         self._held: Held | None = None
         self._start: float | None = None
         self._until: float | None = None
-        self._zero: float | None = None
+        self._since = Since(eyes.clock)
+
+    @property
+    def told(self) -> str:
+        """Say how much of the evidence this source reads; "" = all that is scraped."""
+        return ""
 
     @property
     def roll(self) -> Roll | None:
@@ -38,12 +44,11 @@ class Scraped:
         if self._roll is None or self._start != start:
             control, canary = self._revisions
             self._roll = Roll(control=control, canary=canary, began=start, known=self._known)
-            self._start, self._until, self._zero = start, None, None
+            self._start, self._until, self._since = start, None, Since(eyes.clock)
         self._roll.see(eyes)
         now, at = eyes.clock.now(), asked_at(eyes)
-        elapsed = self._elapsed(now.timestamp() - start, before)
-        if self._held is None or self._held.error or self._held.scrape_s is None or not told_apart(eyes, self._held):
-            # Who only just began to count is scraped a little later.
+        elapsed = self._since.elapsed(now.timestamp() - start, before)
+        if self._held is None or self._held.error or self._held.scrape_s is None:
             self._held = held(eyes)
         names = {each.service for each in wanted}
         services = [each for each in eyes.book.services if each.id in names]
@@ -51,24 +56,9 @@ class Scraped:
         asking = Asking(eyes, self._held, services, self._roll, start=start, at=at, since=since)
         making = asking.made({each.service for each in wanted if each.callers})
         self._until = at
-        pairs = [
-            Pair(
-                service=each.service,
-                control=making.index.pods(each.service, "control", now.timestamp()),
-                canary=making.index.pods(each.service, "canary", now.timestamp()),
-                samples=tuple(making.samples(each.service, now.timestamp() + (asking.skew_s or 0.0))),
-            )
-            for each in wanted
-        ]
+        pairs = making.pairs([each.service for each in wanted], now.timestamp(), skew_s=asking.skew_s or 0.0)
         origins = tuple(making.origins)
-        return Look(at=now, elapsed_s=elapsed, skew_s=asking.skew_s, origins=origins, pairs=tuple(pairs))
-
-    def _elapsed(self, by_wall: float, before: Look | None) -> float:
-        """Give seconds since it began by the clock that counts suspend; the wall clock only says where that began."""
-        now = self._eyes.clock.elapsed()
-        if self._zero is None:
-            self._zero = now - (by_wall if before is None else max(by_wall, before.elapsed_s))
-        return now - self._zero
+        return Look(at=now, elapsed_s=elapsed, skew_s=asking.skew_s, origins=origins, pairs=pairs)
 
 
 def _told_until(eyes: Eyes, before: Look | None) -> float | None:

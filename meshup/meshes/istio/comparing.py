@@ -49,7 +49,7 @@ def _resets(by: str, counter: str) -> str:
 
 def _own(metric: str, part: str, name: str, which: str, *, by: str = "", view: str = "own") -> Ask:
     query = grown(POD + by, f"{name}{{{which}}}")
-    return Ask(metric=metric, view=view, part=part, split="pod", query=query, names=(name,))  # type: ignore[arg-type]
+    return Ask(metric=metric, view=view, part=part, split="pod", query=query, names=(name,), where=which)  # type: ignore[arg-type]
 
 
 def _endpoint(metric: str, part: str, word: str) -> Ask:
@@ -62,6 +62,7 @@ def _endpoint(metric: str, part: str, word: str) -> Ask:
         query=grown(ENDPOINT, f"{name}{{{ENDPOINTS}}}"),
         names=(name,),
         resets=_resets(ENDPOINT, f"envoy_cluster_endpoint_cx_total{{{ENDPOINTS}}}"),
+        where=ENDPOINTS,
     )
 
 
@@ -76,6 +77,7 @@ def _callers(metric: str, part: str, name: str, *, by: str, rule: bool = False) 
         names=(name,),
         resets=_resets(labels_, f"{name}{{{reporter},{INTO}}}"),
         rule=rule,
+        where=f"{reporter},{INTO}",
     )
 
 
@@ -95,6 +97,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name=f"recording rules of {STANDARD}",
         needs=(RULE + REQUESTS, RULE + BUCKETS),
+        on_pages=False,
         asks=(
             _callers("errors", "codes", RULE + REQUESTS, by="response_code", rule=True),
             _callers("latency", "buckets", RULE + BUCKETS, by="le", rule=True),
@@ -155,6 +158,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name=CONTAINERS,
         needs=(CPU, MEMORY),
+        on_pages=False,
         asks=(
             _gauge("cpu", f"sum by (namespace, pod) (rate({CPU}{{{OF_PROXIES}}}[${{rate}}]))", CPU),
             _gauge("memory", f"sum by (namespace, pod) ({MEMORY}{{{OF_PROXIES}}})", MEMORY),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 from meshup.meshes.driver import Edge, ProxyCounters
 
 LINE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)(?: -?\d+)?$")
+NAME_END = re.compile(r"[{ ]")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 OUTBOUND = re.compile(r"^outbound\|(\d+)\|[^|]*\|([^.|]+)\.([^.|]+)\.svc\.")
 INBOUND = re.compile(r"^inbound\|(\d+)\|")
@@ -21,8 +22,11 @@ LINK = "envoy_cluster_upstream_rq_active"
 """Of cluster xds-grpc: the stream for configuration. Every proxy shows it, and it ends with control_plane.connected_state."""
 
 
-def samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Yield (name, labels, value) of every sample line. Raises ValueError for text that is not this format."""
+def samples(text: str, *, some: bool = True) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Yield (name, labels, value) of every sample line. some: none at all is no page.
+
+    Raises ValueError for text that is not this format.
+    """
     seen = 0
     for raw in text.splitlines():
         if not raw or raw.startswith("#"):
@@ -33,8 +37,19 @@ def samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
         name, inside, value = found.groups()
         seen += 1
         yield name, dict(LABEL.findall(inside)) if inside else {}, float(value)
-    if not seen:
+    if some and not seen:
         raise ValueError("no samples")
+
+
+def of_names(text: str, names: Collection[str]) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Yield the samples of some metrics; of other lines no more is read than their beginning.
+
+    Raises ValueError for text that has no samples at all, or a line of these metrics that is none.
+    """
+    wanted, lines = frozenset(names), text.splitlines()
+    if not any(raw and not raw.startswith("#") for raw in lines):
+        raise ValueError("no samples")
+    yield from samples("\n".join(raw for raw in lines if NAME_END.split(raw, maxsplit=1)[0] in wanted), some=False)
 
 
 def read(text: str) -> ProxyCounters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar
 
@@ -185,6 +185,10 @@ class IstioSidecar:
     def read_counters(self, text: str) -> ProxyCounters:
         """Parse a page of counters."""
         return counters.read(text)
+
+    def read_samples(self, text: str, names: Collection[str]) -> Iterator[tuple[str, Mapping[str, str], float]]:
+        """Parse a page for some metrics."""
+        return counters.of_names(text, names)
 
     def read_calls(self, log: str) -> tuple[Call, ...]:
         """Parse a proxy's access log."""
