@@ -67,6 +67,7 @@ IDEAS: Mapping[str, str] = {
     "are tested over all looks together, exact given their totals; CPU and memory by ranks of at least 50 points each. A false "
     "stop has a chance of at most 2 % over a whole rollout: 1 % for errors that callers see, 1 % for all the rest. It passes "
     "only if harm was not found and the smallest harm would have been found; else it is unknown and says how much is missing. "
+    "A service with lowTraffic is probed instead, and held against limits alone: its verdict says probed, no statistical evidence. "
     'A hard limit fails at one interval. How often the judge is wrong: meshup rehearse --judge. The gate: meshup explain "gate canary".',
     "handoff": "A change that somebody else makes (DNS, a load balancer, Git); meshup shows it and waits until it is so.",
     "owner": "The team or person who answers for a service; opts in, pins, rolls back.",

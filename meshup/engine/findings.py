@@ -174,6 +174,10 @@ def compared_by(
     """Say which metrics a gate that compares will be told by which family, once for all that ask for the same."""
     planned = [gate for stage in stages for wave in stage.waves for gate in (*wave.halfway, *wave.gates)]
     asked = dict.fromkeys(tuple(gate.params.get("metrics") or ()) for gate in planned if compares(gates[gate.kind]))
+    low = [each for each in book.services if each.low_traffic is not None and each.opt_in is not None]
+    if asked and low:
+        names = ", ".join(each.id for each in low[:5]) + (f" and {len(low) - 5} more" if len(low) > 5 else "")
+        yield f"{names}: little traffic is declared, so probed with GETs at its pods, no statistical evidence"
     if asked and source(book, driver) == PAGES:
         yield f"both revisions are compared by {PAGES}: of at most {MOST_SCRAPED} pods, some of every revision and caller"
     for metrics in asked:

@@ -30,12 +30,14 @@ def of_place(plan: Plan, state: RunState, place: Place) -> Qualification | None:
     """Say what a place that is done proves of the plan's release; None when it proves nothing.
 
     It has to be a wave that qualifies, somebody has to have stayed in it, and their pods have to have run the release.
+    Services that are declared to have little traffic qualify nothing: nobody can tell by them that a release is good.
     """
     qualifies = {each.name for each in plan.book.waves if each.qualifies}
     if plan.kind != "apply" or place.wave.name not in qualifies or state.places.get(place.name) != "done":
         return None
     gone = {service for where, service in state.left if where == place.name}
     owners = {each.id: each.owner for each in plan.book.services}
+    gone |= {each.id for each in plan.book.services if each.low_traffic is not None}
     users = tuple((each, owners.get(each, "")) for each in place.wave.services if each not in gone)
     gates = {each.id: each for each in place.wave.gates}
     judged = {

@@ -97,12 +97,22 @@ class OptIn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """How a service is probed: GET of a path at a port of its pods. expect: the status that is right."""
+
+    path: str
+    port: int
+    expect: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One service that may join the mesh.
 
     id: "namespace/name", unique in the runbook. workload: what its pods come from. owner: "" = unknown.
     opt_in: None = its owner did not opt in, so no wave touches it. client_only: calls others and serves nobody.
-    baseline_query: PromQL for its success ratio before it is meshed, "" = none. at: its line in the runbook.
+    baseline_query: PromQL for its success ratio before it is meshed, "" = none. low_traffic: it is declared to have too
+    little traffic to be compared, and is probed so; it qualifies nothing. at: its line in the runbook.
     """
 
     name: str
@@ -113,6 +123,7 @@ class Service:
     opt_in: OptIn | None = None
     baseline_query: str = ""
     client_only: bool = False
+    low_traffic: Probe | None = None
     at: Where | None = None
 
     @property

@@ -185,6 +185,16 @@ class BaselineBlock(Block):
     query: Text = Field(description="PromQL for the success ratio before it is meshed")
 
 
+class LowTrafficBlock(Block):
+    """services[].lowTraffic."""
+
+    path: Annotated[str, _matching(re.compile(r"/[^\s?#]*"), "path such as /healthz")] = Field(
+        description="path that a probe GETs"
+    )
+    port: StrictInt = Field(ge=1, le=65535, description="port of its pods")
+    expect: StrictInt = Field(200, ge=100, le=599, description="status that is right")
+
+
 class ServiceBlock(Block):
     """services[]."""
 
@@ -202,6 +212,11 @@ class ServiceBlock(Block):
     opt_in: OptInBlock | None = Field(None, alias="optIn", description="without it nobody touches the service")
     baseline: BaselineBlock | None = Field(None, description="evidence from before it is meshed")
     client_only: StrictBool = Field(False, alias="clientOnly", description="calls others and serves nobody")
+    low_traffic: LowTrafficBlock | None = Field(
+        None,
+        alias="lowTraffic",
+        description="declared: too little traffic to compare two revisions; it is probed, which is no statistical evidence",
+    )
 
 
 class SelectorBlock(Block):

@@ -21,6 +21,7 @@ from meshup.model.runbook import (
     Metrics,
     OptIn,
     Pacing,
+    Probe,
     Runbook,
     Service,
     Stage,
@@ -252,6 +253,9 @@ def _service(each: form.ServiceBlock, source: marks.Source, number: int) -> Serv
         opt_in=OptIn(by=each.opt_in.by, at=each.opt_in.at) if each.opt_in else None,
         baseline_query=each.baseline.query if each.baseline else "",
         client_only=each.client_only,
+        low_traffic=Probe(path=each.low_traffic.path, port=each.low_traffic.port, expect=each.low_traffic.expect)
+        if each.low_traffic
+        else None,
         at=source.where(("services", number)),
     )
 

@@ -167,6 +167,9 @@ def service_row(each: Service) -> dict[str, Any]:
         row["critical"] = True
     if each.client_only:
         row["clientOnly"] = True
+    if each.low_traffic is not None:
+        probe = {"path": each.low_traffic.path, "port": each.low_traffic.port, "expect": each.low_traffic.expect}
+        row["lowTraffic"] = {key: value for key, value in probe.items() if (key, value) != ("expect", 200)}
     if each.baseline_query:
         row["baseline"] = {"query": each.baseline_query}
     if each.opt_in is not None:

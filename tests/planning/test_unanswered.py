@@ -23,13 +23,17 @@ from meshup.simulate.scenario import load as scene
 COMPARED = "both revisions are compared by "
 
 
-def planned(tmp_path, *, scenario=None, metrics=None, **canary):
-    """Plan the move of cart; give the plan."""
+def planned(tmp_path, *, scenario=None, metrics=None, low=None, **canary):
+    """Plan the move of cart; give the plan. low: what its lowTraffic says."""
     path = tmp_path / "world.yaml"
     path.write_text(yaml.safe_dump({**SCENARIO, **(scenario or {})}))
     session = session_of(scene(str(path)), Silence())
     written = {**book("cart", enrol={"hold": True}, **canary)}
     written["metrics"] = metrics if metrics is not None else written["metrics"]
+    if low is not None:
+        written["services"] = [
+            {**each, **({"lowTraffic": low} if each["name"] == "cart" else {})} for each in written["services"]
+        ]
     loaded = load(json.dumps(written, indent=1).encode(), name="book.yaml", kinds=kinds())
     assert loaded.runbook is not None, loaded.problems
     driver = driver_of(session, loaded.runbook)
@@ -72,6 +76,12 @@ def test_without_a_prometheus_the_plan_says_that_pages_are_read_and_of_how_many(
     assert told(plan) == []
     (note,) = [each for each in plan.notes if each.startswith(COMPARED)]
     assert note == f"{COMPARED}the proxies' own pages: of at most 50 pods, some of every revision and caller"
+
+
+def test_a_plan_says_who_is_probed_and_what_that_is_not(tmp_path):
+    note = "shop/cart: little traffic is declared, so probed with GETs at its pods, no statistical evidence"
+    assert note in planned(tmp_path, low={"path": "/healthz", "port": 8080}).notes
+    assert note not in planned(tmp_path).notes
 
 
 @pytest.mark.parametrize(

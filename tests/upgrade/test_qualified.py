@@ -14,6 +14,7 @@ from meshup.engine.taking_back import run_plan
 from meshup.journal.release import find
 from meshup.model.objects import Ref
 from meshup.model.problem import Exit, Refused
+from meshup.model.runbook import Probe
 from meshup.views.releases import moved, releases
 
 CORNER = "tests/views/corner.yaml"
@@ -71,6 +72,16 @@ def test_evidence_that_the_record_lost_is_found_in_the_journal(made: Onboarded) 
     forgotten(made)
     assert on_record(made.session, NEW) == record.qualified
     assert decide(made.session, "promote", NEW, book=made.book).evidence == record.qualified
+
+
+def test_a_critical_user_that_is_declared_to_have_little_traffic_qualifies_nothing(made: Onboarded) -> None:
+    book = made.written()
+    low = tuple(replace(each, low_traffic=Probe(path="/", port=8080)) for each in book.services)
+    assert made.apply(replace(book, services=low), through="qualify").exit == 0
+    record = find(made.session.cluster, NEW)
+    assert record is not None
+    assert record.qualified is None
+    refused(made)
 
 
 def refused(made: Onboarded) -> None:

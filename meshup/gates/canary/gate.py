@@ -13,6 +13,7 @@ from meshup.gates.canary.port import Wanted
 from meshup.gates.canary.terms import PARAMS, comparing, rules, watch_s
 from meshup.gates.evidence.arms import Member
 from meshup.gates.evidence.paged import Paged
+from meshup.gates.evidence.probing import Probing
 from meshup.gates.evidence.scraped import Scraped
 from meshup.gates.finding import pods_by_service, ready
 from meshup.gates.gate import Blind, Eyes, Terms
@@ -22,7 +23,7 @@ from meshup.model.canary import Act, Decision
 from meshup.model.duration import span
 from meshup.model.objects import Object, dig
 from meshup.model.rules import said
-from meshup.model.runbook import Runbook
+from meshup.model.runbook import Runbook, Service
 from meshup.model.sampled import written
 from meshup.model.samples import Look
 from meshup.model.text import amount, clean
@@ -71,11 +72,15 @@ class Canary:
             roll = memory["source"].roll if "source" in memory else None
             now = eyes.clock.now()
             known = roll.members if roll is not None else _gone(eyes, pods, control, at=now.timestamp())
+            memory.update(probes=Probing(eyes, every_s=terms.patience.every_s))
             memory.update(source=_source(eyes, terms, control, known), began=now, whole=whole, before=None)
-        wanted = [Wanted(service=each, control=(), canary=(), callers=_callers(eyes, terms)) for each in _wave(eyes)]
+        wanted = [
+            Wanted(service=each.id, control=(), canary=(), callers=_callers(each, terms)) for each in _compared(eyes)
+        ]
         before: Look | None = memory["before"]
         began: datetime = memory["began"]
         look = memory["source"].look(wanted, began=began, before=before)
+        look = memory["probes"].added(look, memory["source"].roll.index())
         memory["before"] = look
         return {
             **written(look if before is None else _shortened(look)),
@@ -87,6 +92,9 @@ class Canary:
                 "services": max(compared(eyes.book), len(_wave(eyes))),
                 "wave": list(_wave(eyes)),
                 "periodic": [each.id for each in eyes.services if each.workload.kind in PERIODIC],
+                **(
+                    {"low": low} if (low := [each.id for each in eyes.services if each.low_traffic is not None]) else {}
+                ),
                 **({"told": told} if (told := memory["source"].told) else {}),
             },
         }
@@ -163,13 +171,21 @@ def compared(book: Runbook) -> int:
     return sum(each.id in named and each.opt_in is not None for each in book.services)
 
 
+def _compared(eyes: Eyes) -> tuple[Service, ...]:
+    return tuple(each for each in eyes.services if each.workload.kind not in PERIODIC)
+
+
 def _wave(eyes: Eyes) -> tuple[str, ...]:
-    return tuple(each.id for each in eyes.services if each.workload.kind not in PERIODIC)
+    return tuple(each.id for each in _compared(eyes))
 
 
-def _callers(eyes: Eyes, terms: Terms) -> tuple[str, ...]:
-    """Say who may call: anybody, as a runbook does not say who does; nobody where the service's own view may stand alone."""
-    return ("anybody",) if terms.params.get("callers", "needed") == "needed" else ()
+def _callers(service: Service, terms: Terms) -> tuple[str, ...]:
+    """Say who may call: anybody, as a runbook does not say who does.
+
+    Nobody where the service's own view may stand alone, or probes stand for all views.
+    """
+    needed = terms.params.get("callers", "needed") == "needed" and service.low_traffic is None
+    return ("anybody",) if needed else ()
 
 
 def _before(eyes: Eyes, pods: Pods) -> dict[str, list[str]]:

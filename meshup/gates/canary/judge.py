@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from meshup.gates.canary import budget, metrics
 from meshup.gates.canary.metrics import ALL_CALLERS, Subject
@@ -174,6 +174,8 @@ def _quiet(table: Table, service: str, asked: Asked, terms: Comparing) -> Iterat
             return
         yield metrics.alone(Subject(service, asked, OWN, probes, 0.0), terms, least=terms.least_probes, what="probes")
     for each in _views(table, service, asked.metric):
+        if each.is_empty:
+            continue
         found = metrics.alone(
             Subject(service, asked, each.key[2], (each,), 0.0), terms, least=0, what=METRICS[asked.metric].of
         )
@@ -194,7 +196,7 @@ def verdict(found: Sequence[Finding], terms: Comparing) -> Verdict:
         more = f"; and {amount(len(those) - 1, 'more finding')} like it" if len(those) > 1 else ""
         return Verdict(
             answer=worst,
-            because=f"{first.because}{more}",
+            because=f"{first.because}{more}" + _probed({each.service for each in those} & terms.low),
             object=f"service {first.service}",
             names=tuple(dict.fromkeys(each.service for each in those)),
             missing=max(0, int(first.needed - first.n)) if first.needed != float("inf") else 0,
@@ -207,8 +209,16 @@ def verdict(found: Sequence[Finding], terms: Comparing) -> Verdict:
     compared = [each for each in found if each.by == "comparison"]
     because = f"{amount(len(compared), 'comparison')} of {amount(len(terms.wave), 'service')} found no harm"
     limited = sorted(
-        {each.service for each in found if each.by in ("limit", "probes")} - {each.service for each in compared}
+        {each.service for each in found if each.by in ("limit", "probes")}
+        - {each.service for each in compared}
+        - terms.low
     )
     if limited:
         because += f"; {', '.join(limited[:5])} by limits and probes alone, which is no statistical evidence"
-    return Verdict(answer=Answer.PASS, because=because)
+    return Verdict(answer=Answer.PASS, because=because + _probed(terms.low & set(terms.wave)))
+
+
+def _probed(low: Collection[str]) -> str:
+    """Say of services with little traffic that they were probed, and what that is not; "" without any."""
+    more = f" and {len(low) - 5} more" if len(low) > 5 else ""
+    return f"; {', '.join(sorted(low)[:5])}{more}: probed, no statistical evidence" if low else ""

@@ -57,6 +57,17 @@ class Series:
         return f"{len(newest)} of {in_a_row} looks in a row" if len(newest) < in_a_row else ""
 
     @property
+    def is_empty(self) -> bool:
+        """Tell whether the canary never had a figure although the source answered: there was nothing to count."""
+        return all(
+            each.sample is not None
+            and each.sample.canary is None
+            and each.origin is not None
+            and not (each.origin.error or each.origin.warnings or each.origin.unlabelled)
+            for each in self.told
+        )
+
+    @property
     def origin(self) -> Origin | None:
         """Give where the newest sample comes from."""
         return next((each.origin for each in reversed(self.told) if each.origin is not None), None)

@@ -26,6 +26,7 @@ PARAMS: Mapping[str, tuple[type, Any, str]] = {
     "error-hard-limit": (float, 0.25, "share of failed requests that fails at once, compared or not"),
     "watch": (Duration, Duration(120.0), "both revisions are watched at least this long"),
     "pooled": (list, [], "services with little traffic, judged together by wave: NAMESPACE/NAME"),
+    "probes": (int, 30, "GETs that the new revision must have had, of each service with lowTraffic"),
     "callers": (str, "needed", "what callers see: needed, or own where the service's own view may stand alone"),
     "rules": (list, [], f"what is made of the findings, as {FORM}; of several the most careful counts"),
     "control": (str, "", "revision to compare with; none = the one that the wave's services leave"),
@@ -37,6 +38,7 @@ def comparing(about: Mapping[str, Any], terms: Terms) -> Comparing:
     """Give the settings. about: as a reading holds it: cluster, control, canary, services, wave. Raises LookupError, TypeError."""
     said = {**{name: usual for name, (_, usual, _) in PARAMS.items()}, **terms.params}
     wave = tuple(str(each) for each in about["wave"])
+    low = frozenset(wave) & {str(each) for each in about.get("low") or ()}
     known = {each.metric: each for each in USUAL}
     errors = replace(
         known["errors"],
@@ -55,7 +57,9 @@ def comparing(about: Mapping[str, Any], terms: Terms) -> Comparing:
         callers_alpha=float(said["false-stops"]) / 2,
         rest_alpha=float(said["false-stops"]) / 2,
         least=terms.patience.least,
-        pooled=frozenset(wave) & {str(each) for each in said["pooled"]},
+        pooled=(frozenset(wave) & {str(each) for each in said["pooled"]}) - low,
+        low=low,
+        least_probes=int(said["probes"]),
         age_gap_s=float(said["age-gap"]),
     )
 

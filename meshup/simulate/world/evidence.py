@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +13,12 @@ from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Obj
 from meshup.simulate.prometheus import api as prometheus
+from meshup.simulate.world.badness import Asked
+from meshup.simulate.world.bits import is_ready
 from meshup.simulate.world.counted import Count
+from meshup.simulate.world.edges import seen
 from meshup.simulate.world.history import BOUNDS, is_prometheus
-from meshup.simulate.world.mesh import GATEWAYS, OWN_GATEWAYS, ROUTES, VIRTUAL, has_proxy
+from meshup.simulate.world.mesh import GATEWAYS, OWN_GATEWAYS, ROUTES, VIRTUAL, has_proxy, is_strict
 from meshup.simulate.world.nodes import Nodes
 from meshup.simulate.world.scraped import Scraped
 from meshup.simulate.world.services import Services
@@ -58,10 +61,23 @@ class Evidence:
             return self._prometheus(call)
         if port == "15021" and path == "/healthz/ready" and has_proxy(pod):
             return Response(status=200, headers={"content-type": "text/plain"}, body=b"")
+        if any(str(each.get("containerPort")) == port for each in _ports(pod)) and is_ready(pod):
+            return self._asked(pod)
         why = (
             f"error trying to reach service: dial tcp {dig(pod, 'status', 'podIP')}:{port}: connect: connection refused"
         )
         raise Refusal(503, why, reason="ServiceUnavailable")
+
+    def _asked(self, pod: Obj) -> Response:
+        """Answer one plaintext request to a program, as the proxy before it lets it: strict mode and a bad release show."""
+        if is_strict(self._server, pod):
+            raise Refusal(503, "error trying to reach service: EOF", reason="ServiceUnavailable")
+        own, releases = seen(pod), self._traffic.releases
+        asked = Asked(
+            caller="", age_s=releases.age_s(own.uid, self._server.clock.elapsed()), rate=0.0, chosen="", ending=False
+        )
+        failed = releases.drawn(("probe", own.uid), releases.effect(own.release, asked).errors)
+        return Response(status=503 if failed else 200, headers={"content-type": "text/plain"}, body=b"")
 
     def _service_proxy(self, call: Call) -> Response | None:
         parts = call.name.split(":")
@@ -243,6 +259,13 @@ class Evidence:
         if not self._services.pods(str(backend.get("namespace") or best[2]), str(backend.get("name"))):
             return 503, "no healthy upstream"
         return 200, "ok"
+
+
+def _ports(pod: Obj) -> Iterator[Obj]:
+    """Yield the ports of a pod's own containers."""
+    for each in dig(pod, "spec", "containers") or ():
+        if each.get("name") != "istio-proxy":
+            yield from each.get("ports") or ()
 
 
 def _histogram(put: Callable[[str, str, float], None], name: str, label: str, count: Count) -> None:
