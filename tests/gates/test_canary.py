@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 import yaml
-from halfway import SCENARIO, book, rehearsed
+from halfway import GOOD, SCENARIO, book, rehearsed
 
 from meshup.cli.kinds import kinds
 from meshup.cli.playing import session_of
@@ -143,3 +143,48 @@ def test_an_owner_who_goes_back_meanwhile_takes_the_hold_off(around):
     assert taken.exit == Exit.DONE, taken.why
     assert revisions(simulation) == ["1-29-4"] * 4
     assert not objects.get("deployments.apps", "shop", "cart")["spec"].get("minReadySeconds")
+
+
+def both_held(tmp_path, **canary):
+    """A session, and a plan that holds cart and store half-way in one wave."""
+    path = tmp_path / "world.yaml"
+    path.write_text(yaml.safe_dump(SCENARIO))
+    simulation = scene(str(path))
+    session = session_of(simulation, Silence())
+    written = book("cart", "store", enrol=HELD, patience={"limit": "10m"}, **QUICK, **canary)
+    loaded = load(json.dumps(written, indent=1).encode(), name="book", kinds=kinds())
+    assert loaded.runbook is not None, loaded.problems
+    driver = driver_of(session, loaded.runbook)
+    seen = snapshot_for(session, driver)
+    return session, plan_from(session, replace(loaded.runbook, cluster_uid=seen.cluster_uid), seen, driver)
+
+
+def newest_canary(session, run):
+    state, _ = newest_run(session, run=run)
+    return [each.judged.verdict for each in state.judgements if each.judged.kind == "canary"][-1]
+
+
+def after_going_back(session, plan):
+    """Let the owner of cart go back while the wave is held half-way, and go on with the wave."""
+    left = apply(replace(session, wait_s=60.0), plan)
+    assert left.exit == Exit.DEADLINE
+    back = service_plan(session, "shop/cart", to=GOOD, reason="timeouts", until=timedelta(days=1), book=plan.book)
+    assert apply(session, back).exit == Exit.DONE
+    return resume(session, run=left.run)
+
+
+def test_an_owner_of_the_wave_who_goes_back_while_it_is_judged_holds_it_and_is_named(tmp_path):
+    session, plan = both_held(tmp_path)
+    outcome = after_going_back(session, plan)
+    assert outcome.exit == Exit.GATE_HELD, outcome.why
+    found = newest_canary(session, outcome.run)
+    assert found.answer is Answer.UNKNOWN
+    assert "shop/cart: kubernetes-admin took it back to 1.29.4: timeouts" in found.because
+    assert "1 owner went back, at most 0 may" in found.because
+
+
+def test_so_many_owners_as_the_runbook_says_may_go_back(tmp_path):
+    session, plan = both_held(tmp_path, rollbacks=1)
+    outcome = after_going_back(session, plan)
+    assert outcome.exit == Exit.DONE, outcome.why
+    assert newest_canary(session, outcome.run).answer is Answer.PASS

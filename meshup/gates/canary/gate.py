@@ -11,6 +11,7 @@ from meshup.gates.canary.acting import USUAL, decide
 from meshup.gates.canary.judge import findings, seen, verdict
 from meshup.gates.canary.port import Wanted
 from meshup.gates.canary.terms import PARAMS, comparing, rules, watch_s
+from meshup.gates.evidence import records
 from meshup.gates.evidence.arms import Member
 from meshup.gates.evidence.paged import Paged
 from meshup.gates.evidence.probing import Probing
@@ -47,7 +48,7 @@ class Canary:
     title: ClassVar[str] = "the new revision does no harm that the old one beside it does not do"
     reads: ClassVar[str] = (
         "one grouped query per count from Prometheus, for pods of both revisions and their callers; "
-        "without one the pages of at most 50 of their proxies"
+        "without one the pages of at most 50 of their proxies; pins of the wave's services"
     )
     params: ClassVar[Mapping[str, tuple[type, Any, str]]] = PARAMS
     needs: ClassVar[frozenset[str]] = frozenset({"proxy-counters"})
@@ -85,6 +86,7 @@ class Canary:
         return {
             **written(look if before is None else _shortened(look)),
             "began": began.isoformat(),
+            "away": records.went_back(eyes),
             "about": {
                 "cluster": eyes.book.cluster_uid or eyes.cluster.uid(),
                 "control": control,
@@ -116,7 +118,8 @@ class Canary:
         looks = seen(own)
         if isinstance(looks, Verdict):
             return looks
-        told = findings(looks, settings)
+        went = records.findings(newest.get("away") or (), most=int(terms.params.get("rollbacks", 0)))
+        told = (*went, *findings(looks, settings))
         decision = decide(rules(terms), told)
         found = decided(verdict(told, settings), decision)
         watched, wanted = float(newest["elapsed"]), watch_s(terms) * (SLOWER if decision.act is Act.SLOW else 1)

@@ -27,6 +27,7 @@ PARAMS: Mapping[str, tuple[type, Any, str]] = {
     "watch": (Duration, Duration(120.0), "both revisions are watched at least this long"),
     "pooled": (list, [], "services with little traffic, judged together by wave: NAMESPACE/NAME"),
     "probes": (int, 30, "GETs that the new revision must have had, of each service with lowTraffic"),
+    "rollbacks": (int, 0, "so many owners of the wave's services may go back while it is asked; more hold it"),
     "callers": (str, "needed", "what callers see: needed, or own where the service's own view may stand alone"),
     "rules": (list, [], f"what is made of the findings, as {FORM}; of several the most careful counts"),
     "control": (str, "", "revision to compare with; none = the one that the wave's services leave"),
