@@ -63,7 +63,9 @@ def _of_kind(facts: Facts, old: Object, new: Object) -> Iterator[Found]:
         ]
         was = set(refused(each, before or {}))
         texts += [
-            f"{path} would be refused: {why}" for path, why in refused(each, after or {}) if (path, why) not in was
+            f"{path} is not what the release's definition takes: {why}"
+            for path, why in refused(each, after or {})
+            if (path, why) not in was
         ]
         for writer, word in sorted(_writers(each, gone)):
             texts.append(f"{writer} writes it as {word}, which the release does not serve")
