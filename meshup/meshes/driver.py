@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from re import Pattern
 from typing import ClassVar, Literal, Protocol
 
 from meshup.model.jump import Gone, Trust
@@ -300,8 +301,10 @@ class Driver(Protocol):
         """Parse what `counters` answered. Raises ValueError when it is not that format."""
         ...
 
-    def read_samples(self, text: str, names: Collection[str]) -> Iterator[tuple[str, Mapping[str, str], float]]:
-        """Yield (name, labels, value) of these metrics in what `counters` answered. Raises ValueError."""
+    def read_samples(
+        self, text: str, lines: Mapping[str, Pattern[str]]
+    ) -> Iterator[tuple[str, Mapping[str, str], float]]:
+        """Yield (name, labels, value) of what `counters` answered, by metric of lines that match. Raises ValueError."""
         ...
 
     def read_calls(self, log: str) -> tuple[Call, ...]:

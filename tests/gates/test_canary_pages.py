@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
+import yaml
 from halfway import SCENARIO, book, rehearsed
 
+from meshup.cli.kinds import kinds
+from meshup.cli.playing import session_of
+from meshup.engine.execute import apply
+from meshup.engine.planning import driver_of, plan_from, snapshot_for
+from meshup.engine.replay import replay
+from meshup.engine.session import Silence
 from meshup.gates.finding import MOST_SCRAPED
 from meshup.model.problem import Exit
+from meshup.runbook.load import load
+from meshup.simulate.scenario import load as scene
 
 HELD = {"hold": True}
 QUICK = {"metrics": ["errors", "connection-failures", "latency"]}
@@ -64,3 +76,19 @@ def test_of_more_proxies_than_may_be_read_a_part_is_and_that_is_said(tmp_path, c
     code, _, (found,) = rehearsed(tmp_path, capsys, written, "--no-back", services=many)
     assert code == Exit.DONE
     assert f"{TOLD}{MOST_SCRAPED} of " in found["because"]
+
+
+def test_what_was_judged_from_pages_is_judged_again_bit_for_bit(tmp_path):
+    path = tmp_path / "world.yaml"
+    path.write_text(yaml.safe_dump(SCENARIO))
+    session = session_of(scene(str(path)), Silence())
+    written = without(book("cart", enrol=HELD, **QUICK))
+    loaded = load(json.dumps(written, indent=1).encode(), name="book", kinds=kinds())
+    assert loaded.runbook is not None, loaded.problems
+    driver = driver_of(session, loaded.runbook)
+    seen = snapshot_for(session, driver)
+    plan = plan_from(session, replace(loaded.runbook, cluster_uid=seen.cluster_uid), seen, driver)
+    assert apply(session, plan).exit == Exit.DONE
+    found = replay(session)
+    assert found.same
+    assert "canary" in {each.kind for each in found.verdicts}

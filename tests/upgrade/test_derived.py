@@ -15,7 +15,7 @@ from meshup.engine.releases import decide
 from meshup.model.duration import Duration
 from meshup.model.holds import HoldAt
 from meshup.model.problem import Exit, GateHeld, MeshupError, Refused, UsageError, Waiting
-from meshup.model.runbook import Budgets, GateSpec, Metrics, Pacing, Runbook, TrafficHandoff, Waiver, Wave
+from meshup.model.runbook import Budgets, GateSpec, Metrics, Pacing, Probe, Runbook, TrafficHandoff, Waiver, Wave
 from meshup.model.verdict import Patience
 from meshup.runbook import load, write_upgrade
 
@@ -56,7 +56,10 @@ def tuned(book: Runbook) -> Runbook:
         mesh=replace(
             book.mesh, values={**TAGGED, "defaultRevision": book.mesh.revision, "meshConfig": {"a": [1, "x", True]}}
         ),
-        services=tuple(replace(each, baseline_query='sum(rate(a{b="c"}[1m]))') for each in book.services),
+        services=tuple(
+            replace(each, baseline_query='sum(rate(a{b="c"}[1m]))', low_traffic=Probe(path="/", port=8080, expect=204))
+            for each in book.services
+        ),
         ingress=replace(book.ingress, handoff=TrafficHandoff(to="dns", what="point it here", back="point it back")),
         pacing=Pacing(in_flight=7, new_connections_per_s=2.5),
         budgets=Budgets(latency_ms=5.0, memory_mib=4096, cpu_m=1500, restarts=99),
@@ -93,6 +96,15 @@ def test_what_people_tuned_is_taken_over_and_the_file_loads_to_what_was_derived(
     assert read.metrics == book.metrics
     assert read.holds == book.holds
     assert read.services == bare(book).services
+
+
+def test_an_upgrade_has_a_preflight_whether_the_onboarding_had_one_or_not(made: Onboarded) -> None:
+    book = replace(made.book, stages=tuple(each for each in made.book.stages if each.name != "preflight"))
+    for old in (made.book, book):
+        first, *others = made.derive(book=old).book.stages
+        assert first.name == "preflight"
+        assert "preflight" in {each.kind for each in (*first.before, *first.gates)}
+        assert "preflight" not in {gate.kind for stage in others for gate in (*stage.before, *stage.gates)}
 
 
 def test_gates_and_approvals_of_the_onboarding_stand_before_and_after_every_wave_that_moves(made: Onboarded) -> None:

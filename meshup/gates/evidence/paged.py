@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from meshup.gates.evidence.asking import UNTOLD, split_of
 from meshup.gates.evidence.holding import Chosen, chosen
 from meshup.gates.evidence.joined import Figure, Places, put
 from meshup.gates.evidence.making import Key, Making
-from meshup.gates.evidence.pages import Grown, read
+from meshup.gates.evidence.pages import Grown, line_of, read
 from meshup.gates.evidence.sampling import Sample, sample
 from meshup.gates.evidence.since import Since
 from meshup.gates.evidence.told import Row
@@ -34,7 +35,6 @@ class Paged:
         """control, canary: revisions. every_s: how often looks are taken, which is how often pages are read."""
         self._eyes, self._revisions, self._known, self._every_s = eyes, (control, canary), tuple(known), every_s
         self._families = tuple(each for each in eyes.driver.comparison() if each.on_pages)
-        self._names = {name for family in self._families for ask in family.asks for name in ask.names}
         self._roll: Roll | None = None
         self._start: float | None = None
         self._since = Since(eyes.clock)
@@ -62,14 +62,22 @@ class Paged:
         self._roll.see(eyes)
         names = [each.service for each in wanted]
         self._sample = sample(self._roll.index(), names, kept=self._grown.read_at, most=MOST_SCRAPED)
-        for page in read(eyes, self._sample.members, self._names):
+        services = [each for each in eyes.book.services if each.id in set(names)]
+        for page in read(eyes, self._sample.members, self._lines(services)):
             self._grown.see(page)
         now = eyes.clock.now()
         elapsed = self._since.elapsed(now.timestamp() - start, before)
-        services = [each for each in eyes.book.services if each.id in set(names)]
         making = self._made(services, {each.service for each in wanted if each.callers}, start)
         pairs = making.pairs(names, now.timestamp(), skew_s=0.0)
         return Look(at=now, elapsed_s=elapsed, skew_s=0.0, origins=tuple(making.origins), pairs=pairs)
+
+    def _lines(self, services: Sequence[Service]) -> Mapping[str, re.Pattern[str]]:
+        """Say which lines of a page are of interest: of thousands of clusters of endpoints those alone that are asked about."""
+        clients, found = any(each.client_only for each in services), dict[str, list[str]]()
+        for ask in (ask for family in self._families for ask in family.asks if clients or ask.view != "client"):
+            for name in ask.names:
+                found.setdefault(name, []).append(line_of(filled(self._eyes, ask.where, naming(services))))
+        return {name: re.compile("|".join(dict.fromkeys(several))) for name, several in found.items()}
 
     def _made(self, services: Sequence[Service], called: set[str], start: float) -> Making:
         assert self._roll is not None

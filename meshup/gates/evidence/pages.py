@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from meshup.cluster.errors import ApiError
@@ -14,7 +14,7 @@ from meshup.model.text import clean
 
 MOST_PAGE_BYTES = 4 * 1024 * 1024
 MOST_LOOK_BYTES = 64 * 1024 * 1024
-"""All pages of one look together. A proxy that knows a thousand services prints about 1 MiB."""
+"""All pages of one look together. A proxy that knows 400 services, with counts by endpoint, prints about 2 MiB."""
 MATCHER = re.compile(r'(\w+)(=~|!=|=)"([^"]*)"')
 
 
@@ -39,21 +39,30 @@ class Count:
     resets: int = 0
 
 
-def read(eyes: Eyes, members: Sequence[Member], names: Collection[str]) -> list[Page]:
+def line_of(where: str) -> str:
+    """Write the pattern of a line that may have a series with these matchers; it lets some through that has not."""
+    parts = [(label, how, text.replace("\\\\", "\\")) for label, how, text in MATCHER.findall(where)]
+    kept = [(label, re.escape(text) if how == "=" else f"(?:{text})") for label, how, text in parts if how != "!="]
+    return "".join(f'(?=.*\\b{label}="{text}")' for label, text in kept)
+
+
+def read(eyes: Eyes, members: Sequence[Member], lines: Mapping[str, re.Pattern[str]]) -> list[Page]:
     """Read the pages of some pods side by side. Raises only Unreachable; what else went wrong is said of each page.
+
+    lines: by metric, which of its lines are of interest.
 
     Once the bytes of a look are used up, the pages that are left over are not counted in.
     """
     found: list[Page] = []
     left = MOST_LOOK_BYTES
-    for page in eyes.cluster.gather([lambda each=each: _read(eyes, each, names) for each in members]):  # type: ignore[misc]
+    for page in eyes.cluster.gather([lambda each=each: _read(eyes, each, lines) for each in members]):  # type: ignore[misc]
         left -= page.size
         over = f"the pages of one look have more than {MOST_LOOK_BYTES >> 20} MiB together"
         found.append(page if left >= 0 else Page(member=page.member, at=page.at, why=over))
     return found
 
 
-def _read(eyes: Eyes, member: Member, names: Collection[str]) -> Page:
+def _read(eyes: Eyes, member: Member, lines: Mapping[str, re.Pattern[str]]) -> Page:
     source = eyes.driver.counters()
     namespace, _, name = member.pod.partition("/")
     at = eyes.clock.now().timestamp()
@@ -69,7 +78,7 @@ def _read(eyes: Eyes, member: Member, names: Collection[str]) -> Page:
     if size > MOST_PAGE_BYTES:
         return Page(member=member, at=at, size=size, why=f"it has {size} bytes, at most {MOST_PAGE_BYTES} are read")
     try:
-        samples = tuple(eyes.driver.read_samples(answer.body.decode("utf-8", "replace"), names))
+        samples = tuple(eyes.driver.read_samples(answer.body.decode("utf-8", "replace"), lines))
     except ValueError as odd:
         return Page(member=member, at=at, size=size, why=clean(odd, limit=200))
     return Page(member=member, at=at, samples=samples, size=size)

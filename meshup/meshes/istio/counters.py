@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from meshup.meshes.driver import Edge, ProxyCounters
 
 LINE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)(?: -?\d+)?$")
-NAME_END = re.compile(r"[{ ]")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 OUTBOUND = re.compile(r"^outbound\|(\d+)\|[^|]*\|([^.|]+)\.([^.|]+)\.svc\.")
 INBOUND = re.compile(r"^inbound\|(\d+)\|")
@@ -41,15 +40,23 @@ def samples(text: str, *, some: bool = True) -> Iterator[tuple[str, dict[str, st
         raise ValueError("no samples")
 
 
-def of_names(text: str, names: Collection[str]) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Yield the samples of some metrics; of other lines no more is read than their beginning.
+def chosen(text: str, lines: Mapping[str, re.Pattern[str]]) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Yield the samples of some metrics whose lines match; of other lines no more is read than that.
 
     Raises ValueError for text that has no samples at all, or a line of these metrics that is none.
     """
-    wanted, lines = frozenset(names), text.splitlines()
-    if not any(raw and not raw.startswith("#") for raw in lines):
+    kept, seen = [], False
+    for raw in text.splitlines():
+        if not raw or raw.startswith("#"):
+            continue
+        seen = True
+        end = raw.find("{")
+        pattern = lines.get(raw[:end] if end >= 0 else raw.partition(" ")[0])
+        if pattern is not None and pattern.match(raw):
+            kept.append(raw)
+    if not seen:
         raise ValueError("no samples")
-    yield from samples("\n".join(raw for raw in lines if NAME_END.split(raw, maxsplit=1)[0] in wanted), some=False)
+    yield from samples("\n".join(kept), some=False)
 
 
 def read(text: str) -> ProxyCounters:

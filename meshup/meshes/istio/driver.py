@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from re import Pattern
 from typing import ClassVar
 
 from meshup.meshes.driver import (
@@ -186,9 +187,11 @@ class IstioSidecar:
         """Parse a page of counters."""
         return counters.read(text)
 
-    def read_samples(self, text: str, names: Collection[str]) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    def read_samples(
+        self, text: str, lines: Mapping[str, Pattern[str]]
+    ) -> Iterator[tuple[str, Mapping[str, str], float]]:
         """Parse a page for some metrics."""
-        return counters.of_names(text, names)
+        return counters.chosen(text, lines)
 
     def read_calls(self, log: str) -> tuple[Call, ...]:
         """Parse a proxy's access log."""
