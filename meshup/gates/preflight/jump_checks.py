@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -54,19 +54,11 @@ def _of_kind(facts: Facts, old: Object, new: Object) -> Iterator[Found]:
     if after is None:
         after = schema_of(new, stored(new))
     served = _served(new)
-    gone = {f"{dig(new, 'spec', 'group')}/{each}": each for each in _served(old) if each not in served}
+    gone = {f"{dig(new, 'spec', 'group')}/{each}" for each in _served(old) if each not in served}
     for each in facts.snapshot.of(kind):
         if str(each.get("apiVersion")).rpartition("/")[0] != dig(new, "spec", "group"):
             continue
-        texts = [
-            f"{path} is not in the release's definition: it would be dropped" for path in dropped(each, after or {})
-        ]
-        was = set(refused(each, before or {}))
-        texts += [
-            f"{path} is not what the release's definition takes: {why}"
-            for path, why in refused(each, after or {})
-            if (path, why) not in was
-        ]
+        texts = list(_lost(each, before or {}, after or {})) if before != after else []
         for writer, word in sorted(_writers(each, gone)):
             texts.append(f"{writer} writes it as {word}, which the release does not serve")
         if texts:
@@ -74,15 +66,26 @@ def _of_kind(facts: Facts, old: Object, new: Object) -> Iterator[Found]:
             yield Found(object=str(ref_of(each)), because="; ".join(islice(texts, SHOWN)) + more)
 
 
+def _lost(obj: Object, before: Object, after: Object) -> Iterator[str]:
+    """Say what another schema would drop of an object, or does not take although the one before did."""
+    for path in dropped(obj, after):
+        yield f"{path} is not in the release's definition: it would be dropped"
+    odd = list(refused(obj, after))
+    known = set(refused(obj, before)) if odd else set()
+    for path, why in odd:
+        if (path, why) not in known:
+            yield f"{path} is not what the release's definition takes: {why}"
+
+
 def _served(definition: Object) -> set[str]:
     return {str(each.get("name")) for each in dig(definition, "spec", "versions") or () if each.get("served")}
 
 
-def _writers(obj: Object, gone: object) -> set[tuple[str, str]]:
+def _writers(obj: Object, gone: Collection[str]) -> set[tuple[str, str]]:
     """Give (manager, version) of those whose writes the server keeps as of a version that is gone."""
     entries = dig(obj, "metadata", "managedFields") or ()
     found = {(str(each.get("manager") or "somebody"), str(each.get("apiVersion") or "")) for each in entries}
-    return {(manager, version) for manager, version in found if isinstance(gone, dict) and version in gone}
+    return {(manager, version) for manager, version in found if version in gone}
 
 
 @dataclass(frozen=True, slots=True)
