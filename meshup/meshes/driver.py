@@ -304,7 +304,10 @@ class Driver(Protocol):
     def read_samples(
         self, text: str, lines: Mapping[str, Pattern[str]]
     ) -> Iterator[tuple[str, Mapping[str, str], float]]:
-        """Yield (name, labels, value) of what `counters` answered, by metric of lines that match. Raises ValueError."""
+        """Yield (name, labels, value) of what `counters` answered: by metric, its first line and those that match.
+
+        Raises ValueError.
+        """
         ...
 
     def read_calls(self, log: str) -> tuple[Call, ...]:

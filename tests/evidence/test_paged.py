@@ -181,6 +181,17 @@ def test_callers_that_keep_no_counts_by_endpoint_leave_it_unknown_unless_nobody_
     assert verdict(taken(looking(world), until=END + 900, callers=())).answer is Answer.PASS
 
 
+def test_a_service_that_nobody_calls_is_judged_by_its_own_view_where_callers_count_by_endpoint():
+    world = healthy()
+    for key in [key for key in world.rows if "endpoint" in dict(key)["__name__"]]:
+        labels = {**dict(key), "envoy_cluster_name": "outbound|80||other.till.svc.cluster.local"}
+        name = labels.pop("__name__")
+        world.rows[(("__name__", name), *sorted(labels.items()))] = world.rows.pop(key)
+    looks = taken(looking(world), until=END + 900)
+    assert ("errors", UNTOLD) not in told(looks[-1])
+    assert verdict(looks).answer is Answer.PASS
+
+
 def test_pages_that_stopped_coming_are_stale():
     def spoil(number, cluster):
         if number > 8:

@@ -43,16 +43,20 @@ def samples(text: str, *, some: bool = True) -> Iterator[tuple[str, dict[str, st
 def chosen(text: str, lines: Mapping[str, re.Pattern[str]]) -> Iterator[tuple[str, dict[str, str], float]]:
     """Yield the samples of some metrics whose lines match; of other lines no more is read than that.
 
+    The first line of each of these metrics is among them in any case, so that it is known which ones a page has.
     Raises ValueError for text that has no samples at all, or a line of these metrics that is none.
     """
     kept, seen = [], False
+    known: set[str] = set()
     for raw in text.splitlines():
         if not raw or raw.startswith("#"):
             continue
         seen = True
         end = raw.find("{")
-        pattern = lines.get(raw[:end] if end >= 0 else raw.partition(" ")[0])
-        if pattern is not None and pattern.match(raw):
+        name = raw[:end] if end >= 0 else raw.partition(" ")[0]
+        pattern = lines.get(name)
+        if pattern is not None and (name not in known or pattern.match(raw)):
+            known.add(name)
             kept.append(raw)
     if not seen:
         raise ValueError("no samples")
