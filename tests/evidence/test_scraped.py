@@ -38,7 +38,7 @@ from meshup.cluster.errors import ServerTimeout
 from meshup.gates.canary.judge import judge
 from meshup.gates.canary.port import Wanted
 from meshup.gates.evidence.scraped import Scraped
-from meshup.meshes.driver import Ask, Family
+from meshup.meshes.asks import Ask, Family
 from meshup.meshes.istio.driver import IstioSidecar
 from meshup.model.canary import USUAL, Comparing
 from meshup.model.samples import OWN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshup.meshes.driver import Endpoint
+from meshup.meshes.asks import Endpoint
 from meshup.meshes.istio import endpoints
 
 CART = 'envoy_cluster_name="outbound|80||cart.shop.svc.cluster.local"'

@@ -13,7 +13,7 @@ from meshup.gates.evidence.told import Told, instant, ranged
 from meshup.gates.gate import Eyes
 from meshup.gates.grouped import YOUNG_S, any_of, naming
 from meshup.gates.prometheus import filled
-from meshup.meshes.driver import Ask
+from meshup.meshes.asks import Ask
 from meshup.model.runbook import Service
 from meshup.model.samples import OWN, Origin
 

@@ -12,7 +12,7 @@ from meshup.gates.evidence.told import instant
 from meshup.gates.finding import MOST_SCRAPED, pods_by_service
 from meshup.gates.gate import Eyes
 from meshup.gates.prometheus import filled
-from meshup.meshes.driver import Family
+from meshup.meshes.asks import Family
 from meshup.model.verdict import Patience
 
 OWN_PODS = frozenset({"restarts"})

@@ -9,7 +9,7 @@ from typing import Literal
 from meshup.gates.evidence.told import Told, instant
 from meshup.gates.gate import Eyes
 from meshup.gates.prometheus import filled
-from meshup.meshes.driver import Ask, Family
+from meshup.meshes.asks import Ask, Family
 
 Split = Literal["all", "some", "none"]
 COUNTED_S = 300.0

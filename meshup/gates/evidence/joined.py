@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from meshup.gates.evidence.arms import ARMS, GATEWAY, Arm, Index
 from meshup.gates.evidence.told import Row
-from meshup.meshes.driver import Ask, Whose
+from meshup.meshes.asks import Ask, Whose
 from meshup.model.runbook import Service
 from meshup.model.samples import OWN, Buckets, Counts, Number, Points, Sampled
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from meshup.meshes.driver import Ask, Family, Whose
+from meshup.meshes.asks import Ask, Family, Whose
 from meshup.meshes.istio.queries import BUCKETS, CALLERS, INBOUND, INTO, LINK, OUT_OF, OUTBOUND, REQUESTS
 from meshup.meshes.istio.words import PROXY
 from meshup.model.objects import Object, labels

@@ -8,21 +8,8 @@ from decimal import Decimal
 from re import Pattern
 from typing import ClassVar
 
-from meshup.meshes.driver import (
-    ENDPOINT_COUNTS,
-    Call,
-    Endpoint,
-    Enrolment,
-    Family,
-    Policy,
-    Proxy,
-    ProxyCounters,
-    Rendered,
-    Source,
-    Translated,
-    Unused,
-    Whose,
-)
+from meshup.meshes.asks import Endpoint, Family, Whose
+from meshup.meshes.driver import Call, Enrolment, Policy, Proxy, ProxyCounters, Rendered, Source, Translated, Unused
 from meshup.meshes.istio import (
     accesslog,
     comparing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from meshup.meshes.driver import Endpoint
+from meshup.meshes.asks import Endpoint
 from meshup.meshes.istio.comparing import whose
 from meshup.meshes.istio.counters import samples
 from meshup.meshes.istio.words import NETWORKING
