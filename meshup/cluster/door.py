@@ -27,10 +27,10 @@ class Cluster(ReadingDoor):
         made._fence = fence  # noqa: SLF001 - a copy of ourselves
         return made
 
-    def once(self) -> Cluster:
-        """Give the same cluster, unfenced, with every request sent once and no longer than 5 s: for endings."""
+    def once(self, *, most_s: float = ENDING_S) -> Cluster:
+        """Give the same cluster, unfenced, with every request sent once and no longer than that."""
         made = copy.copy(self)
-        made._fence, made._tries, made._most_s = None, 1, ENDING_S  # noqa: SLF001 - a copy of ourselves
+        made._fence, made._tries, made._most_s = None, 1, most_s  # noqa: SLF001 - a copy of ourselves
         return made
 
     def pretending(self) -> Cluster:

@@ -122,9 +122,20 @@ class Reader(Protocol):
         ...
 
     def logs(
-        self, namespace: str, pod: str, *, container: str = "", since_s: int = 0, previous: bool = False, tail: int = 0
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str = "",
+        since_s: int = 0,
+        previous: bool = False,
+        tail: int = 0,
+        most: int = 0,
     ) -> str:
-        """Read a container's log, not cleaned. since_s: only that many last seconds; tail: only so many last lines."""
+        """Read a container's log, not cleaned. since_s: only that many last seconds; tail: only so many last lines.
+
+        most: at most so many bytes, 0 = 10 MiB. previous: of the container before it was started again.
+        """
         ...
 
     def can_i(self, verb: str, resource: str, *, namespace: str = "", name: str = "") -> bool:
@@ -146,8 +157,8 @@ Query = Sequence[tuple[str, str]]
 class Writer(Reader, Protocol):
     """Write to a cluster. Dry runs change nothing. A reply that was lost raises MaybeDone where resending could hurt."""
 
-    def once(self) -> Writer:
-        """Give the same cluster with every request sent once and no longer than 5 s: for endings, which must not wait."""
+    def once(self, *, most_s: float = 5.0) -> Writer:
+        """Give the same cluster with every request sent once and no longer than that: for what must not wait."""
         ...
 
     def create(self, body: Object, *, manager: str = MANAGER, dry_run: bool = False) -> Object:

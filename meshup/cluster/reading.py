@@ -201,7 +201,15 @@ class ReadingDoor:
         return self._proxy((namespace, "services"), name, path, query, f"read {path} of service {namespace}/{service}")
 
     def logs(
-        self, namespace: str, pod: str, *, container: str = "", since_s: int = 0, previous: bool = False, tail: int = 0
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str = "",
+        since_s: int = 0,
+        previous: bool = False,
+        tail: int = 0,
+        most: int = 0,
     ) -> str:
         """Read a container's log, at most 10 MiB of it."""
         asked = {
@@ -215,13 +223,12 @@ class ReadingDoor:
         request = Request(
             method="GET",
             path=path,
-            query=(*query, ("limitBytes", str(LOG_BYTES))),
-            total_s=PAGE_S,
+            query=(*query, ("limitBytes", str(most or LOG_BYTES))),
+            total_s=self._most_s,
             headers={"accept": "*/*"},
         )
-        return self._sender.send(request, doing=f"read the log of pod {namespace}/{pod}").body.decode(
-            "utf-8", "replace"
-        )
+        answer = self._sender.send(request, doing=f"read the log of pod {namespace}/{pod}", tries=self._tries)
+        return answer.body.decode("utf-8", "replace")
 
     def can_i(self, verb: str, resource: str, *, namespace: str = "", name: str = "") -> bool:
         """Ask for a right."""
@@ -310,8 +317,9 @@ class ReadingDoor:
     def _proxy(self, place: tuple[str, str], name: str, path: str, query: Query, doing: str) -> Response:
         namespace, plural = place
         whole = f"/api/v1/namespaces/{segment(namespace)}/{plural}/{name}/proxy/{path.lstrip('/')}"
-        request = Request(method="GET", path=whole, query=tuple(query), headers={"accept": "*/*"}, total_s=PROXY_S)
-        answer = self._sender.send(request, doing=doing, tries=PROXY_TRIES, proxied=True)
+        total_s = min(PROXY_S, self._most_s)
+        request = Request(method="GET", path=whole, query=tuple(query), headers={"accept": "*/*"}, total_s=total_s)
+        answer = self._sender.send(request, doing=doing, tries=self._tries or PROXY_TRIES, proxied=True)
         if len(answer.body) > PROXY_BYTES:
             raise _too_large(doing, PROXY_BYTES)
         return answer

@@ -10,12 +10,13 @@ from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
 from meshup.engine.place import go_on, places
 from meshup.engine.session import Session
+from meshup.engine.told import told
 from meshup.journal.pin import from_body
 from meshup.model.events import Outcome, StepReached
 from meshup.model.journal import Judgement
 from meshup.model.ledger import Pin
 from meshup.model.plan import Plan
-from meshup.model.problem import MeshupError
+from meshup.model.problem import Exit, MeshupError
 
 
 def of_error(stopped: MeshupError) -> Outcome:
@@ -43,6 +44,9 @@ def ended(run: Run, log: RunLog, outcome: Outcome, place: str) -> Outcome:
         )
     except MeshupError:
         pass
+    if outcome.exit in (Exit.UNDONE, Exit.GATE_HELD):
+        found = told(run.plan, log.state, run.session.gates, place)
+        outcome = replace(outcome, failing=found.failing, likely=found.likely, witnesses=found.witnesses)
     return result(run, log, replace(outcome, stopped=place))
 
 

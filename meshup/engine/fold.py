@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from meshup.model.journal import (
     Approved,
+    Captured,
     Done,
     Entry,
     Failed,
@@ -20,6 +21,7 @@ from meshup.model.journal import (
     Stopped,
     TakenOver,
 )
+from meshup.model.scene import Witness
 from meshup.model.verdict import Reading
 
 
@@ -31,7 +33,7 @@ class RunState:
     it got there. done: change id -> Done of the
     current attempt; an undone place starts anew. open: intents without an end. inverses: those of every change that
     took effect, latest last, wherever its place stands. looked: (place, gate) -> first reading. left: (place, service) ->
-    why the run let go of it there.
+    why the run let go of it there. captured: place -> what its failing objects showed the last time.
     """
 
     run: str
@@ -50,6 +52,7 @@ class RunState:
     judgements: Sequence[Judgement] = ()
     looked: Mapping[tuple[str, str], Reading] = field(default_factory=dict)
     left: Mapping[tuple[str, str], Skipped] = field(default_factory=dict)
+    captured: Mapping[str, tuple[Witness, ...]] = field(default_factory=dict)
     approvals: tuple[Approved, ...] = ()
     stopped: Stopped | None = None
     finished: Finished | None = None
@@ -83,6 +86,7 @@ class Folding:
         self._judgements: list[Judgement] = []
         self._looked: dict[tuple[str, str], Reading] = {}
         self._left: dict[tuple[str, str], Skipped] = {}
+        self._captured: dict[str, tuple[Witness, ...]] = {}
         self._approvals: list[Approved] = []
         self._stopped: Stopped | None = None
         self._finished: Finished | None = None
@@ -111,6 +115,8 @@ class Folding:
                 self._looked.setdefault((entry.place, entry.gate), entry.reading)
             case Judgement():
                 self._judgements.append(entry)
+            case Captured():
+                self._captured[entry.place] = entry.witnesses
             case Reached():
                 self._reach(entry)
             case Approved():
@@ -151,6 +157,7 @@ class Folding:
             judgements=self._judgements,
             looked=self._looked,
             left=self._left,
+            captured=self._captured,
             approvals=tuple(self._approvals),
             stopped=self._stopped,
             finished=self._finished,

@@ -9,8 +9,22 @@ from meshup.engine.fold import Folding, RunState
 from meshup.engine.session import Session
 from meshup.journal.store import JournalStore
 from meshup.model.events import ChangeEnded, ChangeStarted, GateAnswered, Noted, PlaceEnded
-from meshup.model.journal import Done, Entry, Failed, Finished, Intent, Judgement, Looked, Reached, Skipped, Stopped
+from meshup.model.journal import (
+    Captured,
+    Done,
+    Entry,
+    Failed,
+    Finished,
+    Intent,
+    Judgement,
+    Looked,
+    Reached,
+    Skipped,
+    Stopped,
+)
 from meshup.model.plan import PlannedChange
+from meshup.model.scene import Witness
+from meshup.model.text import amount
 from meshup.model.verdict import Answer, Judged, Reading
 from meshup.model.wire import dump
 
@@ -158,6 +172,13 @@ class RunLog:
             self.flush()
         self.session.watcher.tell(GateAnswered(at=self.session.clock.now(), judgement=entry))
         return entry
+
+    def captured(self, place: str, witnesses: tuple[Witness, ...]) -> None:
+        """Keep what failing objects showed; stored with the next append, which is that the way back began."""
+        if witnesses:
+            self._later(Captured(at=self.now(), place=place, witnesses=witnesses))
+            text = f"{place}: kept what {amount(len(witnesses), 'object')} showed, before anything is taken back"
+            self.session.watcher.tell(Noted(at=self.session.clock.now(), word="seen", text=text))
 
     def reached(self, place: str, how: str, why: str = "") -> None:
         """Store how a place ended."""

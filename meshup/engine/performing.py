@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from meshup.engine import qualifying
+from meshup.engine.capture import capture, suspects
 from meshup.engine.ending import after, ended, of_error, result, stays
 from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
@@ -133,6 +134,10 @@ def _held(run: Run, log: RunLog, place: Place, wave: WaveRun, held: Held) -> Out
     if failed and plan.takes_back:
         log.reached(place.name, "held", why)
         raise wave.not_back(why)
+    if failed:
+        workloads = suspects(plan, place.wave, verdict)
+        driver = run.session.drivers[plan.driver]
+        log.captured(place.name, capture(run.session, driver, workloads, revision=plan.revision))
     has_way_back = any(each.inverse is not None for each in place.wave.changes)
     if failed and ((has_way_back and place.stage.on_fail == "undo") or place.wave.guard is not None):
         wave.undo(why)

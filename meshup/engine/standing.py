@@ -12,6 +12,8 @@ from meshup.engine.place import go_on
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.running import running
 from meshup.engine.session import Session
+from meshup.engine.told import NOTHING, told
+from meshup.gates.gate import Gate
 from meshup.journal.holder import read_holder
 from meshup.journal.lease import HOLDER, LEASE
 from meshup.journal.ledger import holding, is_overdue, pins
@@ -44,7 +46,7 @@ def status(session: Session, *, book: Runbook | None = None, run: str = "", cont
     every = pins(session.cluster)
     now = session.clock.now()
     meant = opted(meant, snapshot, driver).book
-    standing = None if state is None else run_standing(state, plan)
+    standing = None if state is None else run_standing(state, plan, session.gates)
     holder = _holder(session)
     return Standing(
         at=now,
@@ -72,8 +74,8 @@ def _plan_or_none(read: object) -> Plan | None:
     return found if isinstance(found, Plan) else None
 
 
-def run_standing(state: RunState, plan: Plan | None) -> RunStanding:
-    """Fold a journal and its plan to what a person asks: which places are done, what holds, what comes next."""
+def run_standing(state: RunState, plan: Plan | None, gates: Mapping[str, Gate]) -> RunStanding:
+    """Fold a journal and its plan to what a person asks: which places are done, what holds and why, what comes next."""
     last = {each.place: each.judged for each in state.judgements}
     places: list[PlaceStanding] = []
     for stage in plan.stages if plan is not None else ():
@@ -97,6 +99,7 @@ def run_standing(state: RunState, plan: Plan | None) -> RunStanding:
     if plan is None:
         places = [PlaceStanding(place=name, how=how, changes=0, done=0) for name, how in state.places.items()]
     stopped = state.stopped
+    failed = told(plan, state, gates, stopped.place) if stopped is not None else NOTHING
     return RunStanding(
         run=state.run,
         plan=state.plan,
@@ -110,6 +113,9 @@ def run_standing(state: RunState, plan: Plan | None) -> RunStanding:
         why=stopped.why if stopped is not None else "",
         next=stopped.next if stopped is not None else "",
         judgements=tuple({each.judged.gate: each for each in state.judgements}.values()),
+        failing=failed.failing,
+        likely=failed.likely,
+        witnesses=failed.witnesses,
         through=state.through,
     )
 

@@ -154,7 +154,7 @@ def edges(
 
     reads: requests, buckets or connections. by_service: service id ("" = the gateway) -> ready pods with a proxy.
     Shape: {"services": as edges() in scrape.py gives it, with one row per pod or caller, "window_s": seconds, "at": Unix,
-    "family": which metrics they are}.
+    "family": which metrics they are, "query": the one for what failed at callers}.
     """
     own = {name_of(pod): each.id for each in wanted for pod in by_service.get(each.id, ())}
     pods = [pod for each in wanted for pod in by_service.get(each.id, ())]
@@ -196,6 +196,7 @@ def edges(
         "window_s": seconds,
         "at": moment(eyes),
         "family": FAMILIES["envoy " if reads == "connections" else family],
+        "query": filled(eyes, eyes.driver.queries()[f"{family}callers {COUNTS[reads][-1]}"], words),
     }
 
 

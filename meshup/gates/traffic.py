@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from meshup.gates.canary.tails import is_rarer
+from meshup.gates.failing import MOST_CALLERS, since, sourced
 from meshup.gates.finding import number
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.judging import careful, told
 from meshup.gates.prometheus import AHEAD_S
 from meshup.gates.scrape import Reset, bucket_deltas, deltas, window
 from meshup.gates.sources import observed
+from meshup.model.scene import Failing
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 OWN = "itself"
+Counted = tuple[float, Answer, str, float]
+"""Of one view: samples, answer, text, and the value that is held to the bound."""
+Count = Callable[[Mapping[str, Any], Mapping[str, Any]], Counted]
 QUIET = frozenset({"hold", "pool"})
 NOTHING_SEEN = "no service was seen; nothing seen is not a pass"
 STALE_S = 600.0
@@ -96,10 +101,10 @@ def _judged(
     *,
     least: int,
     what: str,
-    one: Callable[[Mapping[str, Any], Mapping[str, Any], float], tuple[float, Answer, str]],
+    one: Count,
     own_life: bool = False,
 ) -> Verdict:
-    """Run one judgement over every view of every service; the worst decides. one: gives (samples, answer, text).
+    """Run one judgement over every view of every service; the worst decides. one: counts between two sets of counters.
 
     own_life: a service's own view counts since its pods began, not since the first reading.
     """
@@ -123,7 +128,7 @@ def _judged(
                 whole = own_life and who == OWN
                 if whole:
                     deltas(before, now)  # raises for a proxy that restarted: it has forgotten
-                count, answer, text = one({} if whole else before, now, seconds)
+                count, answer, text, _ = one({} if whole else before, now)
             except Reset as reset:
                 return _unknown(
                     f"{service}: {reset}: a proxy restarted, so this window can't be judged", names=(service,)
@@ -146,9 +151,7 @@ def _judged(
         if seen < least:
             thin.append((seen, service))
     if pooled and thin and total >= least:
-        quiet = [name for _, name in thin]
-        count, answer, text = _together(first, last, quiet, one, seconds)
-        doubts = [each for each in doubts if each[0] not in quiet]
+        count, answer, text, _ = _together(first, last, [name for _, name in thin], one)
         if answer is Answer.FAIL:
             because = f"{len(quiet)} quiet services together: {text}"
             return Verdict(answer=Answer.FAIL, because=because, names=tuple(quiet))
@@ -176,13 +179,9 @@ def _together(
     first: Mapping[str, Any],
     last: Mapping[str, Any],
     services: Sequence[str],
-    one: Callable[[Mapping[str, Any], Mapping[str, Any], float], tuple[float, Answer, str]],
-    seconds: float,
-) -> tuple[float, Answer, str]:
-    """Judge several quiet services as one: their own view, then their callers'; the worse of the two decides.
-
-    A view in doubt is worse than one that passes.
-    """
+    one: Count,
+) -> Counted:
+    """Judge several quiet services as one: their own view, then their callers'; the worse of the two decides."""
     befores: dict[bool, dict[str, Any]] = {True: {}, False: {}}
     nows: dict[bool, dict[str, Any]] = {True: {}, False: {}}
     for service in services:
@@ -190,12 +189,46 @@ def _together(
             own = who == OWN
             befores[own].update({f"{service} {who} {uid}": edge for uid, edge in before.items()})
             nows[own].update({f"{service} {who} {uid}": edge for uid, edge in now.items()})
-    found = [one(befores[own], nows[own], seconds) for own in (True, False)]
+    found = [one(befores[own], nows[own]) for own in (True, False)]
     known = [each for each in found if each[1] is not Answer.UNKNOWN]
     doubt = next((each for each in found if each[1] is Answer.UNKNOWN and each[2]), None)
     if doubt is not None and all(each[1] is not Answer.FAIL for each in known):
         return doubt
     return max(known, key=lambda each: (each[1], each[0])) if known else found[0]
+
+
+def _failed(
+    readings: Sequence[Reading], terms: Terms, found: Verdict, one: Count, *, says: Failing, own_life: bool = False
+) -> tuple[Failing, ...]:
+    """Say what failed of the one service that a verdict names. says: what the metric is, with its bound and its unit."""
+    pair = _pair(readings, terms)
+    if isinstance(pair, str) or len(found.names) != 1 or found.names[0] not in pair[1]["services"]:
+        return ()
+    first, last, seconds = pair
+    (service,) = found.names
+    rows = [
+        (who, one({} if own_life and who == OWN else before, now)) for who, before, now in _views(first, last, service)
+    ]
+    bad = next(((who, row) for who, row in rows if row[1] is Answer.FAIL), None)
+    if bad is None:
+        return ()
+    who, (count, _, _, value) = bad
+    worst = sorted((row for row in rows if row[0] != OWN and row[1][2]), key=lambda row: (-row[1][1], row[0]))
+    source, query = sourced(last)
+    return (
+        replace(
+            says,
+            service=service,
+            view=who,
+            value=value,
+            n=count,
+            window_s=seconds,
+            since=since(readings),
+            source=source,
+            query=query,
+            callers=tuple(f"{who.removeprefix('caller ')}: {row[2]}" for who, row in worst[:MOST_CALLERS]),
+        ),
+    )
 
 
 def _runs(runs: Mapping[str, Any]) -> Verdict | None:
@@ -242,20 +275,33 @@ class SuccessRate:
     @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from counts between two readings."""
-        floor = terms.params.get("floor", 0.99)
+        least = max(MIN_FOR_FAIL, _needed(terms, 100))
+        return _judged(readings, terms, least=least, what="requests", one=_rate(_floor(terms)))
 
-        def one(before: Mapping[str, Any], now: Mapping[str, Any], seconds: float) -> tuple[float, Answer, str]:
-            del seconds
-            found = deltas(before, now)
-            total = found["requests"] + found["connect_failures"]
-            bad = found["failed"] + found["connect_failures"]
-            if total < MIN_FOR_FAIL:
-                return total, Answer.UNKNOWN, ""
-            rate = 1 - min(bad, total) / total
-            text = f"{rate:.2%} of {total:.0f} requests, floor {floor:.2%}"
-            return total, *_held(text, kept=rate >= floor, bad=bad, meant=total * (1 - floor))
+    def failing(self, readings: Sequence[Reading], terms: Terms, found: Verdict) -> tuple[Failing, ...]:
+        """Say what failed, and what each caller counted."""
+        says = Failing(metric=self.kind, service="", view="", unit="share", of="requests", bound=_floor(terms))
+        return _failed(readings, terms, found, _rate(_floor(terms)), says=says)
 
-        return _judged(readings, terms, least=max(MIN_FOR_FAIL, _needed(terms, 100)), what="requests", one=one)
+
+def _floor(terms: Terms) -> float:
+    return float(terms.params.get("floor", 0.99))
+
+
+def _rate(floor: float) -> Count:
+    """Count requests that did not fail; connections that could not be made are requests that failed."""
+
+    def one(before: Mapping[str, Any], now: Mapping[str, Any]) -> Counted:
+        found = deltas(before, now)
+        total = found["requests"] + found["connect_failures"]
+        bad = found["failed"] + found["connect_failures"]
+        if total < MIN_FOR_FAIL:
+            return total, Answer.UNKNOWN, "", 0.0
+        rate = 1 - min(bad, total) / total
+        answer = Answer.PASS if rate >= floor else Answer.FAIL
+        return total, answer, f"{rate:.2%} of {total:.0f} requests, floor {floor:.2%}", rate
+
+    return one
 
 
 MIN_FOR_FAIL = 20
@@ -301,20 +347,31 @@ class Latency:
     @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from bucket counts: the share of requests at or below the first bucket bound that covers the limit."""
-        quantile, limit = terms.params.get("quantile", 0.99), terms.params.get("limit-ms", 1000.0)
+        least = max(MIN_FOR_FAIL, _needed(terms, 100))
+        return _judged(readings, terms, least=least, what="timed requests", one=_times(terms))
 
-        def one(before: Mapping[str, Any], now: Mapping[str, Any], seconds: float) -> tuple[float, Answer, str]:
-            del seconds
-            found = bucket_deltas(before, now)
-            total = found[-1][1] if found else 0.0
-            if total < MIN_FOR_FAIL:
-                return total, Answer.UNKNOWN, ""
-            bound = next((at for at, count in found if count >= quantile * total), float("inf"))
-            slow = total - max((count for at, count in found if at <= limit), default=0.0)
-            text = f"p{quantile * 100:g} at or below {bound:g} ms of {total:.0f} requests, limit {limit:g} ms"
-            return total, *_held(text, kept=bound <= limit, bad=slow, meant=total * (1 - quantile))
+    def failing(self, readings: Sequence[Reading], terms: Terms, found: Verdict) -> tuple[Failing, ...]:
+        """Say what failed, and what each caller waited for."""
+        bound = float(terms.params.get("limit-ms", 1000.0))
+        name = f"latency p{terms.params.get('quantile', 0.99) * 100:g}"
+        says = Failing(metric=name, service="", view="", unit="ms", of="timed requests", bound=bound)
+        return _failed(readings, terms, found, _times(terms), says=says)
 
-        return _judged(readings, terms, least=max(MIN_FOR_FAIL, _needed(terms, 100)), what="timed requests", one=one)
+
+def _times(terms: Terms) -> Count:
+    """Find the bucket bound that covers the quantile."""
+    quantile, limit = terms.params.get("quantile", 0.99), terms.params.get("limit-ms", 1000.0)
+
+    def one(before: Mapping[str, Any], now: Mapping[str, Any]) -> Counted:
+        found = bucket_deltas(before, now)
+        total = found[-1][1] if found else 0.0
+        if total < MIN_FOR_FAIL:
+            return total, Answer.UNKNOWN, "", 0.0
+        bound = next((at for at, count in found if count >= quantile * total), float("inf"))
+        text = f"p{quantile * 100:g} at or below {bound:g} ms of {total:.0f} requests, limit {limit:g} ms"
+        return total, Answer.PASS if bound <= limit else Answer.FAIL, text, bound
+
+    return one
 
 
 class NewConnections:
@@ -342,17 +399,29 @@ class NewConnections:
         Clients keep their connections, so a service that was not restarted may go for hours without a new one; those
         that were made to its present pods tell as well that they can be made.
         """
-        most = terms.params.get("max-failure-ratio", 0.01)
-
-        def one(before: Mapping[str, Any], now: Mapping[str, Any], seconds: float) -> tuple[float, Answer, str]:
-            del seconds
-            found = deltas(before, now)
-            total = found["connections"]
-            if total < 1:
-                return total, Answer.UNKNOWN, ""
-            bad = found["connect_failures"]
-            ratio = bad / max(total, bad)
-            text = f"{bad:.0f} of {total:.0f} new connections failed ({ratio:.2%}, at most {most:.2%})"
-            return total, *_held(text, kept=ratio <= most, bad=bad, meant=max(total, bad) * most)
-
+        one = _made(terms)
         return _judged(readings, terms, least=_needed(terms, 5), what="new connections", one=one, own_life=True)
+
+    def failing(self, readings: Sequence[Reading], terms: Terms, found: Verdict) -> tuple[Failing, ...]:
+        """Say what failed, and how each caller fared."""
+        bound = float(terms.params.get("max-failure-ratio", 0.01))
+        says = Failing(metric=self.kind, service="", view="", unit="share", of="new connections", bound=bound)
+        return _failed(readings, terms, found, _made(terms), says=says, own_life=True)
+
+
+def _made(terms: Terms) -> Count:
+    """Count new connections that could not be made."""
+    most = terms.params.get("max-failure-ratio", 0.01)
+
+    def one(before: Mapping[str, Any], now: Mapping[str, Any]) -> Counted:
+        found = deltas(before, now)
+        total = found["connections"]
+        if total < 1:
+            return total, Answer.UNKNOWN, "", 0.0
+        ratio = found["connect_failures"] / max(total, found["connect_failures"])
+        text = (
+            f"{found['connect_failures']:.0f} of {total:.0f} new connections failed ({ratio:.2%}, at most {most:.2%})"
+        )
+        return total, Answer.PASS if ratio <= most else Answer.FAIL, text, ratio
+
+    return one

@@ -63,7 +63,8 @@ class Edge:
     """What one proxy counted on one direction of one cluster of endpoints, since the proxy started.
 
     name: the mesh's own cluster name. peer: "namespace/name" of the service called, "" for inbound.
-    buckets: upper bound in ms -> cumulative count; empty when not exposed.
+    buckets: upper bound in ms -> cumulative count; empty when not exposed. tls_errors: TLS connections that came to nothing,
+    refused certificates included; None when not exposed.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Edge:
     active_connections: int = 0
     buckets: Mapping[float, int] = field(default_factory=dict)
     latency_sum_ms: float = 0.0
+    tls_errors: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,8 @@ class ProxyCounters:
 
     inbound_connections, inbound_tls: on ports that accept both; their difference is plaintext. refused_plaintext:
     connections a strict port turned away. handshakes: mutual TLS handshakes completed inbound. sampled: Unix time at
-    which a scrape took them, None when they were just read from the proxy itself.
+    which a scrape took them, None when they were just read from the proxy itself. signs: counts that point to a cause, by the
+    proxy's own names, since it began; those that its page does not have are left out.
     """
 
     edges: tuple[Edge, ...] = ()
@@ -98,6 +101,7 @@ class ProxyCounters:
     handshakes: int | None = None
     started: str = ""
     sampled: float | None = None
+    signs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

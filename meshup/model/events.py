@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from meshup.model.journal import Judgement, Reached
+from meshup.model.scene import Failing, Witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,8 @@ class Outcome:
     exit: code. stopped: place it stopped at, "" when it went through. why: the cause in one line. details: further
     lines, worst first. likely: a probable cause read from the cluster, marked as such, "" = none. next: commands to go
     on with, best first. kept: what happened to the cluster, one line. places: how each place ended, in order. steps: of the
-    places that were reached.
+    places that were reached. failing: the numbers that failed, the first harm first. witnesses: what the failing objects showed
+    before they were taken back.
     """
 
     exit: int
@@ -153,6 +155,8 @@ class Outcome:
     code: str = ""
     details: tuple[str, ...] = ()
     likely: str = ""
+    failing: tuple[Failing, ...] = ()
+    witnesses: tuple[Witness, ...] = ()
     next: tuple[str, ...] = ()
     kept: str = ""
     places: tuple[tuple[str, str], ...] = ()

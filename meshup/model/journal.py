@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from meshup.model.scene import Witness
 from meshup.model.verdict import Judged, Reading
 
 
@@ -94,6 +95,15 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """What the failing objects of a place showed, read before they were taken back. It decides nothing."""
+
+    at: str
+    place: str
+    witnesses: tuple[Witness, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
     """A wave or stage ended: how is done, undone, undoing (its undo began), held, or disarmed (its guard was taken away)."""
 
@@ -152,6 +162,7 @@ Entry: TypeAlias = (
     | Skipped
     | Looked
     | Judgement
+    | Captured
     | Reached
     | Approved
     | TakenOver

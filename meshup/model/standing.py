@@ -10,6 +10,7 @@ from meshup.model.holds import HoldAt
 from meshup.model.journal import Judgement
 from meshup.model.ledger import Pin, Running
 from meshup.model.plan import Plan
+from meshup.model.scene import Failing, Witness
 from meshup.model.trial import Trial
 
 
@@ -31,7 +32,8 @@ class PlaceStanding:
 class RunStanding:
     """The newest run. word: running, stopped, finished. open: intents without an end, "CHANGE  OBJECT".
 
-    through: the last place it was asked to perform, "" = all.
+    through: the last place it was asked to perform, "" = all. failing, likely, witnesses: of the place it stopped at, as in
+    Outcome.
     """
 
     run: str
@@ -46,6 +48,9 @@ class RunStanding:
     why: str = ""
     next: str = ""
     judgements: tuple[Judgement, ...] = ()
+    failing: tuple[Failing, ...] = ()
+    likely: str = ""
+    witnesses: tuple[Witness, ...] = ()
     through: str = ""
 
     @property

@@ -23,6 +23,7 @@ from meshup.model.verdict import Answer
 from meshup.model.wire import dump
 from meshup.views.arms import arms
 from meshup.views.documents import document, name_of
+from meshup.views.failing import failed, failing_document, seen, witness_document
 from meshup.views.spans import clock_time, span
 from meshup.views.table import amount, folded, with_exit
 
@@ -138,6 +139,8 @@ def outcome_document(outcome: Outcome, *, schema: str = "run", **further: Any) -
         why=outcome.why,
         details=list(outcome.details),
         likely=outcome.likely,
+        failing=[failing_document(each) for each in outcome.failing],
+        seen=[witness_document(each) for each in outcome.witnesses],
         kept=outcome.kept,
         next=outcome.next[0] if outcome.next else "",
         places=[{"place": place, "how": how} for place, how in outcome.places],
@@ -153,8 +156,11 @@ def outcome_document(outcome: Outcome, *, schema: str = "run", **further: Any) -
     )
 
 
-def ending(outcome: Outcome, *, width: int = 160) -> str:
-    """Give the last screen: where it stopped and why, what became of the cluster, the next command last."""
+def ending(outcome: Outcome, *, width: int = 160, whole: str = "meshup status -o json") -> str:
+    """Give the last screen: where it stopped and why, what became of the cluster, the next command last.
+
+    whole: the command that shows all of what was kept of a failing wave.
+    """
     lines: list[str] = []
     if outcome.record:
         lines.append(folded(f"record    {outcome.record}", width=width))
@@ -170,8 +176,10 @@ def ending(outcome: Outcome, *, width: int = 160) -> str:
         place = f"{outcome.stopped}: " if outcome.stopped else ""
         lines.append(with_exit(f"stopped   {place}{outcome.why}{code}", outcome.exit, width=width))
     lines += [folded(f"          {each}", width=width) for each in outcome.details if each not in outcome.why]
+    lines += failed(outcome.failing, width=width)
     if outcome.likely:
         lines.append(folded(f"likely    {outcome.likely} (evidence, not proof)", width=width))
+    lines += seen(outcome.witnesses, width=width, whole=whole)
     if outcome.kept:
         lines.append(folded(f"cluster   {outcome.kept}", width=width))
     lines += [f"          {each}" for each in outcome.commands]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from meshup.model.events import Outcome
 from meshup.model.problem import Exit
+from meshup.views.failing import failed, seen
 from meshup.views.markdown import COMMENT, code, items, plain, table
 
 GATES = ("gate", "answer", "because")
@@ -13,6 +14,7 @@ NOTE = 200
 """Bytes that the lines around a table take, its note of what was cut among them."""
 SHORTEST = 4_000
 """Below this much room there is no summary but a pointer."""
+WHOLE = "meshup status -o json"
 STATES = {Exit.WAITING: "waits", Exit.UNDONE: "was taken back"}
 
 
@@ -33,6 +35,12 @@ def markdown(outcome: Outcome, *, room: int = COMMENT) -> str:
     details = [f"- {plain(each)}" for each in outcome.details if each not in outcome.why]
     if details:
         head += [*items(details, room=room // 4, rest="the log has them"), ""]
+    told = [
+        f"- {plain(each)}"
+        for each in (*failed(outcome.failing, width=0), *seen(outcome.witnesses, width=0, whole=WHOLE))
+    ]
+    if told:
+        head += [*items(told, room=room // 4, rest="`meshup status -o json` has them"), ""]
     if outcome.likely:
         head += [f"**likely** {plain(outcome.likely)} (evidence, not proof)", ""]
     if outcome.kept:

@@ -8,6 +8,7 @@ from typing import Any
 TEXT: dict[str, Any] = {"type": "string"}
 COUNT: dict[str, Any] = {"type": "integer"}
 NUMBER: dict[str, Any] = {"type": "number"}
+MAYBE_NUMBER: dict[str, Any] = {"type": ["number", "null"]}
 FLAG: dict[str, Any] = {"type": "boolean"}
 MAYBE_TEXT: dict[str, Any] = {"type": ["string", "null"]}
 MAYBE_COUNT: dict[str, Any] = {"type": ["integer", "null"]}
@@ -54,6 +55,32 @@ VERDICT: dict[str, Any] = {
         failed=MAYBE_COUNT,
         seen_by=TEXTS,
     ),
+}
+FAILING: dict[str, Any] = {
+    "metric": TEXT,
+    "service": TEXT,
+    "view": TEXT,
+    "unit": TEXT,
+    "of": TEXT,
+    "value": MAYBE_NUMBER,
+    "bound": MAYBE_NUMBER,
+    "stops_at": MAYBE_NUMBER,
+    "control": MAYBE_NUMBER,
+    "n": NUMBER,
+    "window_s": NUMBER,
+    "since": TEXT,
+    "source": TEXT,
+    "query": TEXT,
+    "callers": TEXTS,
+}
+SEEN: dict[str, Any] = {
+    "object": TEXT,
+    "service": TEXT,
+    "conditions": TEXTS,
+    "events": TEXTS,
+    "log": TEXTS,
+    "signs": {"type": "object"},
+    "unread": TEXTS,
 }
 STEP: dict[str, Any] = {"place": TEXT, "step": TEXT, "changes": COUNT, "done": COUNT, "wrote": COUNT, "how": TEXT}
 QUALIFIED: dict[str, Any] = {

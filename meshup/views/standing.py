@@ -11,6 +11,7 @@ from meshup.model.ledger import Pin
 from meshup.model.standing import PlaceStanding, Rehearsal, RunStanding, Standing
 from meshup.model.text import clean
 from meshup.views.documents import document
+from meshup.views.failing import failed, failing_document, seen, witness_document
 from meshup.views.run import ending, outcome_document
 from meshup.views.spans import bounds, day, moment_text, span
 from meshup.views.table import amount, columns, folded
@@ -74,6 +75,10 @@ def _run(run: RunStanding, *, width: int) -> list[str]:
     lines += [f"open      {clean(each)}: begun, its end is not known" for each in run.open]
     if run.why:
         lines.append(folded(f"stopped   {clean(run.why)}", width=width))
+    lines += failed(run.failing, width=width)
+    if run.likely:
+        lines.append(folded(f"likely    {clean(run.likely)} (evidence, not proof)", width=width))
+    lines += seen(run.witnesses, width=width, whole="meshup status -o json")
     return lines
 
 
@@ -92,6 +97,9 @@ def status_document(found: Standing) -> dict[str, Any]:
         user=run.user if run else "",
         exit=run.exit if run else 0,
         why=run.why if run else "",
+        likely=run.likely if run else "",
+        failing=[failing_document(each) for each in (run.failing if run else ())],
+        seen=[witness_document(each) for each in (run.witnesses if run else ())],
         next=found.next,
         places=[
             {"place": each.place, "how": each.how, "changes": each.changes, "done": each.done}
@@ -211,7 +219,8 @@ def rehearsal(found: Rehearsal, *, scenario: str, width: int, assumed: str = "",
     lines += [folded(each, width=width) for each in (tried(found.trial) if found.trial is not None else ())]
     lines.append(f"way back  {_way_back(found)}")
     lines += [folded(f"          left: {clean(each)}", width=width) for each in found.left[:10]]
-    lines.append(ending(replace(found.outcome, next=_after(found, runbook)), width=width))
+    whole = "meshup rehearse -o json"
+    lines.append(ending(replace(found.outcome, next=_after(found, runbook)), width=width, whole=whole))
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from meshup.gates.canary.acting import USUAL, decide
 from meshup.gates.canary.judge import findings, seen, verdict
+from meshup.gates.canary.metrics import ALL_CALLERS
 from meshup.gates.canary.port import Wanted
 from meshup.gates.canary.terms import PARAMS, comparing, rules, watch_s
 from meshup.gates.evidence import records
@@ -16,18 +17,19 @@ from meshup.gates.evidence.arms import Member
 from meshup.gates.evidence.paged import Paged
 from meshup.gates.evidence.probing import Probing
 from meshup.gates.evidence.scraped import Scraped
+from meshup.gates.failing import MOST_CALLERS, since
 from meshup.gates.finding import pods_by_service, ready
 from meshup.gates.gate import Blind, Eyes, Terms
 from meshup.gates.judging import careful
-from meshup.gates.sources import PAGES, source
-from meshup.model.canary import Act, Decision
+from meshup.model.canary import METRICS, Act, Decision, Finding
 from meshup.model.duration import span
 from meshup.model.objects import Object, dig
 from meshup.model.rules import said
-from meshup.model.runbook import Runbook, Service
-from meshup.model.sampled import written
-from meshup.model.samples import Look
-from meshup.model.text import amount, clean
+from meshup.model.runbook import Runbook
+from meshup.model.sampled import read, written
+from meshup.model.samples import OWN, Look
+from meshup.model.scene import Failing
+from meshup.model.text import amount
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 SLOWER = 3
@@ -135,6 +137,41 @@ class Canary:
         if periodic:
             words += f"; {', '.join(periodic[:3])} run by schedule and are not compared"
         return replace(found, because=found.because + words)
+
+    def failing(self, readings: Sequence[Reading], terms: Terms, found: Verdict) -> tuple[Failing, ...]:
+        """Say what failed, the earliest harm first, and which callers saw it."""
+        newest = readings[-1].data
+        settings = comparing(newest["about"], terms)
+        own = [each for each in readings if not each.blind and each.data.get("began") == newest["began"]]
+        bad = [each for each in findings([read(each.data) for each in own], settings) if each.answer is Answer.FAIL]
+        bad.sort(key=lambda each: each.since_s if each.since_s is not None else float("inf"))
+        callers = tuple(dict.fromkeys(each.because for each in bad if each.view not in (OWN, ALL_CALLERS)))
+        return tuple(_failing(each, own, callers) for each in bad[:MOST_FAILING])
+
+
+MOST_FAILING = 3
+
+
+def _failing(found: Finding, readings: Sequence[Reading], callers: Sequence[str]) -> Failing:
+    metric = METRICS[found.metric]
+    first = next((each for each in readings if float(each.data["elapsed"]) >= (found.since_s or 0.0)), None)
+    return Failing(
+        metric=f"canary {found.metric}",
+        service=found.service,
+        view={OWN: "itself", ALL_CALLERS: "callers"}.get(found.view, f"caller {found.view}"),
+        unit="share" if metric.sort in ("share", "latency") else metric.unit,
+        of=metric.of,
+        value=found.canary,
+        bound=None if found.by == "comparison" else found.bound,
+        stops_at=int(found.bound) if found.by == "comparison" and found.bound is not None else None,
+        control=found.control,
+        n=found.n,
+        window_s=found.window_s,
+        since=since(readings, first=first),
+        source=found.source,
+        query=found.query,
+        callers=tuple(callers[:MOST_CALLERS]),
+    )
 
 
 def _source(eyes: Eyes, terms: Terms, control: str, known: Iterable[Member]) -> Scraped | Paged:

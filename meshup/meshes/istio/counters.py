@@ -17,6 +17,10 @@ INBOUND_LISTENER = "0.0.0.0_15006"
 ALWAYS_THERE = frozenset({"envoy_cluster_manager_cds_update_rejected", "envoy_listener_manager_lds_update_rejected"})
 """Counters of rejected configurations that every proxy has, whatever its statistics matcher lets through."""
 
+VERIFY = "ssl_fail_verify_"
+OVERFLOWS = ("cx_overflow", "rq_pending_overflow")
+"""A connection or request too many for a cluster's circuit breaker (Envoy, cluster statistics)."""
+
 LINK = "envoy_cluster_upstream_rq_active"
 """Of cluster xds-grpc: the stream for configuration. Every proxy shows it, and it ends with control_plane.connected_state."""
 
@@ -101,7 +105,27 @@ def read(text: str) -> ProxyCounters:
         active_tls=_total(inbound, "cx_ssl_active"),
         refused_plaintext=_whole(listener.get("no_filter_chain_match")),
         handshakes=_whole(listener.get("ssl_handshake")),
+        signs=_signs(rejected, listener, clusters),
     )
+
+
+def _signs(
+    rejected: Mapping[str, float], listener: Mapping[str, float], clusters: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """Give the counts that point to a cause, by Envoy's names; the inbound listener's and all clusters' are summed."""
+    found: dict[str, float] = {}
+    if rejected:
+        found["update_rejected"] = sum(rejected.values())
+    for one in (listener, *clusters.values()):
+        for name, value in one.items():
+            sign = "ssl.fail_verify" if name.startswith(VERIFY) else ""
+            if name == "ssl_connection_error":
+                sign = "ssl.connection_error"
+            elif name in OVERFLOWS:
+                sign = f"upstream_{name}"
+            if sign:
+                found[sign] = found.get(sign, 0) + value
+    return found
 
 
 def _cluster(
@@ -125,10 +149,18 @@ def _cluster(
             clusters[cluster]["rq_5xx"] = clusters[cluster].get("rq_5xx", 0) + value
     elif name.startswith("upstream_"):
         clusters[cluster][name[len("upstream_") :]] = value
+    elif name.startswith("ssl_"):
+        clusters[cluster][name] = value
 
 
 def _is_edge(name: str) -> bool:
     return bool(OUTBOUND.match(name) or INBOUND.match(name))
+
+
+def _tls_errors(found: Mapping[str, float]) -> int | None:
+    """Give the TLS connections that failed; Envoy counts refused certificates apart from other errors."""
+    several = [value for name, value in found.items() if name == "ssl_connection_error" or name.startswith(VERIFY)]
+    return int(sum(several)) if several else None
 
 
 def _edge(name: str, found: Mapping[str, float], buckets: Mapping[float, int]) -> Edge:
@@ -145,6 +177,7 @@ def _edge(name: str, found: Mapping[str, float], buckets: Mapping[float, int]) -
         active_connections=int(found.get("cx_active", 0)),
         buckets=dict(sorted(buckets.items())),
         latency_sum_ms=float(found.get("rq_time_sum", 0.0)),
+        tls_errors=_tls_errors(found),
     )
 
 

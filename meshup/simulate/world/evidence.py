@@ -117,6 +117,9 @@ class Evidence:
             if cluster.startswith("outbound|"):
                 put("envoy_cluster_ssl_handshake", label, count.mutual - count.untrusted)
                 put("envoy_cluster_ssl_connection_error", label, count.untrusted)
+                put("envoy_cluster_ssl_fail_verify_error", label, 0)
+                put("envoy_cluster_upstream_cx_overflow", label, 0)
+                put("envoy_cluster_upstream_rq_pending_overflow", label, 0)
         for (cluster, endpoint), one in sorted(state.endpoints.items()):
             label = f'envoy_cluster_name="{cluster}",envoy_endpoint_address="{endpoint}"'
             put("envoy_cluster_endpoint_rq_total", label, one.requests)
@@ -167,6 +170,7 @@ class Evidence:
         pod = self._server.objects.get("pods", call.namespace, call.name)
         if pod is None:
             raise Refusal(404, f'pods "{call.name}" not found', details={"name": call.name, "kind": "pods"})
+        _must_have_begun(pod, str(call.query.get("container") or ""))
         uid = pod["metadata"]["uid"]
         if call.query.get("container") == "istio-proxy" or (
             has_proxy(pod) and uid not in self._nodes.logs and "container" in call.query
@@ -261,11 +265,14 @@ class Evidence:
         return 200, "ok"
 
 
-def _ports(pod: Obj) -> Iterator[Obj]:
-    """Yield the ports of a pod's own containers."""
-    for each in dig(pod, "spec", "containers") or ():
-        if each.get("name") != "istio-proxy":
-            yield from each.get("ports") or ()
+def _must_have_begun(pod: Obj, container: str) -> None:
+    """Raise what a kubelet says of a container that never ran (pkg/kubelet/kubelet_pods.go, validateContainerLogStatus)."""
+    for each in dig(pod, "status", "containerStatuses") or ():
+        reason = dig(each, "state", "waiting", "reason")
+        if each["name"] == container and reason and not dig(each, "lastState", "terminated"):
+            words = {"ImagePullBackOff": "trying and failing to pull image", "ErrImagePull": "image can't be pulled"}
+            why = words.get(reason, reason)
+            raise Refusal(400, f'container "{container}" in pod "{pod["metadata"]["name"]}" is waiting to start: {why}')
 
 
 def _histogram(put: Callable[[str, str, float], None], name: str, label: str, count: Count) -> None:

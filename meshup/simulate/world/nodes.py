@@ -54,6 +54,7 @@ class Nodes:
         self._begun: set[str] = set()
         self._ending: set[str] = set()
         self._restarts: dict[str, int] = {}
+        self._warned: set[str] = set()
 
     def see(self, change: Change) -> None:
         """Take notice of a pod."""
@@ -65,6 +66,7 @@ class Nodes:
             self._ending.discard(uid)
             self.logs.pop(uid, None)
             self._restarts.pop(uid, None)
+            self._warned.discard(uid)
             return
         meta = change.new["metadata"]
         uid = meta["uid"]
@@ -240,11 +242,20 @@ class Nodes:
 
     def _troubled(self, pod: Obj, ip: str, wrong: tuple[str, str]) -> None:
         reason, message = wrong
+        pulls = "Image" in reason or "Pull" in reason
         containers, inits = self._statuses(pod, ready=False, state={"waiting": {"reason": reason, "message": message}})
+        uid = pod["metadata"]["uid"]
+        if uid not in self._warned:
+            self._warned.add(uid)
+            self._warn(pod, *(("Failed", f"Failed to pull image: {message}") if pulls else ("BackOff", message)))
+        if not pulls:
+            self.logs.setdefault(uid, deque(maxlen=2000)).append("fatal: it ends as soon as it is started")
+            ended = {"terminated": {"exitCode": 1, "reason": "Error"}}
+            containers = [{**each, "restartCount": 1, "lastState": ended} for each in containers]
         self._write(
             pod,
             {
-                "phase": "Pending" if "Image" in reason or "Pull" in reason else "Running",
+                "phase": "Pending" if pulls else "Running",
                 "podIP": ip,
                 "podIPs": [{"ip": ip}],
                 "hostIP": "10.243.0.2",
@@ -254,6 +265,25 @@ class Nodes:
                 **({"initContainerStatuses": inits} if inits else {}),
             },
         )
+
+    def _warn(self, pod: Obj, reason: str, message: str) -> None:
+        """Write the event that a kubelet writes about a pod."""
+        meta, time = pod["metadata"], self._server.writes.time()
+        about = {"apiVersion": "v1", "kind": "Pod", **{key: meta[key] for key in ("name", "namespace", "uid")}}
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{meta['name']}.", "namespace": meta["namespace"]},
+            "involvedObject": about,
+            "reason": reason,
+            "message": message,
+            "type": "Warning",
+            "source": {"component": "kubelet"},
+            "count": 1,
+            "firstTimestamp": time,
+            "lastTimestamp": time,
+        }
+        self._objects.create("events", body)
 
     def _finish(self, namespace: str, name: str, uid: str, phase: str) -> None:
         pod = self._pod(namespace, name, uid)
