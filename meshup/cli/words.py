@@ -57,6 +57,9 @@ IDEAS: Mapping[str, str] = {
     "rollback of meshup's. declared: nobody checked it. inferred: seen in the pods, there is no record. unknown: there is a "
     "record, and you may not see whether the policies are in force. Numbers of different trust are never added up.",
     "pin": "One service held on one release by one user; the instruction and the record in one.",
+    "restart-watch": "While services restart, their callers' counters of failed connections and TLS handshakes, looked at every 5 s. "
+    "Ten lost by one caller, and a share above the usual one by more than pacing.failedConnections, take the wave back at once. "
+    "What can't be read is said, and holds the wave only with pacing.blind: hold.",
     "guard": "A Job in the cluster, armed before strict mode is switched on, that puts it back when meshup stops beating.",
     "evidence": "The samples a verdict was made from; kept, so that the verdict can be made again. Counters of proxies come "
     "from the Prometheus that the runbook names (metrics.service), one grouped query per count whatever the number of "

@@ -31,16 +31,19 @@ from meshup.engine.widening import asked_before, on_hold
 from meshup.gates.evidence.checking import Facts
 from meshup.gates.gate import Gate
 from meshup.gates.on_hold import NotOnHold
+from meshup.gates.reconnects import said
 from meshup.gates.sources import source
 from meshup.journal.home import EPOCH, RUN, STEP
 from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete, Evict, Handoff, Label, Restart, moves_pods
 from meshup.model.fields import leaves, managers_of, value_at
 from meshup.model.objects import MANAGED, Object, Ref, dig
+from meshup.model.pace import Reconnects
 from meshup.model.plan import Basis, Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
 from meshup.model.problem import Problem
 from meshup.model.runbook import GateSpec, Runbook, Service, Stage, Waiver
 from meshup.model.snapshot import DryRun, Snapshot
+from meshup.model.text import some
 
 
 def plan(
@@ -52,10 +55,12 @@ def plan(
     kind: str = "apply",
     accept: Sequence[str] = (),
     facts: Facts | None = None,
+    paced: Sequence[Reconnects] = (),
 ) -> Plan:
     """Give the plan. snapshot: with the answers of `probe.probe`. accept: one-way doors named on the command line.
 
     facts: what the runbook's Prometheus can tell of two revisions, None = it was not asked.
+    paced: what the services that restart make their callers open anew, where the runbook paces by that.
     """
     book = drafting.book
     services = {each.id: each for each in book.services}
@@ -115,7 +120,12 @@ def plan(
         accepted_one_way=tuple(sorted({*book.accept_one_way, *accept} & set(doors))),
         cost=asked,
         held=on_hold(stages, book, snapshot, driver) if kind == "apply" else None,
-        notes=(*_notes(drafting, changes, snapshot, driver, judging), *compared_by(book, stages, gates, driver, facts)),
+        notes=(
+            *_notes(drafting, changes, snapshot, driver, judging),
+            *_told(stages, gates, facts),
+            *said(paced, book.pacing.new_connections_per_s),
+        ),
+        reconnects=tuple(paced),
     )
     return sealed(made)
 
@@ -368,23 +378,30 @@ def _notes(
     unread = [right.removeprefix("list ") for right in refused if right.startswith("list ")]
     missing = [right for right in refused if not right.startswith("list ")]
     if unread:
-        notes.append(f"not permitted to read: {_some(unread, 8)}")
+        notes.append(f"not permitted to read: {some(unread, 8)}")
     unchecked = sum(each.known == NOT_CHECKED and not isinstance(each.change, Handoff | Evict) for each in changes)
     if unchecked:
         notes.append(f"{unchecked} changes were not checked by the server, which did not answer a dry run of them")
     if missing:
-        notes.append(f"{snapshot.identity.user} may not: {_some(missing, 8)}")
+        notes.append(f"{snapshot.identity.user} may not: {some(missing, 8)}")
     stay = [str(each.change.on) for each in changes if _is_left(each)]
     if stay:
-        notes.append(f"a way back leaves these, as others may use them by then: {_some(stay, 4)}")
+        notes.append(f"a way back leaves these, as others may use them by then: {some(stay, 4)}")
     notes += taken(changes, snapshot)
     if any("proxy-counters" in each.needs for each in judging):
         notes.append(f"gates read the counters of proxies from {source(drafting.book, driver)}")
     if drafting.right:
-        notes.append(f"{len(drafting.right)} already right: {_some(drafting.right, 5)}")
+        notes.append(f"{len(drafting.right)} already right: {some(drafting.right, 5)}")
     return tuple(dict.fromkeys(notes))
 
 
-def _some(names: Sequence[str], most: int) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _told(stages: Iterable[PlannedStage], gates: Mapping[str, Gate], facts: Facts | None) -> Iterator[str]:
+    """Say which metrics a gate that compares will be told by which family, once for all that ask for the same."""
+    planned = [gate for stage in stages for wave in stage.waves for gate in (*wave.halfway, *wave.gates)]
+    asked = dict.fromkeys(tuple(gate.params.get("metrics") or ()) for gate in planned if compares(gates[gate.kind]))
+    for metrics in asked:
+        words = told(facts, metrics) if facts is not None else ""
+        if words:
+            yield f"both revisions are compared by {words}"
+        elif facts is not None and not facts.proxies:
+            yield "what both revisions are compared by is known once a proxy runs"

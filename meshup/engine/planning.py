@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from meshup.cluster.errors import Forbidden
 from meshup.engine.draft import draft
@@ -13,10 +13,13 @@ from meshup.engine.probe import probe
 from meshup.engine.session import Session
 from meshup.gates.evidence.checking import Facts, facts
 from meshup.gates.gate import Eyes
+from meshup.gates.reconnects import reconnects
 from meshup.meshes.driver import Driver
+from meshup.model.change import moves_pods
+from meshup.model.pace import Reconnects
 from meshup.model.plan import Plan
 from meshup.model.problem import UsageError
-from meshup.model.runbook import Runbook
+from meshup.model.runbook import Runbook, Service
 from meshup.model.snapshot import Snapshot
 
 
@@ -86,7 +89,29 @@ def plan_from(
         drafting = draft(book, wider, steps=session.steps, driver=driver)
     probed = probe(session.cluster, wider, drafting, driver=driver, full=full)
     told = _facts(session, drafting.book, driver)
-    return plan(drafting, probed, driver=driver, gates=session.gates, accept=accept, facts=told)
+    moving = {each.draft.service for _, each in drafting.drafts() if moves_pods(each.draft.change)}
+    return plan(
+        drafting,
+        probed,
+        driver=driver,
+        gates=session.gates,
+        accept=accept,
+        facts=told,
+        paced=_paced(session, drafting.book, driver, moving),
+    )
+
+
+def _paced(session: Session, book: Runbook, driver: Driver, moving: Collection[str]) -> tuple[Reconnects, ...]:
+    """Count what the services that restart make their callers open anew, where the runbook paces by that."""
+    services = tuple(each for each in book.services if each.id in moving)
+    if not book.pacing.new_connections_per_s or not services:
+        return ()
+    if "proxy-counters" not in driver.capabilities:
+        return tuple(Reconnects(service=each.id) for each in services)
+    try:
+        return reconnects(_eyes(session, book, driver, services))
+    except Forbidden:
+        return tuple(Reconnects(service=each.id) for each in services)
 
 
 def _facts(session: Session, book: Runbook, driver: Driver) -> Facts | None:
@@ -94,16 +119,20 @@ def _facts(session: Session, book: Runbook, driver: Driver) -> Facts | None:
     kinds = {each.kind for stage in book.stages for each in stage.gates}
     if not book.metrics.service or not any(compares(session.gates[each]) for each in kinds):
         return None
-    eyes = Eyes(
+    services = tuple(each for each in book.services if each.opt_in is not None)
+    try:
+        return facts(_eyes(session, book, driver, services))
+    except Forbidden:
+        return None
+
+
+def _eyes(session: Session, book: Runbook, driver: Driver, services: tuple[Service, ...]) -> Eyes:
+    return Eyes(
         cluster=session.cluster,
         driver=driver,
         clock=session.clock,
         book=book,
-        services=tuple(each for each in book.services if each.opt_in is not None),
+        services=services,
         place="",
         revision=book.mesh.revision,
     )
-    try:
-        return facts(eyes)
-    except Forbidden:
-        return None

@@ -10,6 +10,7 @@ from meshup.engine.fold import RunState
 from meshup.engine.history import newest_run
 from meshup.engine.session import Session
 from meshup.engine.wait import ask, at_the_limit
+from meshup.engine.watching import Looking, looking
 from meshup.gates.gate import Gate, Terms
 from meshup.model.journal import Judgement
 from meshup.model.plan import Plan, PlannedGate
@@ -56,8 +57,27 @@ def again(state: RunState, plan: Plan, gates: Mapping[str, Gate], *, others: Seq
     return Replay(
         run=state.run,
         plan=state.plan,
-        verdicts=tuple(_one(each, planned.get(each.judged.gate), gates, others) for each in state.judgements),
+        verdicts=tuple(
+            _watched(each, plan) or _one(each, planned.get(each.judged.gate), gates, others)
+            for each in state.judgements
+        ),
         terms=tuple(map(str, others)),
+    )
+
+
+def _watched(entry: Judgement, plan: Plan) -> Again | None:
+    """Judge again what was seen of callers while services restarted; None for any other entry."""
+    judged = entry.judged
+    if judged.kind != Looking.kind:
+        return None
+    return Again(
+        at=entry.at,
+        place=entry.place,
+        gate=judged.gate,
+        kind=judged.kind,
+        was=judged.verdict,
+        now=ask(looking(plan), judged.readings, Terms()),
+        readings=len(judged.readings),
     )
 
 

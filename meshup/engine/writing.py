@@ -14,18 +14,19 @@ from meshup.engine.send import nothing, send
 from meshup.engine.session import Session
 from meshup.engine.settle import Settled, gone, settled, to_settle
 from meshup.engine.wait import HEARTBEAT_S, Pause
+from meshup.engine.watching import Watch
 from meshup.journal.home import RUN
-from meshup.model.change import Delete, Handoff
+from meshup.model.change import Delete, Handoff, moves_pods
 from meshup.model.events import Noted, Waits
 from meshup.model.fields import steps
 from meshup.model.journal import Judgement
 from meshup.model.objects import Ref, annotated, dig
+from meshup.model.pace import ASSUMED
 from meshup.model.plan import Plan, PlannedChange, PlannedWave
 from meshup.model.problem import Interrupted, MeshupError, Refused, Waiting
 from meshup.model.verdict import Answer, Judged, Verdict
 
 GROUP = 16
-CONNECTIONS_PER_POD = 10.0
 CAUSES_S = 5.0
 
 
@@ -89,6 +90,8 @@ class Writing:
         most = self._plan.book.pacing.in_flight
         every_s = self._wave.settle.every_s
         clock = self._session.clock
+        watch = self._watch([] if back else units)
+        self._heed(watch)
         try:
             with self._pause.hearing(to_settle([each.change for unit in units for each in unit])):
                 while index < len(units) or begun:
@@ -99,7 +102,7 @@ class Writing:
                         refs = () if index in left else self._begin(units[index], back=back)
                         if refs:
                             begun[index], started[index] = refs, clock.elapsed()
-                        next_start = clock.elapsed() + self._pace(refs)
+                        next_start = clock.elapsed() + self._pace(units[index][0].service, refs)
                         index += 1
                     waiting = {number: units[number] for number in (*begun, *range(index, ahead))}
                     for number in self._handover.claimed(waiting, back=back):
@@ -112,6 +115,8 @@ class Writing:
                     elif index < len(units) and clock.elapsed() < next_start:
                         self._pause.sleep(min(every_s, max(0.1, next_start - clock.elapsed())))
                     self._look_at(begun, started, units, rested)
+                    if watch.due() or not (begun or index < len(units)):
+                        self._heed(watch)
         except (Trouble, Interrupted):
             for number in range(index, ahead):
                 if number not in left:
@@ -121,6 +126,18 @@ class Writing:
             with contextlib.suppress(MeshupError):
                 self._log.flush()
         self._await_gone_of([each for unit in units for each in unit])
+
+    def _watch(self, units: Sequence[list[PlannedChange]]) -> Watch:
+        """Give a watch on the callers of what moves. A way back is watched by nobody: it goes on whatever they say."""
+        moved = {unit[0].service for unit in units if any(moves_pods(each.change) for each in unit)}
+        services = [each for each in self._plan.book.services if each.id in moved]
+        return Watch(self._session, self._plan, services, place=self._place)
+
+    def _heed(self, watch: Watch) -> None:
+        """Look at callers once. Raises Trouble when their connections fail, or can't be seen and the runbook holds that."""
+        judged = watch.look()
+        if judged is not None:
+            raise Trouble(self._log.judged(self._place, judged))
 
     def _await_gone_of(self, changes: Sequence[PlannedChange]) -> None:
         """Wait for what was deleted; what was left out is not waited for."""
@@ -210,13 +227,16 @@ class Writing:
             self._tell_wait(str(change.on), f"{change.to} to do: {change.what}", waited, limit)
             self._pause.sleep(min(30.0, max(1.0, limit - waited)))
 
-    def _pace(self, refs: tuple[Ref, ...]) -> float:
+    def _pace(self, service: str, refs: tuple[Ref, ...]) -> float:
         """Give the seconds until the next service may begin, so that new connections stay below the runbook's rate.
 
-        The restart of one pod is taken to make its callers open CONNECTIONS_PER_POD connections anew (DESIGN, lesson 6).
+        The restart of one pod makes its callers open anew what they hold to it: the plan says how many, counted or assumed.
         """
         rate = self._plan.book.pacing.new_connections_per_s
-        return sum(self._replicas(ref) for ref in refs) * CONNECTIONS_PER_POD / rate if rate else 0.0
+        if not rate or not refs:
+            return 0.0
+        told = next((each for each in self._plan.reconnects if each.service == service), None)
+        return sum(self._replicas(ref) for ref in refs) * (told.per_pod if told is not None else ASSUMED) / rate
 
     def _replicas(self, ref: Ref) -> int:
         found = self._cluster.find(ref)

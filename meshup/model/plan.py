@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from meshup.model.change import Change
 from meshup.model.objects import Ref
+from meshup.model.pace import Reconnects
 from meshup.model.problem import Problem
 from meshup.model.runbook import Runbook
 from meshup.model.verdict import Patience
@@ -141,6 +142,7 @@ class Plan:
     unjudged: services without evidence, with the reason. permissions: "verb group/resource namespace" it needs.
     pin: body of the MeshPin that is written before the act, for rollback-service. takes_back: id of the run that a
     rollback-stage or rollback-run undoes. held: the release is on hold as the plan was made; apply judges it anew.
+    reconnects: of the services that restart, where the runbook paces by new connections; empty = it does not.
     """
 
     id: str
@@ -168,6 +170,7 @@ class Plan:
     pin: Mapping[str, Any] | None = None
     takes_back: str = ""
     held: OnHold | None = None
+    reconnects: tuple[Reconnects, ...] = ()
     digest: str = ""
 
     def changes(self) -> Iterator[PlannedChange]:

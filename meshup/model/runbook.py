@@ -186,10 +186,16 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pacing:
-    """in_flight: services moving at once. new_connections_per_s: 0 = no limit; services wait for their turn."""
+    """in_flight: services moving at once. new_connections_per_s: 0 = no limit; services wait for their turn.
+
+    failed_connections: share of a caller's new connections to a service that may fail while it restarts, above what is usual;
+    1 = never stops it. blind: what happens when callers can't be watched meanwhile.
+    """
 
     in_flight: int = 4
     new_connections_per_s: float = 0.0
+    failed_connections: float = 0.1
+    blind: Literal["go on", "hold"] = "go on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

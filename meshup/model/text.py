@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\ufeff\u2028\u2029")
@@ -74,3 +75,9 @@ def _shown(char: str, *, lines: bool) -> str:
 def amount(count: int, one: str, many: str = "") -> str:
     """Say a number with its noun: "1 service", "2 services"."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Name a few of several, and say how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

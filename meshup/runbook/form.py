@@ -274,6 +274,16 @@ class PacingBlock(Block):
     new_connections: float = Field(
         0.0, ge=0, alias="newConnectionsPerSecond", description="callers' new connections; 0 = no limit"
     )
+    failed_connections: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        alias="failedConnections",
+        description="share of a caller's new connections that may fail while a service restarts, above the usual; 1 = any",
+    )
+    blind: Literal["go on", "hold"] = Field(
+        "go on", description="when callers can't be watched while services restart: go on, or hold the wave"
+    )
 
 
 class BudgetsBlock(Block):

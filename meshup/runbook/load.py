@@ -207,7 +207,12 @@ def _typed(file: form.RunbookFile, say: Items, source: marks.Source, *, path: st
             )
             for number, each in enumerate(file.stages)
         ),
-        pacing=Pacing(in_flight=file.pacing.in_flight, new_connections_per_s=file.pacing.new_connections),
+        pacing=Pacing(
+            in_flight=file.pacing.in_flight,
+            new_connections_per_s=file.pacing.new_connections,
+            failed_connections=file.pacing.failed_connections,
+            blind=file.pacing.blind,
+        ),
         budgets=Budgets(
             latency_ms=(file.budgets.latency or 0.0) * 1000,
             memory_mib=_mebibytes(file.budgets.memory),

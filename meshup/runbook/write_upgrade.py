@@ -145,7 +145,14 @@ def _rest(book: Runbook) -> list[str]:
         (
             "pacing",
             _changed(
-                book.pacing, Pacing(), {"in_flight": "inFlight", "new_connections_per_s": "newConnectionsPerSecond"}
+                book.pacing,
+                Pacing(),
+                {
+                    "in_flight": "inFlight",
+                    "new_connections_per_s": "newConnectionsPerSecond",
+                    "failed_connections": "failedConnections",
+                    "blind": "blind",
+                },
             ),
         ),
         ("budgets", _budgets(book.budgets)),

@@ -72,6 +72,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         accepted_one_way=TEXTS,
         cost={"type": "object"},
         notes=TEXTS,
+        reconnects=many(service=TEXT, per_pod=NUMBER, pods=COUNT, measured=FLAG, source=TEXT),
     ),
     "run": record(
         exit=COUNT,

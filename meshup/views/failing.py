@@ -13,6 +13,8 @@ from meshup.views.table import amount, folded
 
 SHOWN = 2
 """Objects on a screen; the others, and the rest of these, are in the JSON."""
+QUERY = 240
+"""Characters of a query on a screen; the JSON has all of it."""
 LINES = 2
 """Lines of each sort of one object."""
 
@@ -24,7 +26,7 @@ def failed(several: Sequence[Failing], *, width: int) -> list[str]:
         lines.append(folded(f"failed    {_head(each)}", width=width))
         lines += [folded(f"          {clean(one)}", width=width) for one in each.callers]
         if each.source or each.query:
-            query = f": {clean(each.query)}" if each.query else ""
+            query = f": {clean(each.query, limit=QUERY)}" if each.query else ""
             lines.append(folded(f"asked     {clean(each.source) or 'the cluster'}{query}", width=width))
     return lines
 

@@ -296,6 +296,16 @@ def document(plan: Plan) -> dict[str, Any]:
         "accepted_one_way": list(plan.accepted_one_way),
         "cost": dict(plan.cost),
         "notes": list(plan.notes),
+        "reconnects": [
+            {
+                "service": each.service,
+                "per_pod": round(each.per_pod, 3),
+                "pods": each.pods,
+                "measured": each.measured,
+                "source": each.source,
+            }
+            for each in plan.reconnects
+        ],
         "pin": dict(plan.pin) if plan.pin else None,
     }
 

@@ -26,6 +26,7 @@ LINK = 'envoy_cluster_upstream_rq_active{cluster_name="xds-grpc"}'
 """The stream for configuration: every proxy shows it, and it ends with control_plane.connected_state, which few show."""
 
 EACH = "sum by (${home}, ${pod}) (%s)"
+HELD = "sum by (${home}, ${pod}, cluster_name) (%s)"
 INBOUND, OUTBOUND = 'cluster_name=~"inbound[|].*"', 'cluster_name=~"outbound[|].*"'
 TOWARDS = 'cluster_name=~"outbound[|].*[|](${peers})[.]svc[.].*"'
 WORST = ',response_code_class="5xx"'
@@ -72,6 +73,10 @@ QUERIES: Mapping[str, str] = {
     "own connect_failures": EACH % f"envoy_cluster_upstream_cx_connect_fail{{{INBOUND}}}",
     "callers connections": _counted("cx_total", TOWARDS, ", cluster_name"),
     "callers connect_failures": _counted("cx_connect_fail", TOWARDS, ", cluster_name"),
+    "callers active": HELD % f"envoy_cluster_upstream_cx_active{{{TOWARDS}}}",
+    "callers tried": HELD % f"envoy_cluster_upstream_cx_total{{{TOWARDS}}}",
+    "callers lost": HELD % f"envoy_cluster_upstream_cx_connect_fail{{{TOWARDS}}}",
+    "callers untrusted": HELD % f'{{__name__=~"envoy_cluster_ssl_(connection_error|fail_verify_.+)",{TOWARDS}}}',
     "restarts": EACH % 'resets(envoy_cluster_upstream_cx_total{${home}=~"${homes}"}[${window}])',
     "known before": f"max by (${{home}}, ${{pod}}) (timestamp({LINK} offset ${{window}}))",
     "newest": f"max by (${{home}}, ${{pod}}) (timestamp({LINK}))",

@@ -12,6 +12,8 @@ from meshup.simulate.world.mesh import has_proxy
 
 CANONICAL = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
 """Labels that name the revision of a program, the first one there decides, as Istio reads them."""
+LASTS_S = 30.0
+"""How long a connection is kept by its caller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,7 @@ class Evidence:
         """Write one proxy's counters as Envoy prints them."""
         state = self._traffic.state(pod)
         rows: dict[str, list[str]] = {}
+        active = self._traffic.active(pod)
 
         def put(name: str, labels: str, value: float) -> None:
             rows.setdefault(name, []).append(f"{name}{{{labels}}} {int(value)}")
@@ -112,7 +113,7 @@ class Evidence:
             put("envoy_cluster_upstream_rq", f'{label},response_code_class="5xx"', count.failed)
             put("envoy_cluster_upstream_cx_total", label, count.connections)
             put("envoy_cluster_upstream_cx_connect_fail", label, count.connect_failed)
-            put("envoy_cluster_upstream_cx_active", label, 1 if count.connections else 0)
+            put("envoy_cluster_upstream_cx_active", label, round(active.get(cluster, 0.0)) if count.connections else 0)
             _histogram(put, "envoy_cluster_upstream_rq_time", label, count)
             if cluster.startswith("outbound|"):
                 put("envoy_cluster_ssl_handshake", label, count.mutual - count.untrusted)
@@ -132,8 +133,9 @@ class Evidence:
             label = f'http_conn_manager_prefix="inbound_0.0.0.0_{port}"'
             put("envoy_http_downstream_cx_total", label, int(plain) + int(tls))
             put("envoy_http_downstream_cx_ssl_total", label, tls)
-            put("envoy_http_downstream_cx_active", label, 1 if tls else 0)
-            put("envoy_http_downstream_cx_ssl_active", label, 1 if tls else 0)
+            held = max(1, round(active.get(f"inbound|{port}||", 0.0))) if tls else 0
+            put("envoy_http_downstream_cx_active", label, held)
+            put("envoy_http_downstream_cx_ssl_active", label, held)
             answered = state.clusters.get(f"inbound|{port}||", Count())
             put("envoy_http_downstream_rq_total", label, answered.requests)
             put("envoy_http_downstream_rq_completed", label, answered.requests)

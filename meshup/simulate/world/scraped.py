@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.prometheus.series import NAME, Match, Sample, Series, chosen
+from meshup.simulate.world.edges import LASTS_S
 from meshup.simulate.world.history import BOUNDS, KEEP_S, Course, Kind, Target
 from meshup.simulate.world.traffic import Traffic
 
@@ -26,6 +27,7 @@ CLUSTER = tuple(
             "rq_completed",
             "cx_total",
             "cx_connect_fail",
+            "cx_active",
             "rq_time_bucket",
             "rq_time_sum",
             "rq_time_count",
@@ -204,7 +206,7 @@ class Scraped:
                 yield from _downstream(labels, every, wanted)
             for word in ("cx_active", "cx_ssl_active"):
                 if wanted[name := f"envoy_http_downstream_{word}"]:
-                    yield Row(name, labels, lambda moment, mutual=mutual: float(_sum(mutual, "opened", moment) > 0))  # type: ignore[misc]
+                    yield Row(name, labels, partial(_active, mutual))
         listener = {"listener_address": "0.0.0.0_15006"}
         inbound = [pair for several in ports.values() for pair in several]
         if wanted["envoy_listener_no_filter_chain_match"]:
@@ -277,6 +279,11 @@ def _sum(courses: Sequence[Course], word: str, moment: float) -> float:
     return float(int(sum(float(getattr(each.at(moment), word)) for each in courses)))
 
 
+def _active(courses: Sequence[Course], moment: float) -> float:
+    """Give the connections that were opened so shortly before that they are still there."""
+    return _sum(courses, "opened", moment) - _sum(courses, "opened", max(0.0, moment - LASTS_S))
+
+
 def _below(courses: Sequence[Course], upto: int, moment: float) -> float:
     return float(int(sum(sum(each.at(moment).buckets[: upto + 1]) for each in courses)))
 
@@ -318,6 +325,8 @@ def _cluster(labels: Mapping[str, str], courses: Sequence[Course], wanted: Wante
     for name, word in (("rq_total", asked), ("rq_completed", asked), ("cx_total", tried), ("cx_connect_fail", lost)):
         if wanted[f"envoy_cluster_upstream_{name}"]:
             yield Row(f"envoy_cluster_upstream_{name}", labels, partial(_sum, courses, word))
+    if wanted["envoy_cluster_upstream_cx_active"]:
+        yield Row("envoy_cluster_upstream_cx_active", labels, partial(_active, courses))
     if wanted["envoy_cluster_upstream_rq"]:
         for code, word in (("2xx", "answered"), ("5xx", failed)):
             yield Row(

@@ -11,7 +11,7 @@ from meshup.simulate.api.store import Change, Obj
 from meshup.simulate.world.badness import NOTHING, Asked, Effect
 from meshup.simulate.world.bits import Selecting, is_ready
 from meshup.simulate.world.counted import ProxyState
-from meshup.simulate.world.edges import Edge, Harm, Seen, Stretch, outbound, seen
+from meshup.simulate.world.edges import LASTS_S, Edge, Harm, Seen, Stretch, outbound, seen
 from meshup.simulate.world.history import Kind, Rates, Scraping, is_prometheus
 from meshup.simulate.world.mesh import counts_endpoints, has_proxy, is_strict
 from meshup.simulate.world.releases import Releases
@@ -178,6 +178,22 @@ class Traffic:
         """Bring the edges from and to a pod up to date."""
         for service in self._services_of(pod):
             self._count_service(service)
+
+    def active(self, pod: Obj) -> dict[str, float]:
+        """Give the connections that the proxy of a pod holds, by cluster of endpoints; pods share them alike."""
+        found: dict[str, float] = {}
+        for service in self._services_of(pod):
+            for index in self._by_service.get(service, ()):
+                edge = self.edges[index]
+                callers, callees = self.pods(edge.caller), self.pods(edge.callee)
+                if not callers or not callees:
+                    continue
+                if edge.caller == service:
+                    name, of = self._out[index], len(callers)
+                else:
+                    name, of = f"inbound|{edge.port}||", len(callees)
+                found[name] = found.get(name, 0.0) + edge.connections * LASTS_S / of
+        return found
 
     def restarted(self, pod: Obj) -> None:
         """Let the proxy of a pod forget what it counted, as one that starts again does."""
