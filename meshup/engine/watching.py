@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
+from meshup.cluster.errors import Forbidden
 from meshup.engine.session import Session
 from meshup.engine.wait import look
 from meshup.gates import connecting
@@ -72,7 +73,8 @@ class Watch:
         self._gate = looking(plan)
         driver = session.drivers[plan.driver]
         self._eyes: Eyes | None = None
-        if services and "proxy-counters" in driver.capabilities:
+        # An owner's own rollback asks for no right beyond their namespace, and callers are elsewhere.
+        if services and plan.pin is None and "proxy-counters" in driver.capabilities:
             self._eyes = Eyes(
                 cluster=session.cluster,
                 driver=driver,
@@ -95,7 +97,12 @@ class Watch:
         if self._eyes is None:
             return None
         self._last_s = self._session.clock.elapsed()
-        reading = look(self._gate, self._eyes, Terms())
+        try:
+            reading = look(self._gate, self._eyes, Terms())
+        except Forbidden as refused:
+            reading = Reading(
+                at=self._session.clock.now(), elapsed_s=self._last_s, blind=f"{refused.what}: {refused.why}"
+            )
         if reading.blind:
             return self._is_blind(reading)
         self._blind = 0

@@ -18,6 +18,7 @@ from meshup.engine.upgrade import derive
 from meshup.model.events import Outcome
 from meshup.model.plan import Plan
 from meshup.model.runbook import Pacing, Runbook
+from meshup.model.transport import Response
 from meshup.runbook import load, write_upgrade
 from meshup.simulate.scenario import Simulation, read
 from meshup.simulate.scenario import load as scene
@@ -44,11 +45,14 @@ class Doors:
     """A transport that counts reads of proxies' pages; shut: they answer 503 from now on."""
 
     def __init__(self, inner: Any) -> None:
-        self._inner, self.shut, self.pages = inner, False, 0
+        self._inner, self.shut, self.forbidden, self.pages = inner, False, False, 0
 
     def send(self, request: Any) -> Any:
         if request.path.endswith(PAGE):
             self.pages += 1
+            if self.forbidden:
+                body = b'{"kind":"Status","status":"Failure","code":403,"reason":"Forbidden","message":"pods/proxy is forbidden"}'
+                return Response(status=403, headers={"content-type": "application/json"}, body=body)
             if self.shut:
                 return replace(self._inner.send(request), status=503, body=b"upstream connect error")
         return self._inner.send(request)

@@ -105,6 +105,24 @@ def test_callers_that_can_not_be_seen_are_said_and_hold_only_where_the_runbook_s
         assert outcome.exit == 0, "the gates after it see again, and judge"
 
 
+def test_who_may_not_read_proxies_is_told_so_and_goes_on(tmp_path: Path) -> None:
+    busy = Busy(tmp_path)
+    plan = busy.plan(busy.onboard())
+
+    def react(event: object) -> None:
+        if getattr(event, "summary", "") and getattr(event, "place", "") == "qualify/critical":
+            busy.doors.forbidden = True
+        elif getattr(event, "gate", ""):
+            busy.doors.forbidden = False
+        busy.ears.events.append(event)
+
+    busy.ears.tell = react  # type: ignore[method-assign]
+    outcome = apply(busy.session, plan, through="qualify")
+    assert outcome.exit == 0, outcome.why
+    (said,) = busy.ears.notes("blind")
+    assert "forbidden" in said.lower() or "not permitted" in said.lower()
+
+
 def test_nobody_watches_a_way_back(tmp_path: Path) -> None:
     busy = Busy(tmp_path)
     outcome = busy.upgrade(busy.onboard())
