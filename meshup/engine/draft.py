@@ -41,6 +41,7 @@ class Place:
     waiting: tuple[str, ...]
     drafts: tuple[Numbered, ...]
     guard: Ref | None = None
+    together: bool = False
 
     @property
     def id(self) -> str:
@@ -166,6 +167,7 @@ def _places(
                     for number, (one, line) in enumerate(ordered, 1)
                 ),
                 guard=guards.get(phase),
+                together=any(each.together for _, each in drafted),
             )
         )
     return found

@@ -11,7 +11,7 @@ from meshup.cluster.errors import NotFound
 from meshup.cluster.ports import MANAGER, Reader
 from meshup.journal.home import RUN
 from meshup.model.change import Apply, Change, Delete, Label, Restart
-from meshup.model.fields import leaves, managers_of, pointer, said, value_at
+from meshup.model.fields import comes_to, leaves, managers_of, pointer, said, value_at
 from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, ref_of
 from meshup.model.plan import Basis, PlannedChange
 from meshup.model.problem import Refused
@@ -121,7 +121,7 @@ def moved(
             continue
         for field, was in seen.fields.items():
             value = value_at(now, field)
-            if value != was and value not in ours[seen.on].get(field, ()):
+            if value != was and not any(comes_to(each, value) for each in ours[seen.on].get(field, ())):
                 manager = next(iter(managers_of(now, field)), _writer(now) if value is None else "")
                 found.append(Moved(on=seen.on, field=field, was=was, now=value, manager=manager))
     return tuple(found)
@@ -138,7 +138,7 @@ def not_so(cluster: Reader, changes: Sequence[Change]) -> str:
                 return f"{change.on} is still there"
             continue
         for field, value in wanted_values(change).items():
-            if now is None or (value is not None and value_at(now, field) != value):
+            if now is None or (value is not None and not comes_to(value, value_at(now, field))):
                 return f"{change.on}: {said(field)} is {value_at(now, field)!r}, it was {value!r}"
     return ""
 

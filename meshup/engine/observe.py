@@ -34,6 +34,8 @@ ALWAYS: tuple[tuple[str, str], ...] = (
 )
 OURS = ("MeshPin", "OptIn", "MeshRelease")
 GATEWAY_GROUP = "gateway.networking.k8s.io"
+GATEWAY_NAMED = f"{GATEWAY_GROUP}/gateway-name"
+"""On what a control plane makes for a Gateway: who holds its replicas is asked when they are to change."""
 GATEWAY_KINDS = frozenset({"GatewayClass", "Gateway", "HTTPRoute"})
 NODE_STATUS = frozenset({"allocatable", "capacity", "conditions", "nodeInfo"})
 LONG = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
@@ -170,7 +172,7 @@ def kept(obj: Object, *, near: frozenset[str] = frozenset()) -> Object:
         return obj
     meta = dict(obj.get("metadata") or {})
     ours = any(each.get("manager") == MANAGER for each in meta.get("managedFields") or ())
-    if not ours:
+    if not ours and GATEWAY_NAMED not in (meta.get("labels") or {}):
         meta.pop("managedFields", None)
     if meta.get("annotations"):
         meta["annotations"] = {key: value for key, value in meta["annotations"].items() if key not in LONG}

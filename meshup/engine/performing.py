@@ -9,7 +9,7 @@ from meshup.engine.capture import capture, suspects
 from meshup.engine.ending import after, ended, of_error, result, stays
 from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
-from meshup.engine.place import Place
+from meshup.engine.place import Place, places
 from meshup.engine.refusals import refuse_stale
 from meshup.engine.summary import Summary
 from meshup.engine.wave import Held, WaveRun
@@ -77,19 +77,10 @@ def _current(log: RunLog, wanted: Sequence[Place]) -> str:
 def _one_place(run: Run, log: RunLog, place: Place, *, compare: bool) -> Outcome | None:
     """Perform one wave; None when it is done, else how the run ends. compare: with what the plan saw, first."""
     session, plan = run.session, run.plan
-    wave = WaveRun(
-        session,
-        plan,
-        wave=place.wave,
-        place=place.name,
-        log=log,
-        cluster=run.writer,
-        pause=run.pause,
-        guard_beat=run.guard.aim,
-    )
+    wave = _wave_of(run, log, place)
     if log.state.places.get(place.name) == "undoing":
         why = log.state.because[place.name]
-        wave.undo(why)
+        _take_back(run, log, place, why)
         if why != CUT_OFF:
             return _undone(plan, place, why=why, details=())
     elif wave.is_cut_off():
@@ -102,6 +93,37 @@ def _one_place(run: Run, log: RunLog, place: Place, *, compare: bool) -> Outcome
     return None if held is None else _held(run, log, place, wave, held)
 
 
+def _wave_of(run: Run, log: RunLog, place: Place) -> WaveRun:
+    return WaveRun(
+        run.session,
+        run.plan,
+        wave=place.wave,
+        place=place.name,
+        log=log,
+        cluster=run.writer,
+        pause=run.pause,
+        guard_beat=run.guard.aim,
+    )
+
+
+def _take_back(run: Run, log: RunLog, place: Place, why: str) -> None:
+    """Undo a wave, and every other leg of its stage where they are one way, the latest first.
+
+    All of them are marked before the first is undone, so that one that is cut off goes on with this and not with the way
+    forth.
+    """
+    legs = [place]
+    if place.stage.together:
+        marked = ("done", "undoing")
+        siblings = [each for each in places(run.plan) if each.stage.name == place.stage.name]
+        legs = [each for each in siblings if each == place or log.state.places.get(each.name) in marked]
+    for each in legs:
+        if log.state.places.get(each.name) != "undoing":
+            log.reached(each.name, "undoing", why)
+    for each in reversed(legs):
+        _wave_of(run, log, each).undo(why)
+
+
 def _ends(
     plan: Plan, how: Exit, code: str, *, why: str, details: tuple[str, ...], kept: str, on: tuple[str, ...]
 ) -> Outcome:
@@ -112,7 +134,8 @@ def _ends(
 
 
 def _undone(plan: Plan, place: Place, *, why: str, details: tuple[str, ...]) -> Outcome:
-    kept = f"{place.name} is back as it was, verified; what came before it stays"
+    name = place.stage.name if place.stage.together else place.name
+    kept = f"{name} is back as it was, verified; what came before it stays"
     return _ends(plan, Exit.UNDONE, "MU3112", why=why, details=details, kept=kept, on=mended(plan))
 
 
@@ -140,7 +163,7 @@ def _held(run: Run, log: RunLog, place: Place, wave: WaveRun, held: Held) -> Out
         log.captured(place.name, capture(run.session, driver, workloads, revision=plan.revision))
     has_way_back = any(each.inverse is not None for each in place.wave.changes)
     if failed and ((has_way_back and place.stage.on_fail == "undo") or place.wave.guard is not None):
-        wave.undo(why)
+        _take_back(run, log, place, why)
         return _undone(plan, place, why=why, details=details)
     if place.wave.guard is not None:
         wave.undo(why)

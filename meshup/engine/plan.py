@@ -76,7 +76,8 @@ def plan(
             for place in drafting.places
             if place.stage.name == stage.name
         ]
-        stages.append(PlannedStage(name=stage.name, waves=tuple(waves), on_fail=stage.on_fail))
+        legs = any(place.together for place in drafting.places if place.stage.name == stage.name)
+        stages.append(PlannedStage(name=stage.name, waves=tuple(waves), on_fail=stage.on_fail, together=legs))
     kinds = {each.kind for stage in stages for wave in stage.waves for each in wave.asks()}
     judging = [gates[each] for each in sorted(kinds)]
     made = Plan(
@@ -206,6 +207,7 @@ def planned(each: Numbered, snapshot: Snapshot) -> PlannedChange | None:
         one_way=draft.one_way,
         fields=tuple(sorted(_fields(draft.change))),
         line=each.line,
+        settled=draft.settled,
     )
 
 

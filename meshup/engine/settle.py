@@ -14,6 +14,7 @@ from meshup.model.rollout import rollout, trouble
 from meshup.model.text import clean
 
 ROLLED = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+REPLICAS = "/spec/replicas"
 WEBHOOKS = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
 
 
@@ -33,19 +34,32 @@ class Settled:
 
 
 def to_settle(changes: Sequence[Change]) -> tuple[Ref, ...]:
-    """Name the objects whose own progress must end before what comes next may begin."""
+    """Name the objects whose own progress must end before what comes next may begin; one that is deleted after has none."""
     found: list[Ref] = []
     for change in changes:
         match change:
+            case Apply() | Label() if has_fewer_pods(change):
+                continue
             case Create() | Apply() if change.on.kind in ROLLED | WEBHOOKS | {"CustomResourceDefinition"}:
                 found.append(change.on)
-            case Label() if change.restarts and change.on.kind in ROLLED:
+            case Label() if (change.restarts or REPLICAS in change.holds) and change.on.kind in ROLLED:
                 found.append(change.on)
             case Restart() if change.on.kind in ROLLED:
                 found.append(change.on)
+            case Delete():
+                found = [each for each in found if each != change.on]
             case _:
                 continue
     return tuple(dict.fromkeys(found))
+
+
+def has_fewer_pods(change: Apply | Label) -> bool:
+    """Tell whether a change takes pods away and nothing more: those that stay need not be well for what comes next."""
+    if isinstance(change, Label):
+        old, new = change.holds_before.get(REPLICAS), change.holds.get(REPLICAS)
+    else:
+        old, new = (dig(each, "spec", "replicas") for each in (change.before or {}, change.body))
+    return isinstance(old, int) and isinstance(new, int) and new < old
 
 
 def settled(cluster: Reader, refs: Sequence[Ref], *, causes: bool = True) -> dict[Ref, Settled]:

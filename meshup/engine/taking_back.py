@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from meshup.engine.assembling import assembled, gate_of
 from meshup.engine.drift import read_all, wanted_values
@@ -50,9 +51,11 @@ def _plan_back(session: Session, run: str, *, stage: str, context: str) -> Plan:
     problems: list[Problem] = []
     notes: list[str] = []
     pins = held(session.cluster, plan.book.services, plan)
+    wrote = _wrote(plan)
+    ahead: dict[Ref, bool] = {}
     notes += [f"{name} is left where it is: {in_words(pin)}" for name, pin in sorted(pins.items())]
     for place in reversed(chosen):
-        changes, bad, kept = _back_of(place, state, live, pins)
+        changes, bad, kept = _back_of(place, state, live, pins, wrote=wrote, ahead=ahead)
         problems += bad
         notes += kept
         if not changes:
@@ -100,12 +103,31 @@ def _from(every: Sequence[Place], stage: str) -> list[Place]:
     return list(every[first:])
 
 
+Wrote = Mapping[Ref, Mapping[str, Sequence[Any]]]
+"""Of each object: field -> the values that a plan's changes give it, one after the other."""
+
+
+def _wrote(plan: Plan) -> Wrote:
+    found: dict[Ref, dict[str, list[Any]]] = {}
+    for each in plan.changes():
+        for field, value in wanted_values(each.change).items():
+            found.setdefault(each.change.on, {}).setdefault(field, []).append(value)
+    return found
+
+
 def _back_of(
-    place: Place, state: RunState, live: Mapping[Ref, Object], pins: Collection[str]
+    place: Place,
+    state: RunState,
+    live: Mapping[Ref, Object],
+    pins: Collection[str],
+    *,
+    wrote: Wrote,
+    ahead: dict[Ref, bool],
 ) -> tuple[list[PlannedChange], list[Problem], list[str]]:
     """Give the way back of one place: what is in force of it, latest first, then what its opening left behind.
 
     pins: services that their owners hold elsewhere: their pods are not moved, their policies are taken back all the same.
+    ahead: what the way back writes before this, and whether it makes it again; it grows.
     """
     problems: list[Problem] = []
     notes: list[str] = []
@@ -122,10 +144,12 @@ def _back_of(
                 f"{each.change.on} stays: {'one-way ' + each.one_way if each.one_way else 'others may use it'}"
             )
             continue
-        change = _with_uid(each.inverse, each, state, live.get(each.change.on))
-        if change is None or _is_back(change, each.change, live.get(change.on)):
+        on, now = each.change.on, live.get(each.change.on)
+        change = each.inverse if ahead.get(on) else _with_uid(each.inverse, each, state, now)
+        if change is None or (on not in ahead and _is_back(change, each.change, now)):
             continue
-        problems += _moved_since(each, live.get(each.change.on))
+        ahead[on] = ahead.get(on, False) or isinstance(change, Create)
+        problems += _moved_since(each, now, wrote)
         back.append(_planned(each, change))
     opened = [each for each in place.wave.opening if _took_effect(each, state, live.get(each.change.on))]
     refs = {each.change.on for each in opened}
@@ -192,7 +216,7 @@ def _is_back(change: Change, done: Change, now: Object | None) -> bool:
     )
 
 
-def _moved_since(each: PlannedChange, now: Object | None) -> list[Problem]:
+def _moved_since(each: PlannedChange, now: Object | None, wrote: Wrote) -> list[Problem]:
     """Name fields that somebody else changed after the run wrote them: they are not overwritten."""
     if now is None or not isinstance(each.change, Label | Restart):
         return []
@@ -204,7 +228,7 @@ def _moved_since(each: PlannedChange, now: Object | None) -> list[Problem]:
             # What held the rollout half-way was taken off when the rest moved: the API server's own value stands there.
             continue
         current = value_at(now, field)
-        if current not in (value, before.get(field)):
+        if current not in (value, before.get(field), *wrote[each.change.on].get(field, ())):
             who = next(iter(managers_of(now, field)), "somebody")
             found.append(
                 Problem(

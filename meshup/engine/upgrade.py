@@ -26,11 +26,15 @@ from meshup.model.verdict import Patience
 from meshup.steps.freshen import Freshen
 
 QUALIFY, SPREAD, GATEWAY, CONTROL_PLANE, MINIMISE = "qualify", "spread", "gateway", "control-plane", "minimise"
-PREFLIGHT = "preflight"
+GATEWAY_OWN = "gateway-own"
+WEIGHTS = (10, 50, 100)
+"""Percents of the gateway's pods that are new: few users first, then half of them."""
 CRITICAL, LATER = "critical", "later"
 """Waves: those who qualify the release, and those who qualified an earlier one and are not asked to now."""
 STRUCTURAL = ("workloads-ready", ProxiesRight.kind, "proxies-in-sync")
 """Gates that tell whether a wave arrived; what it is like there is judged after it has run for a while."""
+SERVES = ("workloads-ready", "proxies-in-sync")
+"""Those of them that tell something of a gateway, which is nobody's service."""
 READY = GateSpec(kind="workloads-ready", params={}, patience=Patience())
 
 
@@ -74,9 +78,12 @@ def derive(
     }
     mesh = _keeping(mesh, stay.values(), driver.installed(snapshot))
     waves = _waves(agreed, critical, known)
-    qualify = [known[name] for name in critical]
-    whole = comparing.moved_whole(agreed, snapshot, driver, qualify, compare=compare)
-    stages, dropped = _stages(agreed, waves, soak_s=soak_s, keep_s=keep_s, hold=not whole)
+    beside = driver.gateway_beside(book.ingress, mesh, snapshot) if book.ingress is not None else None
+    weights = WEIGHTS if beside is not None and not beside.blocked else ()
+    stages, dropped = _stages(agreed, waves, soak_s=soak_s, keep_s=keep_s, weights=weights)
+    said_of_gateway = (
+        (f"the gateway moves in place, pod by pod: {beside.blocked}",) if beside and beside.blocked else ()
+    )
     waivers, gone = _waivers(book, stages)
     made = replace(
         book,
@@ -98,7 +105,7 @@ def derive(
         qualifies=tuple((name, known[name].owner) for name in critical),
         judged=comparing.said(book, qualify, whole),
         left=tuple((name, why) for name, why in left.items() if why),
-        notes=(*said.notes, *dropped, *gone, *_noted(book, mesh, snapshot)),
+        notes=(*said.notes, *said_of_gateway, *dropped, *gone, *_noted(book, mesh, snapshot)),
     )
 
 
@@ -186,12 +193,13 @@ def _free(name: str, taken: Container[str]) -> str:
 
 
 def _stages(
-    book: Runbook, waves: Sequence[Wave], *, soak_s: float, keep_s: float, hold: bool
+    book: Runbook, waves: Sequence[Wave], *, soak_s: float, keep_s: float, weights: Sequence[int]
 ) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
     """Give the stages, and what of the runbook's is not repeated.
 
-    What nothing but reads stands first, a preflight among it in any case; then the control plane beside the old one, the
-    qualifying wave, the gateway, the other waves, and, once the old revision was kept for long enough and nothing uses it, its removal.
+    What nothing but reads stands first; then the control plane beside the old one, the qualifying wave, the gateway,
+    the other waves, and, once the old revision was kept for long enough and nothing uses it, its removal. weights: of the
+    gateway's traffic, () = it moves in place; else its own Deployment serves again before the old revision goes.
     """
     moving = next(each for each in book.stages if _has(each, "enrol"))
     install = next((each for each in book.stages if _has(each, "install-control-plane")), None)
@@ -226,38 +234,45 @@ def _stages(
             on_fail=moving.on_fail,
         )
     )
+    own: tuple[StepSpec, ...] = ()
     if gateway is not None and book.ingress is not None:
-        own = tuple(each for each in gateway.steps if each.kind == "ingress-gateway")
-        found.append(Stage(name=GATEWAY, steps=own, gates=gateway.gates, on_fail=gateway.on_fail))
+        own = tuple(_in_place(each) for each in gateway.steps if each.kind == "ingress-gateway")
+        if weights:
+            gateway = replace(gateway, gates=_and(gateway.gates, [each for each in gates if each.kind in SERVES]))
+        by_weight = tuple(replace(each, params={**each.params, "weights": list(weights)}) for each in own)
+        steps = by_weight if weights else own
+        found.append(Stage(name=GATEWAY, steps=steps, gates=gateway.gates, on_fail=gateway.on_fail))
     others = tuple(each.name for each in waves if not each.qualifies)
     if others:
         found.append(_spread(book, moving, others))
     steps = tuple(each for each in least.steps if each.kind == MINIMISE) if least is not None else (_step(MINIMISE),)
     unused = GateSpec(kind="revisions-unused", params={}, patience=Patience(limit_s=120, every_s=10, in_a_row=1))
     kept = (_soak(keep_s),) if keep_s else ()
+    if gateway is not None and own and weights:
+        found.append(Stage(name=GATEWAY_OWN, before=kept, steps=own, gates=gateway.gates, on_fail=gateway.on_fail))
+        kept = ()
     asked = tuple(
         each for each in (least.before if least is not None else ()) if each.kind not in (Soak.kind, unused.kind)
     )
     found.append(Stage(name=MINIMISE, before=(*kept, unused, *asked), steps=steps, gates=least.gates if least else ()))
     used = {moving.name, *(each.name for each in (install, gateway, least) if each is not None)}
-    dropped = [each.name for each in book.stages if each.steps and each.name not in used and not _has(each, "enrol")]
+    dropped = [
+        each.name
+        for each in book.stages
+        if each.steps and each.name not in used and not _has(each, "enrol") and not _has(each, "ingress-gateway")
+    ]
     said = (f"not repeated, as it is done and stays: {', '.join(dropped)}",) if dropped else ()
     return tuple(_bare(each) for each in found), said
 
 
-def _spread(book: Runbook, moving: Stage, waves: tuple[str, ...]) -> Stage:
-    """Give the stage of everybody else, as the runbook moved those who qualified nothing."""
-    qualifying = {each.name for each in book.waves if each.qualifies}
-    enrol = [each for each in book.stages if _has(each, "enrol")]
-    wide = next((each for each in enrol if set(each.waves) - qualifying), moving)
-    return Stage(
-        name=SPREAD,
-        waves=waves,
-        before=tuple(each for each in wide.before if each.kind != Soak.kind),
-        steps=wide.steps,
-        gates=_with_right([each for each in wide.gates if each.kind != Soak.kind]),
-        on_fail=wide.on_fail,
-    )
+def _in_place(step: StepSpec) -> StepSpec:
+    return replace(step, params={key: value for key, value in step.params.items() if key != "weights"})
+
+
+def _and(gates: Sequence[GateSpec], more: Iterable[GateSpec]) -> tuple[GateSpec, ...]:
+    """Give gates, and before them those of others whose kind is not among them."""
+    there = {each.kind for each in gates}
+    return (*(each for each in more if each.kind not in there), *gates)
 
 
 def _step(kind: str) -> StepSpec:

@@ -201,7 +201,8 @@ class WaveRun:
 
     def undo(self, why: str) -> None:
         """Take back what was done, verify it, and store that. Raises RollbackFailed (MU3391) when that fails."""
-        self._log.reached(self._place, "undoing", why)
+        if self._log.state.places.get(self._place) != "undoing":
+            self._log.reached(self._place, "undoing", why)
         self._guard_beat(self._wave.guard)
         back = self._to_take_back()
         try:

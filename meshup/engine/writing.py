@@ -57,10 +57,17 @@ class Writing:
         left = [each for each in changes if each.id not in state.done]
         if left:
             # What an earlier process made may not be served yet, and it was cut off before it had waited for that.
-            made = [each.change for each in changes if each.id in state.done]
-            self._settle(to_settle([each for each in made if each.on.kind == "CustomResourceDefinition"]))
+            made = [each for each in changes if each.id in state.done]
+            apart = bool(made) and parted(made[-1], left[0], back=back)
+            going = {each.change.on for each in left if isinstance(each.change, Delete)}
+            served = [
+                each.change
+                for each in made
+                if each.change.on.kind == "CustomResourceDefinition" or (apart and each.change.on not in going)
+            ]
+            self._settle(to_settle(served))
         at = 0
-        for group in groups(left):
+        for group in groups(left, back=back):
             self._session.check_interrupt(next_command=self._plan.again)
             self._log.intents(self._place, group)
             kept = group if back else self._handover.spared(group)
@@ -73,7 +80,7 @@ class Writing:
                     raise
             at += len(group)
             definitions = group[-1].change.on.kind == "CustomResourceDefinition"
-            if definitions or (at < len(left) and left[at].step != group[-1].step):
+            if definitions or (at < len(left) and ends_before(group[-1], left[at], back=back)):
                 self._log.flush()
                 self._settle(to_settle([each.change for each in left[:at] if each.step == group[-1].step]))
         self._log.flush()
@@ -158,14 +165,12 @@ class Writing:
 
     def made(self, on: Ref) -> str:
         """Give the UID of what this run made under that name, "" when it made nothing there."""
-        made = self._log.state.made
-        for each in self._plan.changes():
-            if each.change.on == on and each.id in made:
-                return made[each.id]
         found = self._session.cluster.find(on)
         if found is not None and annotated(found).get(RUN) == self._log.state.run:
+            # It may have been made again on a way back, so what is there goes before what is on record.
             return str(dig(found, "metadata", "uid") or "")
-        return ""
+        made = self._log.state.made
+        return next((made[each.id] for each in self._plan.changes() if each.change.on == on and each.id in made), "")
 
     def _begin(self, unit: list[PlannedChange], *, back: bool) -> tuple[Ref, ...]:
         state = self._log.state
@@ -351,13 +356,23 @@ class Writing:
         return self._log.judged(self._place, judged)
 
 
-def groups(changes: Sequence[PlannedChange]) -> Iterable[list[PlannedChange]]:
+def parted(last: PlannedChange, following: PlannedChange, *, back: bool) -> bool:
+    """Tell whether one change begins only once the other has settled; on the way back the order is the other way round."""
+    return (last if back else following).settled
+
+
+def ends_before(last: PlannedChange, following: PlannedChange, *, back: bool) -> bool:
+    """Tell whether what follows another change waits until that has settled."""
+    return last.step != following.step or parted(last, following, back=back)
+
+
+def groups(changes: Sequence[PlannedChange], *, back: bool = False) -> Iterable[list[PlannedChange]]:
     """Split into groups of one step, at most GROUP long; definitions end with the last of them."""
     group: list[PlannedChange] = []
     for each in changes:
         last = group[-1] if group else None
         defined = last is not None and last.change.on.kind == "CustomResourceDefinition" != each.change.on.kind
-        if last is not None and (len(group) >= GROUP or last.step != each.step or defined):
+        if last is not None and (len(group) >= GROUP or ends_before(last, each, back=back) or defined):
             yield group
             group = []
         group.append(each)

@@ -29,7 +29,9 @@ class IngressProbe:
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
         """Give the newest answer per host and path, and what was to be asked."""
         del terms
-        pods = list(eyes.cluster.list("v1", "Pod", namespace=HOME, labels=f"app.kubernetes.io/name={PROBE}"))
+        leg = eyes.place.partition("/")[2]
+        chosen = f"app.kubernetes.io/name in ({PROBE},{PROBE}-{leg})" if leg else f"app.kubernetes.io/name={PROBE}"
+        pods = list(eyes.cluster.list("v1", "Pod", namespace=HOME, labels=chosen))
         if not pods:
             raise Blind(f"Job {HOME}/{PROBE} has no pod yet")
         answers: dict[str, dict[str, Any]] = {}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from meshup.gates.finding import name_of, pods_by_service, ready
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.judging import careful
-from meshup.model.objects import dig
+from meshup.model.objects import Object, dig, labels, matches, ref_of, template
 from meshup.model.rollout import rollout, trouble
 from meshup.model.text import amount, clean
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
+GATEWAY = "ingress-gateway"
+"""Step of a stage that moves the gateway."""
 PODLESS = frozenset({"CronJob", "Job"})
 
 
@@ -45,6 +47,7 @@ class WorkloadsReady:
                 "hopeless": bool(state and state.hopeless),
                 "trouble": "",
             }
+        found.update({str(ref_of(each)): _of_gateway(each) for each in _behind_gateway(eyes)})
         services = {each.id: each for each in eyes.services}
         for service_id, (workload, pods) in pods_by_service(eyes).items():
             service = services[service_id]
@@ -111,3 +114,29 @@ class WorkloadsReady:
         return Verdict(
             answer=Answer.PASS, because=f"{amount(len(found), 'workload')} rolled out, {amount(total, 'pod')} ready"
         )
+
+
+def _behind_gateway(eyes: Eyes) -> Iterator[Object]:
+    """Yield the Deployments whose pods the gateway's Service selects, in a stage that moves it."""
+    ingress, name = eyes.book.ingress, eyes.place.partition("/")[0]
+    moves = any(step.kind == GATEWAY for stage in eyes.book.stages if stage.name == name for step in stage.steps)
+    service = eyes.cluster.find(eyes.driver.gateway_service(ingress)) if ingress is not None and moves else None
+    selector = dig(service, "spec", "selector")
+    for each in eyes.cluster.list("apps/v1", "Deployment", namespace=ingress.namespace) if ingress and selector else ():
+        if matches({"matchLabels": selector}, labels(template(each))):
+            yield each
+
+
+def _of_gateway(deployment: Object) -> dict[str, Any]:
+    state, wanted = rollout(deployment), dig(deployment, "spec", "replicas")
+    return {
+        "object": str(ref_of(deployment)),
+        "there": True,
+        "done": state.done,
+        "podless": wanted == 0,
+        "because": state.because,
+        "pods": 1 if wanted is None else int(wanted),
+        "ready": int(dig(deployment, "status", "readyReplicas") or 0),
+        "hopeless": state.hopeless,
+        "trouble": "",
+    }

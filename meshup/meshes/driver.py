@@ -116,6 +116,29 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A gateway's own Deployment, and a second one of the mesh's revision that its Service selects too.
+
+    own: the gateway's own; pods: its replicas now. revision: whose pods it has. body: the second one, without replicas.
+    door: a Service of the second one's pods alone. before, after: what is applied to its own at its revision and at the
+    mesh's, without replicas; None = its control plane writes it, and only its replicas are ours to say. given: fields
+    (pointer -> value) that show that the control plane moved it, {} = our apply does. force: fields that are taken from
+    somebody. blocked: why no second one can take traffic, "" = it can.
+    """
+
+    own: Ref
+    pods: int
+    revision: str
+    body: Object
+    door: Object
+    before: Object | None = None
+    after: Object | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
+    force: tuple[str, ...] = ()
+    blocked: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Translated:
     """Existing ingress objects read as hosts. dropped: what can't be said, one line each with object and field."""
 
@@ -199,6 +222,10 @@ class Driver(Protocol):
 
     def gateway_service(self, ingress: Ingress) -> Ref:
         """Name the Service that the gateway answers at."""
+        ...
+
+    def gateway_beside(self, ingress: Ingress, mesh: Mesh, snapshot: Snapshot) -> Beside | None:
+        """Say how a second Deployment takes a gateway's traffic; None when there is no gateway yet."""
         ...
 
     def translate(self, ingresses: Sequence[Object]) -> Translated:

@@ -75,6 +75,15 @@ def _holds(fields: Mapping[str, Any], path: tuple[str, ...]) -> bool:
     return True
 
 
+def comes_to(wanted: Any, now: Any) -> bool:
+    """Tell whether a value is what was wanted, what the API server filled in beside it aside."""
+    if is_map(wanted) and is_map(now):
+        return all(key in now and comes_to(value, now[key]) for key, value in wanted.items())
+    if isinstance(wanted, list | tuple) and isinstance(now, list | tuple):
+        return len(wanted) == len(now) and all(map(comes_to, wanted, now))
+    return bool(wanted == now)
+
+
 def owned_keys(obj: Object, manager: str, path: Sequence[str]) -> frozenset[str]:
     """Give the keys of one map whose values a manager owns by server-side apply; path: of the map.
 

@@ -25,6 +25,7 @@ class PlannedChange:
     yet), "not checked" (no right to ask). inverse: derived at plan time, None with one_way "" means nothing to undo.
     one_way: name of the door, "" when there is a way back. fields: dotted paths it means to own, for drift.
     summary: one line for people. batch: changes of one service form a unit; they may overlap with other services.
+    settled: it begins only once what was written before it has settled; on the way back, what follows it then.
     """
 
     id: str
@@ -38,6 +39,7 @@ class PlannedChange:
     one_way: str = ""
     fields: tuple[str, ...] = ()
     line: int = 0
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +94,13 @@ class PlannedWave:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStage:
-    """One stage. on_fail: undo (the wave goes back) or hold."""
+    """One stage. on_fail: undo (the wave goes back) or hold. together: its waves are legs of one way: all go back."""
 
     name: str
     waves: tuple[PlannedWave, ...]
     on_fail: str = "undo"
     notes: tuple[str, ...] = ()
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

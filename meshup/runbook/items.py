@@ -6,12 +6,13 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from meshup.model import rules
+from meshup.model import rules, weights
 from meshup.model.canary import METRICS
 from meshup.model.duration import Duration, parse
 from meshup.model.problem import Problem
 from meshup.model.runbook import GateSpec, StepSpec
 from meshup.model.verdict import Patience
+from meshup.model.weights import Weights
 from meshup.runbook.form import PatienceBlock
 from meshup.runbook.kinds import Kinds, Table
 from meshup.runbook.marks import Loc, Source
@@ -184,6 +185,8 @@ def _typed(value: Any, kind: Any) -> Any:
         if not isinstance(value, bool):
             raise ValueError(f"true or false is needed, not {_shown(value)}")
         return value
+    if kind is Weights:
+        return weights.read(value)
     if kind is list:
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise ValueError(f"a list of texts is needed, not {_shown(value)}")
@@ -203,6 +206,8 @@ def from_text(name: str, text: str, kind: Any) -> Any:
             raise ValueError(f'"{text}" is no number') from odd
     elif kind is bool:
         value = {"true": True, "false": False}.get(text, text)
+    elif kind is Weights:
+        value = [int(each) if each.isdigit() else each for each in text.split(",") if each]
     elif kind is list:
         value = [each for each in text.split(",") if each]
     found = _typed(value, kind)

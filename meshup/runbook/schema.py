@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from meshup.model.duration import Duration, shown
+from meshup.model.weights import Weights
 from meshup.runbook.form import PatienceBlock, RunbookFile
 from meshup.runbook.kinds import Kinds, Table
 
@@ -66,7 +67,8 @@ def _typed(of: Any, default: Any, meaning: str) -> dict[str, Any]:
         return found
     found["type"] = {str: "string", int: "integer", float: "number", bool: "boolean"}.get(of, "array")
     if found["type"] == "array":
-        found["items"] = {"type": "string"}
+        percent = {"type": "integer", "minimum": 1, "maximum": 100}
+        found["items"] = percent if of is Weights else {"type": "string"}
     if default not in (..., None):
         found["default"] = default
     return found

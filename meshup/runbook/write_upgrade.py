@@ -20,6 +20,7 @@ WHY: Mapping[str, str] = {
     "freshen": "Pods that stay are compared with new ones: they are made anew on the release they run, so that no age is compared.",
     "qualify": "Critical users first: only they can say that the release is good. Until they do, nobody else moves.",
     "gateway": "The gateway moves once the release is qualified, and before everybody else does.",
+    "gateway-own": "The gateway's old Deployment is kept without pods for so long; then it serves again, of the new revision.",
     "spread": "Then everybody else, wave by wave; a wave whose gate fails is taken back.",
     "minimise": "The old revision stays as the way back, and goes once it was kept for so long and nothing uses it.",
 }

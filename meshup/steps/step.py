@@ -37,7 +37,8 @@ class Draft:
     one step into waves of their own ("workload", "namespace", "mesh"), "" = the stage's wave. after: name of the
     stage that must be done before the server can be asked, "" = now. one_way: name of the door, "" = way back. stays: no
     way back touches it, as what others keep in it would go too; nothing is destroyed by it, so nobody accepts it by name.
-    beside: only made when something else of the wave changes (a probe of what was changed).
+    beside: only made when something else of the wave changes (a probe of what was changed). settled: begins only once
+    what the wave wrote before it has settled.
     """
 
     change: Change
@@ -51,11 +52,15 @@ class Draft:
     one_way: str = ""
     stays: bool = False
     beside: bool = False
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drafted:
-    """What a step gives. right: things already as they should be, one line each. guard: Lease to beat, by phase."""
+    """What a step gives. right: things already as they should be, one line each. guard: Lease to beat, by phase.
+
+    together: its phases are legs of one way, and when one fails all of them go back.
+    """
 
     drafts: tuple[Draft, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -63,6 +68,7 @@ class Drafted:
     notes: tuple[str, ...] = ()
     unjudged: tuple[tuple[str, str], ...] = ()
     guard: Mapping[str, Ref] = field(default_factory=dict)
+    together: bool = False
 
 
 class Step(Protocol):

@@ -174,10 +174,15 @@ def book(case) -> Runbook:
     )
 
 
-def _stage(given) -> Stage:
-    kind, params = (given, {}) if isinstance(given, str) else next(iter(given.items()))
+def _stage(kind) -> Stage:
+    """Give a stage of one step: a kind, or {kind: params} for one that stands before another of its kind."""
+    params = {}
+    name = f"{kind}-stage"
+    if not isinstance(kind, str):
+        ((kind, params),) = kind.items()
+        name = f"{kind}-before"
     return Stage(
-        name=f"{kind}-stage",
+        name=name,
         steps=(StepSpec(kind=kind, params=params),),
         gates=(),
         waves=("wave-1",) if kind == "enrol" else (),
@@ -235,6 +240,10 @@ def told(draft) -> str:
             mode = dig(change.body, "spec", "mtls", "mode")
             verb = "replace" if change.whole else "apply"
             text = f"{verb} {change.on}{' (new)' if not change.uid else ''}{f' mode={mode}' if mode else ''}"
+            pods = [dig(each, "spec", "replicas") for each in (change.before or {}, change.body)]
+            text += (
+                f" replicas {pods[0]} -> {pods[1]}" if draft.step == "ingress-gateway" and pods[1] is not None else ""
+            )
         case Label():
             pairs = " ".join(f"{key}={value} (was {change.before.get(key)})" for key, value in change.set.items())
             text = f"label {change.on} {pairs}"
@@ -245,4 +254,5 @@ def told(draft) -> str:
             text = f"handoff {change.on} to {change.to}: {change.what}"
         case Restart() | Evict():
             text = f"{type(change).__name__.lower()} {change.on}"
-    return f"{place}{text}"
+    settled = "then " if draft.settled else ""
+    return f"{place}{settled}{text}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
+
+from killing import Killer
 
 from meshup.cli.kinds import kinds
 from meshup.cli.playing import proposed, session_of
 from meshup.cli.simulating import programs
+from meshup.cluster.connect import over
 from meshup.engine.execute import apply
 from meshup.engine.planning import plan_from, snapshot_for
 from meshup.engine.releases import decide
@@ -95,8 +98,13 @@ class Onboarded:
         assert apply(self.session, back).exit == 0
 
 
-def onboarded(scenario: str = "shop", *, ledger: bool = True) -> Onboarded:
-    """Build the cluster and bring it to OLD. ledger: the definitions of pins and releases are installed first."""
+def onboarded(
+    scenario: str = "shop", *, ledger: bool = True, api: Literal["gateway", "istio"] = "gateway"
+) -> Onboarded:
+    """Build the cluster and bring it to OLD. ledger: the definitions of pins and releases are installed first.
+
+    api: of the gateway.
+    """
     simulation = scene(scenario, programs=programs())
     order = Order()
     session = session_of(simulation, order)
@@ -106,10 +114,20 @@ def onboarded(scenario: str = "shop", *, ledger: bool = True) -> Onboarded:
         simulation.clock.advance(5.0)
     book = proposed(session)
     assert book.mesh.release == OLD
+    if book.ingress is not None:
+        book = replace(book, ingress=replace(book.ingress, api=api))
     made = Onboarded(simulation, session, order, book)
     assert made.apply(book, through="onboard").exit == 0
     order.places.clear()
     return made
+
+
+def door(made: Onboarded, *, at: int = 0, when: str = "before") -> tuple[Session, Killer]:
+    """A process of its own that dies at a write."""
+    killer = Killer(made.simulation.server, at=at, when=when)
+    cluster = over(killer, made.simulation.clock, in_flight=1)
+    holder = replace(made.session.holder, pid=made.session.holder.pid + 1, host="another")
+    return replace(made.session, cluster=cluster, fenced=cluster.fenced, holder=holder), killer
 
 
 def critical(book: Runbook) -> set[str]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from killing import Killed, Killer
-from onboarded import NEW, Onboarded, onboarded
+from killing import Killed
+from onboarded import NEW, Onboarded, door, onboarded
 
-from meshup.cluster.connect import over
 from meshup.engine.execute import apply, resume
 from meshup.engine.rehearse import differences
-from meshup.engine.session import Session
 from meshup.engine.taking_back import run_plan
 from meshup.model.problem import Refused
 from meshup.model.snapshot import Snapshot
@@ -23,14 +19,6 @@ POINTS = 7
 
 def ready() -> Onboarded:
     return onboarded(CORNER, ledger=False)
-
-
-def door(made: Onboarded, *, at: int = 0, when: str = "before") -> tuple[Session, Killer]:
-    """A process of its own that dies at a write."""
-    killer = Killer(made.simulation.server, at=at, when=when)
-    cluster = over(killer, made.simulation.clock, in_flight=1)
-    holder = replace(made.session.holder, pid=made.session.holder.pid + 1, host="another")
-    return replace(made.session, cluster=cluster, fenced=cluster.fenced, holder=holder), killer
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,24 @@ from decimal import Decimal
 from re import Pattern
 from typing import ClassVar
 
-from meshup.meshes.asks import Endpoint, Family, Whose
-from meshup.meshes.driver import Call, Enrolment, Policy, Proxy, ProxyCounters, Rendered, Source, Translated, Unused
+from meshup.meshes.driver import (
+    Beside,
+    Call,
+    Endpoint,
+    Enrolment,
+    Family,
+    Policy,
+    Proxy,
+    ProxyCounters,
+    Rendered,
+    Source,
+    Translated,
+    Unused,
+    Whose,
+)
 from meshup.meshes.istio import (
     accesslog,
+    beside,
     comparing,
     counters,
     endpoints,
@@ -131,6 +145,10 @@ class IstioSidecar:
     def gateway_workload(self, ingress: Ingress) -> Ref:
         """Name the Deployment behind the gateway."""
         return gateway.workload_of(ingress)
+
+    def gateway_beside(self, ingress: Ingress, mesh: Mesh, snapshot: Snapshot) -> Beside | None:
+        """Say how a second Deployment takes a gateway's traffic."""
+        return beside.of(ingress, mesh, snapshot)
 
     def translate(self, ingresses: Sequence[Object]) -> Translated:
         """Read Ingress objects as hosts and paths."""

@@ -56,13 +56,15 @@ class Facts:
     """What is known of one minor release. kubernetes: (lowest, highest) minor it supports.
 
     ahead: minors that its control plane may be ahead of proxies. least, most: plural of a Gateway API kind -> the oldest
-    and newest bundle whose objects it reads; it silently ignores the kind outside of them.
+    and newest bundle whose objects it reads; it silently ignores the kind outside of them. foreign_gateways: its control plane gives pods the
+    routes of a Gateway that another revision has (istio/istio#59959; before, such pods got nothing).
     """
 
     kubernetes: tuple[int, int]
     ahead: int = 1
     least: Mapping[str, str] = field(default_factory=dict)
     most: Mapping[str, str] = field(default_factory=dict)
+    foreign_gateways: bool = False
 
 
 LEAST = {"grpcroutes": "1.1.0"}
@@ -73,6 +75,7 @@ FACTS: Mapping[str, Facts] = {
     "1.31": Facts(
         kubernetes=(32, 36),
         least={**LEAST, "backendtlspolicies": "1.4.0", "tlsroutes": "1.5.0", "tcproutes": "1.6.0"},
+        foreign_gateways=True,
     ),
 }
 """What each minor release itself says: its supported servers, and the bundles it reads."""

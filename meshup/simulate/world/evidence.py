@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from meshup.model.objects import dig
+from meshup.model.objects import dig, labels, matches
 from meshup.model.transport import Response
 from meshup.simulate.api.calls import Call
 from meshup.simulate.api.problems import Refusal
@@ -18,7 +18,7 @@ from meshup.simulate.world.bits import is_ready
 from meshup.simulate.world.counted import Count
 from meshup.simulate.world.edges import seen
 from meshup.simulate.world.history import BOUNDS, is_prometheus
-from meshup.simulate.world.mesh import GATEWAYS, OWN_GATEWAYS, ROUTES, VIRTUAL, has_proxy, is_strict
+from meshup.simulate.world.mesh import GATEWAY_NAME, GATEWAYS, OWN_GATEWAYS, ROUTES, VIRTUAL, has_proxy, serves
 from meshup.simulate.world.nodes import Nodes
 from meshup.simulate.world.scraped import Scraped
 from meshup.simulate.world.services import Services
@@ -31,6 +31,7 @@ class Evidence:
     def __init__(self, server: ApiServer, traffic: Traffic, nodes: Nodes, services: Services) -> None:
         self._server, self._traffic, self._nodes, self._services = server, traffic, nodes, services
         self._scraped = Scraped(server, traffic)
+        self._turn = 0
         server.register(self.answer)
 
     def answer(self, call: Call) -> Response | None:
@@ -214,13 +215,19 @@ class Evidence:
         path = slash + path if slash else "/"
         if self._server.objects.get("services", namespace, name) is None:
             return 0, f"no such host {where}"
-        if not self._services.pods(namespace, name):
+        pods = self._services.pods(namespace, name)
+        if not pods:
             return 0, "connection refused"
-        gateway = name.removesuffix("-istio")
-        if self._server.store.get(GATEWAYS, namespace, gateway) is not None:
-            return self._routed(namespace, gateway, host, path)
-        if self._server.store.get(OWN_GATEWAYS, namespace, name) is not None:
-            return self._virtual(namespace, name, host, path)
+        self._turn += 1
+        pod = pods[self._turn % len(pods)]
+        own = labels(pod)
+        gateway = self._server.store.get(GATEWAYS, namespace, own.get(GATEWAY_NAME, ""))
+        if gateway is not None:
+            known = serves(gateway, pod)
+            return self._routed(namespace, own[GATEWAY_NAME], host, path) if known else (0, "connection refused")
+        for each in self._server.store.list(OWN_GATEWAYS):
+            if matches({"matchLabels": dig(each, "spec", "selector") or {"": ""}}, own):
+                return self._virtual(each["metadata"]["namespace"], each["metadata"]["name"], host, path)
         return 200, "ok"
 
     def _virtual(self, namespace: str, gateway: str, host: str, path: str) -> tuple[int, str]:

@@ -6,7 +6,7 @@ from meshup.model.objects import annotated, dig, labels, matches
 from meshup.simulate.api.problems import Refusal
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Change, Obj
-from meshup.simulate.world.bits import condition, owner_of
+from meshup.simulate.world.bits import condition, is_ready, owner_of
 from meshup.simulate.world.queue import Queue
 
 POLICIES = ("security.istio.io", "peerauthentications")
@@ -16,6 +16,12 @@ OWN_GATEWAYS = ("networking.istio.io", "gateways")
 VIRTUAL = ("networking.istio.io", "virtualservices")
 FILTERS = ("networking.istio.io", "envoyfilters")
 ROOT = "istio-system"
+CONTROLLER = "istio.io/gateway-controller"
+"""Field manager of what istiod applies for a Gateway: replicas are not among it."""
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+"""Label of what is made for a Gateway, and of any pod that its Service selects."""
+FOREIGN_FROM = (1, 31)
+"""From this release on a control plane gives pods the routes of a Gateway that another revision has (istio/istio#59959)."""
 
 
 def has_proxy(pod: Obj) -> bool:
@@ -59,6 +65,15 @@ def counts_endpoints(server: ApiServer, namespace: str) -> bool:
     return False
 
 
+def serves(gateway: Obj, pod: Obj) -> bool:
+    """Tell whether the control plane of a pod gives it what a Gateway says."""
+    revision = annotated(pod).get("istio.io/rev", "")
+    image = next((str(each.get("image")) for each in dig(pod, "spec", "containers") or ()), "")
+    parts = image.rpartition(":")[2].split(".")
+    release = tuple(int(each) for each in parts[:2] if each.isdigit())
+    return labels(gateway).get("istio.io/rev", "default") == revision or release >= FOREIGN_FROM
+
+
 class Gateways:
     """Deploys `NAME-istio` for each Gateway of class istio, as istiod does, and keeps statuses."""
 
@@ -75,6 +90,8 @@ class Gateways:
             self.routes.add(change.namespace, change.name)
         elif change.key == ("apps", "deployments") and change.name.endswith("-istio"):
             self.queue.add(change.namespace, change.name.removesuffix("-istio"))
+        elif change.key == ("", "pods") and GATEWAY_NAME in labels(change.new or change.old or {}):
+            self.queue.add(change.namespace, labels(change.new or change.old or {})[GATEWAY_NAME])
 
     def revision_up(self, _revision: str) -> None:
         """Look at every gateway again: its control plane is there now."""
@@ -95,7 +112,7 @@ class Gateways:
             for key in self._server.webhooks
         ):
             return
-        own = {"gateway.networking.k8s.io/gateway-name": name}
+        own = {GATEWAY_NAME: name}
         base = {"namespace": namespace, "name": f"{name}-istio", "labels": own, "ownerReferences": [owner_of(found)]}
         template_labels = {**own, "istio.io/rev": revision, "sidecar.istio.io/inject": "true"}
         bodies = [
@@ -126,13 +143,12 @@ class Gateways:
                     "kind": "Deployment",
                     "metadata": dict(base),
                     "spec": {
-                        "replicas": 1,
                         "selector": {"matchLabels": own},
                         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
                         "template": {
                             "metadata": {
                                 "labels": template_labels,
-                                "annotations": {"inject.istio.io/templates": "gateway"},
+                                "annotations": {"inject.istio.io/templates": "gateway", "istio.io/rev": revision},
                             },
                             "spec": {
                                 "serviceAccountName": f"{name}-istio",
@@ -146,17 +162,16 @@ class Gateways:
         for resource, body in bodies:
             if self._objects.get(resource, namespace, f"{name}-istio") is None:
                 try:
-                    self._objects.create(resource, body, manager="pilot-discovery")
+                    self._objects.apply(resource, body, manager=CONTROLLER, force=True)
                 except Refusal:
                     self.queue.add(namespace, name, after_s=5.0)
                     return
         deployment = self._objects.get("deployments.apps", namespace, f"{name}-istio")
         if deployment is not None and labels(dig(deployment, "spec", "template") or {}).get("istio.io/rev") != revision:
-            moved = {"spec": {"template": {"metadata": {"labels": {"istio.io/rev": revision}}}}}
-            self._objects.patch("deployments.apps", namespace, f"{name}-istio", moved)
+            self._objects.apply("deployments.apps", bodies[-1][1], manager=CONTROLLER, force=True)
             self.queue.add(namespace, name)
             return
-        ready = int(dig(deployment, "status", "availableReplicas") or 0) > 0
+        ready = any(is_ready(each) for each in self._objects.list("pods", namespace, own))
         time = self._server.writes.time()
         conditions = [
             condition("Accepted", "True", reason="Accepted", message="Resource accepted", time=time),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
-from meshup.model.objects import dig, labels
+from meshup.model.objects import annotated, dig, labels
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Change, Obj
 from meshup.simulate.world.badness import NOTHING, Asked, Effect
@@ -13,10 +13,9 @@ from meshup.simulate.world.bits import Selecting, is_ready
 from meshup.simulate.world.counted import ProxyState
 from meshup.simulate.world.edges import LASTS_S, Edge, Harm, Seen, Stretch, outbound, seen
 from meshup.simulate.world.history import Kind, Rates, Scraping, is_prometheus
-from meshup.simulate.world.mesh import counts_endpoints, has_proxy, is_strict
+from meshup.simulate.world.mesh import GATEWAY_NAME, counts_endpoints, has_proxy, is_strict
 from meshup.simulate.world.releases import Releases
 
-GATEWAY = "gateway.networking.k8s.io/gateway-name"
 CONFIGURES = frozenset({"security.istio.io", "networking.istio.io"})
 """Groups whose objects are sent to proxies."""
 MIB = 1024 * 1024
@@ -137,7 +136,7 @@ class Traffic:
             for name, (namespace, selector) in self.workloads.items():
                 self._selecting.put(namespace, name, selector)
         own = labels(pod)
-        if GATEWAY in own:
+        if GATEWAY_NAME in own or annotated(pod).get("inject.istio.io/templates") == "gateway":
             yield "ingress"
         yield from self._selecting.of(pod["metadata"].get("namespace", ""), own)
 

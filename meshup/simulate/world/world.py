@@ -21,7 +21,7 @@ from meshup.simulate.world.edges import Edge, Harm
 from meshup.simulate.world.evidence import Evidence
 from meshup.simulate.world.faults import FAULTS, check, forgotten
 from meshup.simulate.world.injector import Injectors
-from meshup.simulate.world.mesh import GATEWAYS, Gateways
+from meshup.simulate.world.mesh import GATEWAY_NAME, GATEWAYS, OWN_GATEWAYS, Gateways
 from meshup.simulate.world.nodes import Nodes
 from meshup.simulate.world.services import Services
 from meshup.simulate.world.sets import Sets
@@ -81,8 +81,12 @@ class World:
     def _gateway_pods(self) -> list[Obj]:
         found: list[Obj] = []
         for gateway in self.server.store.list(GATEWAYS):
-            own = {"gateway.networking.k8s.io/gateway-name": gateway["metadata"]["name"]}
+            own = {GATEWAY_NAME: gateway["metadata"]["name"]}
             found += self.server.objects.list("pods", gateway["metadata"]["namespace"], own)
+        for gateway in self.server.store.list(OWN_GATEWAYS):
+            own = dig(gateway, "spec", "selector") or {}
+            if own:
+                found += self.server.objects.list("pods", gateway["metadata"]["namespace"], own)
         return found
 
     def _workload_of(self, pod: Obj) -> str:
