@@ -164,12 +164,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unused:
-    """One component that nothing uses, with the proof and what removing it gives back."""
+    """One component that nothing uses, with the proof and what removing it gives back. stays: why it can't go, "" = it can."""
 
     ref: Ref
     why: str
     cpu_m: int = 0
     memory_mib: int = 0
+    stays: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,8 +52,9 @@ class InstallControlPlane:
                 continue
             wanted = body if found is None else rendered.again.get(ref, body)
             door = _door(body, found)
+            moves = _repointed(body, found)
             summary = f"{'change' if found else 'new'} {ref}" + (
-                f": objects are stored as {stored(body)}" if door else ""
+                f": objects are stored as {stored(body)}" if door else f": it asks {moves}" if moves else ""
             )
             drafts.append(
                 Draft(
@@ -62,6 +63,7 @@ class InstallControlPlane:
                     summary=summary,
                     risk="high" if door else "low",
                     one_way=door,
+                    settled=bool(moves),
                 )
             )
         return Drafted(
@@ -105,6 +107,19 @@ def _apply(body: Object, found: Object | None) -> Change:
     if found is None:
         return Apply(on=ref_of(body), body=body)
     return Apply(on=ref_of(body), body=body, before=body, uid=str(found["metadata"].get("uid") or ""))
+
+
+def _repointed(body: Object, found: Object | None) -> str:
+    """Name the Service that a webhook which is there asks from now on, "" = as before.
+
+    It asks it only once the control plane is there: until it answers, the server would refuse what is to be asked about.
+    """
+    if found is None or not str(body["kind"]).endswith("WebhookConfiguration"):
+        return ""
+    now, then = (
+        {dig(each, "clientConfig", "service", "name") for each in one.get("webhooks") or ()} for one in (found, body)
+    )
+    return ", ".join(sorted(str(each) for each in then - now if each))
 
 
 def _door(body: Object, found: Object | None) -> str:

@@ -15,6 +15,8 @@ from meshup.steps.endpoint_counts import compared, filters
 from meshup.steps.step import Draft, Drafted, Scope
 from meshup.steps.strict import members
 
+INSTALL = "install-control-plane"
+
 
 class Minimise:
     """Deletes only what carries our label, by UID; what somebody else made is named and left."""
@@ -32,10 +34,13 @@ class Minimise:
         keep = tuple(scope.params.get("keep") or ()) + scope.book.mesh.keep_revisions
         drafts: list[Draft] = []
         left: list[str] = []
+        notes: list[str] = []
         cpu = memory = 0
         for each in scope.driver.unused(expected, scope.book.mesh, keep=keep):
             found = scope.snapshot.get(each.ref)
-            if found is None:
+            if each.stays:
+                notes.append(each.stays)
+            if found is None or each.stays:
                 continue
             if not is_managed(found):
                 left.append(f"{each.ref} is unused but not meshup's, so it is left: {each.why}")
@@ -44,9 +49,9 @@ class Minimise:
             drafts.append(
                 Draft(change=_delete(each, found), step=self.kind, summary=f"remove {each.ref}: {each.why}", risk="low")
             )
-        drafts += [*_counts(scope)]
-        notes = (f"gives back {cpu}m CPU and {memory} MiB memory",) if cpu or memory else ()
-        return Drafted(drafts=tuple(drafts), right=tuple(left), notes=notes)
+        if cpu or memory:
+            notes.append(f"gives back {cpu}m CPU and {memory} MiB memory")
+        return Drafted(drafts=tuple(drafts), right=tuple(left), notes=tuple(notes))
 
 
 def _counts(scope: Scope) -> Iterator[Draft]:
@@ -93,6 +98,7 @@ def after_the_waves(scope: Scope) -> Snapshot:
             if selector and matches(selector, own):
                 objects.pop(ref, None)
     _with_gateway(scope, objects, running)
+    _with_control_plane(scope, objects)
     return replace(scope.snapshot, objects=objects)
 
 
@@ -121,6 +127,16 @@ def _with_gateway(
     for ref, own in behind:
         if matches({"matchLabels": selector}, own):
             objects.pop(ref, None)
+
+
+def _with_control_plane(scope: Scope, objects: dict[Ref, Object]) -> None:
+    """Let webhooks of ours lead where the control plane's stage repoints them."""
+    steps = [step.kind for stage in scope.book.stages for step in stage.steps]
+    if INSTALL not in steps or scope.book.mesh.managed_by == "external":
+        return
+    hooks = [ref for ref in objects if ref.kind.endswith("WebhookConfiguration") and is_managed(objects[ref])]
+    rendered = {ref_of(each): each for each in scope.driver.render(scope.book.mesh).objects} if hooks else {}
+    objects.update({ref: rendered[ref] for ref in hooks if ref in rendered})
 
 
 def _put(obj: Object, path: tuple[str, ...], values: Mapping[str, str | None]) -> Object:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 from killing import Killer
 
@@ -98,12 +99,16 @@ class Onboarded:
         assert apply(self.session, back).exit == 0
 
 
+def as_it_is(book: Runbook) -> Runbook:
+    return book
+
+
 def onboarded(
-    scenario: str = "shop", *, ledger: bool = True, api: Literal["gateway", "istio"] = "gateway"
+    scenario: str = "shop", *, ledger: bool = True, but: Callable[[Runbook], Runbook] = as_it_is
 ) -> Onboarded:
     """Build the cluster and bring it to OLD. ledger: the definitions of pins and releases are installed first.
 
-    api: of the gateway.
+    but: what the runbook has otherwise than the proposed one.
     """
     simulation = scene(scenario, programs=programs())
     order = Order()
@@ -112,10 +117,8 @@ def onboarded(
         for name in ("meshpins", "meshreleases", "optins"):
             session.cluster.apply(definition(name), manager="kubectl")
         simulation.clock.advance(5.0)
-    book = proposed(session)
+    book = but(proposed(session))
     assert book.mesh.release == OLD
-    if book.ingress is not None:
-        book = replace(book, ingress=replace(book.ingress, api=api))
     made = Onboarded(simulation, session, order, book)
     assert made.apply(book, through="onboard").exit == 0
     order.places.clear()

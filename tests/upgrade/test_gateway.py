@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -16,6 +17,7 @@ from meshup.model.change import Label
 from meshup.model.objects import Object, Ref, annotated, dig
 from meshup.model.plan import Plan
 from meshup.model.problem import Exit
+from meshup.model.runbook import Runbook
 from meshup.simulate.world.bits import is_ready
 
 Api = Literal["gateway", "istio"]
@@ -26,7 +28,12 @@ SECOND = "edge-istio-1-31-0"
 
 def scaled(pods: int = 4, *, api: Api = "gateway") -> Onboarded:
     """A cluster whose gateway somebody gave more pods by hand."""
-    made = onboarded(CORNER, ledger=False, api=api)
+
+    def with_api(book: Runbook) -> Runbook:
+        assert book.ingress is not None
+        return replace(book, ingress=replace(book.ingress, api=api))
+
+    made = onboarded(CORNER, ledger=False, but=with_api)
     own = Ref(api_version="apps/v1", kind="Deployment", namespace=HOME, name=own_name(api))
     body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": own.name, "namespace": HOME}}
     made.session.cluster.apply({**body, "spec": {"replicas": pods}}, manager="kubectl", force=True)

@@ -79,7 +79,9 @@ def _blocked(ingress: Ingress, mesh: Mesh, snapshot: Snapshot, on: Ref, holders:
     decided = labels(namespace) if namespace is not None else {}
     for key in (INJECTION, REV):
         if key in decided:
-            return f"namespace {on.namespace} carries {key}={decided[key]}, which beats the label of a second one's pods"
+            return (
+                f"namespace {on.namespace} carries {key}={decided[key]}, which beats the label of a second one's pods"
+            )
     for each in snapshot.of("HorizontalPodAutoscaler", on.namespace):
         target = dig(each, "spec", "scaleTargetRef") or {}
         if (target.get("kind"), target.get("name")) == (on.kind, on.name):

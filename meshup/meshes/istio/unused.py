@@ -95,8 +95,8 @@ def _pointed_at(configuration: Object, snapshot: Snapshot) -> str:
     services = {dig(each, "clientConfig", "service", "name") for each in configuration.get("webhooks") or ()}
     for each in snapshot.of("Deployment"):
         revision = labels(each).get(REV, "default")
-        if _is_plane(each) and dig(each, "metadata", "name") in services and own.get(REV) != revision:
-            return revision
+        if _is_plane(each) and dig(each, "metadata", "name") in services:
+            return "" if own.get(REV) == revision and _is_named_for(configuration, revision) else revision
     return ""
 
 
@@ -106,13 +106,28 @@ def find(snapshot: Snapshot, mesh: Mesh, *, keep: Sequence[str]) -> tuple[Unused
     kept = {mesh.revision, *keep, *mesh.keep_revisions}
     found: list[Unused] = []
     for revision, release in sorted(installed(snapshot).items()):
-        if revision in kept or revision in users:
+        if revision in kept:
+            continue
+        if revision in users:
+            found += _held_by_a_pointer(snapshot, mesh, revision, users[revision])
             continue
         why = f"revision {revision} ({release or 'release unknown'}): no pod, template, gateway, tag or pin uses it"
         for each in _parts(snapshot, mesh, revision):
             cpu, memory = _size(each)
             found.append(Unused(ref=ref_of(each), why=why, cpu_m=cpu, memory_mib=memory))
     return tuple(found)
+
+
+def _held_by_a_pointer(snapshot: Snapshot, mesh: Mesh, revision: str, user: str) -> Iterator[Unused]:
+    """Say it where nothing but a tag or the default validator leads to a revision: no pod of it will ever end that."""
+    for each in (*snapshot.of("MutatingWebhookConfiguration"), *snapshot.of("ValidatingWebhookConfiguration")):
+        if str(ref_of(each)) == user:
+            tag = labels(each).get(TAG, "default")
+            stays = (
+                f"revision {revision} stays, as {user} leads to it; once whoever made that has repointed it, it can go: "
+                f"istioctl tag set {tag} --revision {mesh.revision} --overwrite"
+            )
+            yield Unused(ref=ref_of(each), why="", stays=stays)
 
 
 def _parts(snapshot: Snapshot, mesh: Mesh, revision: str) -> Iterator[Object]:
@@ -130,11 +145,16 @@ def _is_part(obj: Object, revision: str) -> bool:
     """Tell whether an object is of one revision: by label, or, where the chart gives it none, by its own name."""
     found = labels(obj)
     if REV in found:
-        return found[REV] == revision and TAG not in found
-    suffix = revision_suffix(revision)
-    name = str(dig(obj, "metadata", "name"))
+        leads = str(obj.get("kind")).endswith("WebhookConfiguration") and not _is_named_for(obj, revision)
+        return found[REV] == revision and TAG not in found and not leads
     ours = found.get("app") in ("istiod", "istio-reader") or found.get("app.kubernetes.io/name") == "istiod"
-    return bool(suffix) and ours and (name.endswith(suffix) or f"{suffix}-" in name)
+    return bool(revision_suffix(revision)) and ours and _is_named_for(obj, revision)
+
+
+def _is_named_for(obj: Object, revision: str) -> bool:
+    """Tell whether an object's name is that of one revision: the default validator's is not, whatever its label says."""
+    suffix, name = revision_suffix(revision), str(dig(obj, "metadata", "name"))
+    return not suffix or name.endswith(suffix) or f"{suffix}-" in name
 
 
 def _size(obj: Object) -> tuple[int, int]:

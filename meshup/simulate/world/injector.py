@@ -15,18 +15,10 @@ from meshup.simulate.api.store import Change, Obj
 from meshup.simulate.world.queue import Queue
 
 REV = "istio.io/rev"
-ROOT = """\
------BEGIN CERTIFICATE-----
-MIIBSDCB76ADAgECAhQLmP5CP9wsxTQbPgoSHwZ5+weSPDAKBggqhkjOPQQDAjAZ
-MRcwFQYDVQQKDA5zaW11bGF0ZWQgbWVzaDAgFw0xNjAxMDEwMDAwMDBaGA8yMTI2
-MDEwMTAwMDAwMFowGTEXMBUGA1UECgwOc2ltdWxhdGVkIG1lc2gwWTATBgcqhkjO
-PQIBBggqhkjOPQMBBwNCAAQhCHcgdB3SxW9hHXxiXOjMOHOOa0AwHYpgn6w7DMH3
-kb8m1CX4fQRyuaaV/gw8z8eS3ajFahWVpd/qlTLRCp9voxMwETAPBgNVHRMBAf8E
-BTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIEPWlXWf+x0TVMA/hZk+OwO0qRh36Deq
-d56gJtD5HrIVAiEA5hHcTTrb2Hyci7/8jnXBLT4YA4BNKuoLVtDqrR2+j2Y=
------END CERTIFICATE-----
-"""
-"""What proxies trust: the certificate of an authority that signs nothing and lasts until 2126; its key was never kept."""
+CONFIGURATIONS = (
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
+)
 CA = base64.b64encode(b"simulated certificate authority").decode()
 
 
@@ -44,11 +36,7 @@ class Injectors:
         obj = change.new or change.old or {}
         if change.key == ("apps", "deployments") and labels(obj).get("app") == "istiod":
             self.queue.add(change.namespace, change.name)
-        elif (
-            change.key == ("admissionregistration.k8s.io", "mutatingwebhookconfigurations")
-            and REV in labels(obj)
-            and change.kind != "DELETED"
-        ):
+        elif change.key in CONFIGURATIONS and REV in labels(obj) and change.kind != "DELETED":
             if any(not dig(each, "clientConfig", "caBundle") for each in (change.new or {}).get("webhooks") or ()):
                 for each in self._objects.list("deployments.apps"):
                     if labels(each).get("app") == "istiod" and labels(each).get(REV) == labels(obj).get(REV):
@@ -69,20 +57,22 @@ class Injectors:
             "/pilot:", "/proxyv2:"
         )
         self._server.webhooks[key] = lambda review: _answer(review, revision=revision, image=image, release=release)
-        for each in self._objects.list("mutatingwebhookconfigurations.admissionregistration.k8s.io"):
+        for group, plural in CONFIGURATIONS:
+            self._complete(f"{plural}.{group}", revision)
+        self.reached(revision)
+
+    def _complete(self, resource: str, revision: str) -> None:
+        """Give its webhooks their CA bundle, and let a validator that can be asked now refuse what it can't be asked."""
+        fails = {"failurePolicy": "Fail"} if resource.startswith("validating") else {}
+        for each in self._objects.list(resource):
             if labels(each).get(REV) == revision and any(
                 not dig(hook, "clientConfig", "caBundle") for hook in each.get("webhooks") or ()
             ):
                 hooks = [
-                    {**hook, "clientConfig": {**hook["clientConfig"], "caBundle": CA}} for hook in each["webhooks"]
+                    {**hook, "clientConfig": {**hook["clientConfig"], "caBundle": CA}, **fails}
+                    for hook in each["webhooks"]
                 ]
-                self._objects.update(
-                    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
-                    {**each, "webhooks": hooks},
-                    manager="pilot-discovery",
-                )
-        self._trusted(namespace)
-        self.reached(revision)
+                self._objects.update(resource, {**each, "webhooks": hooks}, manager="pilot-discovery")
 
     def _trusted(self, namespace: str) -> None:
         """Write the roots that proxies trust beside the control plane; istiod writes them into every namespace."""
@@ -95,6 +85,8 @@ class Injectors:
 
 def _answer(review: Obj, *, revision: str, image: str, release: str) -> Obj:
     pod = dig(review, "request", "object") or {}
+    if review.get("path") == "/validate":
+        return {"allowed": True}
     if dig(pod, "spec", "hostNetwork") or labels(pod).get("sidecar.istio.io/inject") == "false":
         return {"allowed": True}
     patch = (
