@@ -340,7 +340,7 @@ def cost(drafting: Drafting, snapshot: Snapshot, driver: Driver) -> Mapping[str,
         change = each.draft.change
         if each.draft.service in services and moves_pods(change):
             moved.add(each.draft.service)
-            if isinstance(change, Label) and not any(change.before.values()):
+            if isinstance(change, Label) and change.set and not any(change.before.values()):
                 fresh.add(each.draft.service)
     restarts = sum(_pods(services[each], snapshot) for each in moved)
     added = sum(_pods(services[each], snapshot) for each in fresh)

@@ -153,6 +153,9 @@ def _pod_calls(
         change, service = each.draft.change, each.draft.service
         if not isinstance(change, Label) or not change.restarts or not service or service in shapes.values():
             continue
+        if not change.set:
+            # Its namespace leads it, and does so elsewhere only once the wave has begun.
+            continue
         pod = probe_pod(change, snapshot.get(change.on))
         if pod is None:
             continue

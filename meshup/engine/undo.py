@@ -62,7 +62,14 @@ def inverse(change: Change) -> Change | None:
         case Delete():
             return Create(on=change.on, body=creatable(change.before))
         case Handoff():
-            return Handoff(on=change.on, to=change.to, what=change.back, until={}, back=change.what)
+            return Handoff(
+                on=change.on,
+                to=change.to,
+                what=change.back,
+                until=change.until_back,
+                back=change.what,
+                until_back=change.until,
+            )
         case _:
             assert_never(change)
 

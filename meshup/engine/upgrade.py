@@ -64,7 +64,7 @@ def derive(
     members = list(dict.fromkeys(_members(agreed)))
     known = {each.id: each for each in agreed.services}
     left = {
-        name: _why_not(known[name], snapshot, driver, held=held.get(name, ""), early=said.early.get(name, ""))
+        name: _why_not(known[name], snapshot, driver, mesh, held=held.get(name, ""), early=said.early.get(name, ""))
         for name in members
         if name in known
     }
@@ -122,7 +122,7 @@ def _has(stage: Stage, step: str) -> bool:
     return any(each.kind == step for each in stage.steps)
 
 
-def _why_not(service: Service, snapshot: Snapshot, driver: Driver, *, held: str, early: str) -> str:
+def _why_not(service: Service, snapshot: Snapshot, driver: Driver, mesh: Mesh, *, held: str, early: str) -> str:
     """Say why a service does not move now, "" = it does. An upgrade enrols nobody who is not in the mesh yet."""
     if service.opt_in is None:
         return early or "its owner did not opt in"
@@ -134,7 +134,8 @@ def _why_not(service: Service, snapshot: Snapshot, driver: Driver, *, held: str,
     now = driver.enrolment(workload, snapshot, None)
     if not now.revision_before:
         return "it is not in the mesh yet; the runbook that onboards it moves it"
-    return now.blocked
+    wanted = driver.enrolment(workload, snapshot, mesh.revision)
+    return now.blocked or (wanted.blocked if wanted.tag is None else "")
 
 
 def _mesh(before: Mesh, *, to: str, manifests: str) -> Mesh:

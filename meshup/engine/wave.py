@@ -22,7 +22,7 @@ from meshup.gates.ledger import LedgerEnforced
 from meshup.gates.on_hold import NotOnHold
 from meshup.gates.people import Soak
 from meshup.journal.approvals import approvals
-from meshup.model.change import Delete, moves_pods
+from meshup.model.change import Delete, leads_pods, moves_pods
 from meshup.model.events import PlaceStarted
 from meshup.model.journal import Judgement
 from meshup.model.objects import Ref, dig
@@ -146,11 +146,17 @@ class WaveRun:
         shared = [each for each in self._wave.changes if not each.service]
         own = [each for each in self._wave.changes if each.service]
         if self._back_only:
-            self._writing.in_window(own, back=True)
-            self._writing.in_order(shared, back=True)
+            self._go_back(self._wave.changes)
         else:
             self._writing.in_order(shared)
             self._writing.in_window(own)
+
+    def _go_back(self, back: Sequence[PlannedChange]) -> None:
+        """Take changes back: first what decides what pods are made with, then each service's, then what they share."""
+        lead = [each for each in back if not each.service and leads_pods(each.change)]
+        self._writing.in_order(lead, back=True)
+        self._writing.in_window([each for each in back if each.service], back=True)
+        self._writing.in_order([each for each in back if not each.service and each not in lead], back=True)
 
     def not_back(self, why: str) -> RollbackFailed:
         """Make the error of a plan that takes a run back and can't be carried through."""
@@ -206,8 +212,7 @@ class WaveRun:
         self._guard_beat(self._wave.guard)
         back = self._to_take_back()
         try:
-            self._writing.in_window([each for each in back if each.service], back=True)
-            self._writing.in_order([each for each in back if not each.service], back=True)
+            self._go_back(back)
             self._writing.in_order(self._closing_of_opened(), back=True)
             wrong = self._not_back(back)
         except Trouble as trouble:

@@ -8,8 +8,7 @@ from decimal import Decimal
 from re import Pattern
 from typing import ClassVar, Literal, Protocol
 
-from meshup.meshes.asks import Endpoint, Family, Whose
-from meshup.model.jump import Gone, Trust
+from meshup.meshes.leading import Beside, Tag
 from meshup.model.objects import Object, Ref
 from meshup.model.runbook import Host, Ingress, Manifests, Mesh, Service
 from meshup.model.snapshot import Snapshot
@@ -36,7 +35,9 @@ class Enrolment:
     at: path of the label map. set: labels wanted there. blocked: reason in one line, "" when it can be done. way_out:
     what somebody can do about that, "" = nothing beyond the reason.
     annotations: of the pod template beside the labels (evidence that must be switched on), written in the same patch.
-    right: the workload already carries it. before: the same keys now. revision_before: what its template asks for now.
+    right: the workload already carries it. before: the same keys now. revision_before: what its template asks for now, or
+    its namespace for it. tag: what its namespace leads its pods by: its own labels say nothing then, and it is blocked for
+    everybody who moves one workload alone; None = its own labels decide.
     """
 
     at: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ class Enrolment:
     way_out: str = ""
     right: bool = False
     revision_before: str = ""
+    tag: Tag | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,29 +115,6 @@ class Call:
     status: int
     path: str
     tls: bool | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
-    """A gateway's own Deployment, and a second one of the mesh's revision that its Service selects too.
-
-    own: the gateway's own; pods: its replicas now. revision: whose pods it has. body: the second one, without replicas.
-    door: a Service of the second one's pods alone. before, after: what is applied to its own at its revision and at the
-    mesh's, without replicas; None = its control plane writes it, and only its replicas are ours to say. given: fields
-    (pointer -> value) that show that the control plane moved it, {} = our apply does. force: fields that are taken from
-    somebody. blocked: why no second one can take traffic, "" = it can.
-    """
-
-    own: Ref
-    pods: int
-    revision: str
-    body: Object
-    door: Object
-    before: Object | None = None
-    after: Object | None = None
-    given: Mapping[str, str] = field(default_factory=dict)
-    force: tuple[str, ...] = ()
-    blocked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

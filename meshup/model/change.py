@@ -113,6 +113,7 @@ class Handoff:
 
     to: who (a team, a Git repository, a DNS zone). what: one sentence. body: the patch or diff to hand over.
     until: ref and the field values (dotted path -> value) that show that it is so. back: the sentence for the way back.
+    until_back: the same as until for the way back, {} = it is not waited for.
     """
 
     on: Ref
@@ -121,9 +122,15 @@ class Handoff:
     until: Mapping[str, str]
     back: str
     body: Object = field(default_factory=dict)
+    until_back: Mapping[str, str] = field(default_factory=dict)
 
 
 Change: TypeAlias = Create | Apply | Label | Restart | Evict | Delete | Handoff
+
+
+def leads_pods(change: Change) -> bool:
+    """Tell whether a change decides what pods are made with that others make anew: on the way back it goes before these."""
+    return isinstance(change, Apply | Handoff) and change.on.kind == "MutatingWebhookConfiguration"
 
 
 def moves_pods(change: Change) -> bool:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from meshup.meshes.leading import Tag
 from meshup.model.change import Label
-from meshup.model.objects import dig
+from meshup.model.objects import Ref, dig
 from meshup.model.problem import Problem, Where
 from meshup.model.runbook import Service
-from meshup.steps.halfway import Hold, held, is_held
+from meshup.steps.halfway import Hold, held
+from meshup.steps.retarget import alone, retargeted, shared_with
 from meshup.steps.step import Draft, Drafted, Scope
 
 
@@ -38,6 +40,7 @@ class Enrol:
         right: list[str] = []
         unjudged: list[tuple[str, str]] = []
         running: list[str] = []
+        led: dict[Ref, Tag] = {}
         installed = scope.book.mesh.revision in scope.driver.installed(scope.snapshot)
         for service in scope.services:
             workload = scope.snapshot.get(service.workload)
@@ -45,7 +48,9 @@ class Enrol:
                 problems.append(_absent(service))
                 continue
             wanted = scope.driver.enrolment(workload, scope.snapshot, scope.book.mesh.revision)
-            if wanted.blocked:
+            if wanted.tag is not None:
+                led[wanted.tag.on] = wanted.tag
+            elif wanted.blocked:
                 problems.append(_blocked(service, wanted.blocked))
                 continue
             if wanted.right and is_held(workload):
@@ -91,11 +96,14 @@ class Enrol:
             running += _running(service, scope)
             if not service.baseline_query and not scope.book.metrics.service:
                 unjudged.append((service.id, "no baseline from before it is meshed: judged by absolute limits only"))
+        for tag in led.values():
+            problems += shared_with(tag, scope)
+            drafts[:0] = retargeted(tag, scope, after="" if installed else _earlier(scope))
         return Drafted(
             drafts=tuple(drafts),
             problems=tuple(problems),
             right=tuple(right),
-            notes=tuple(running),
+            notes=(*running, *(alone(each) for each in led.values())),
             unjudged=tuple(unjudged),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from meshup.meshes.driver import Beside
+from meshup.meshes.leading import Beside
 from meshup.model.change import Apply, Change, Delete, Handoff, Label
 from meshup.model.objects import Object, annotated, dig, ref_of
 from meshup.model.text import amount

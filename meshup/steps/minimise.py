@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from meshup.meshes.driver import ENDPOINT_COUNTS, Unused
 from meshup.model.change import Delete
+from meshup.model.fields import steps
 from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig, is_managed, labels, matches, ref_of
 from meshup.model.snapshot import Snapshot
 from meshup.steps.endpoint_counts import compared, filters
@@ -89,8 +90,12 @@ def after_the_waves(scope: Scope) -> Snapshot:
             continue
         until = service.opt_in.not_before if service.opt_in is not None else None
         wanted = scope.driver.enrolment(workload, scope.snapshot, revision)
-        if wanted.blocked or (until is not None and until > scope.snapshot.taken_at):
+        if (wanted.blocked and wanted.tag is None) or (until is not None and until > scope.snapshot.taken_at):
             continue
+        if wanted.tag is not None:
+            for at, value in wanted.tag.shown.items():
+                *where, key = steps(at)
+                objects[wanted.tag.on] = _put(objects[wanted.tag.on], tuple(where), {key: value})
         path = TEMPLATE_PATH[service.workload.kind]
         objects[service.workload] = _put(workload, (*path, "metadata", "labels"), wanted.set)
         selector = dig(workload, "spec", "selector")
@@ -130,11 +135,11 @@ def _with_gateway(
 
 
 def _with_control_plane(scope: Scope, objects: dict[Ref, Object]) -> None:
-    """Let webhooks of ours lead where the control plane's stage repoints them."""
+    """Let validators of ours ask whom the control plane's stage lets them ask; tags move with their waves."""
     steps = [step.kind for stage in scope.book.stages for step in stage.steps]
     if INSTALL not in steps or scope.book.mesh.managed_by == "external":
         return
-    hooks = [ref for ref in objects if ref.kind.endswith("WebhookConfiguration") and is_managed(objects[ref])]
+    hooks = [ref for ref in objects if ref.kind == "ValidatingWebhookConfiguration" and is_managed(objects[ref])]
     rendered = {ref_of(each): each for each in scope.driver.render(scope.book.mesh).objects} if hooks else {}
     objects.update({ref: rendered[ref] for ref in hooks if ref in rendered})
 

@@ -248,6 +248,8 @@ def told(draft) -> str:
             pairs = " ".join(f"{key}={value} (was {change.before.get(key)})" for key, value in change.set.items())
             text = f"label {change.on} {pairs}"
             text += "".join(f" {field}={value}" for field, value in change.holds.items())
+            again = change.annotations.get("meshup.dev/restart")
+            text += f"made anew for {again}" if again else ""
         case Delete():
             text = f"delete {change.on}"
         case Handoff():

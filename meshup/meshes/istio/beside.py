@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from meshup.meshes.driver import Beside
 from meshup.meshes.istio import gateway
 from meshup.meshes.istio.words import FACTS, GATEWAY_API, INJECT, INJECTION, PROXY, REV, minor
+from meshup.meshes.leading import Beside
 from meshup.model.fields import managers_of
 from meshup.model.objects import Object, Ref, dig, labels, template
 from meshup.model.runbook import Ingress, Mesh

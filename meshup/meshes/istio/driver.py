@@ -9,7 +9,6 @@ from re import Pattern
 from typing import ClassVar
 
 from meshup.meshes.driver import (
-    Beside,
     Call,
     Endpoint,
     Enrolment,
@@ -43,7 +42,7 @@ from meshup.meshes.istio import (
     unused,
 )
 from meshup.meshes.istio.words import ASSUMED_TCP, FACTS, GROUPS, INJECT, PROXY_UID, REV, STATS_PORT, TAKEN_PORTS, minor
-from meshup.model.jump import Gone, Trust
+from meshup.meshes.leading import Beside
 from meshup.model.objects import Object, Ref, dig, labels
 from meshup.model.runbook import Ingress, Manifests, Mesh, Service
 from meshup.model.snapshot import Snapshot

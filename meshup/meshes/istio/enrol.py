@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from meshup.meshes.driver import Enrolment
+from meshup.meshes.istio import tags
 from meshup.meshes.istio.words import INJECT, INJECTION, REV, STATS, STATS_WANTED, TAG
+from meshup.meshes.leading import Tag
 from meshup.model.objects import TEMPLATE_PATH, Object, Ref, annotated, dig, labels, matches, template
 from meshup.model.snapshot import Snapshot
 
+RESTART = "meshup.dev/restart"
+"""Annotation of a template by which its pods are made anew (also engine/send.py)."""
 SYSTEM = frozenset({"kube-system", "kube-public", "kube-node-lease", "istio-system"})
 
 
@@ -48,6 +53,11 @@ def enrolment(workload: Object, snapshot: Snapshot, revision: str | None) -> Enr
     notes = dig(workload, *path, "metadata", "annotations") or {}
     namespace = _namespace_labels(workload, snapshot)
     blocked = _blocked(workload) or (_beaten(workload, namespace) if revision is not None else "")
+    led = tags.of(now, namespace, snapshot, revision) if revision is not None else None
+    if led is not None and not _blocked(workload):
+        return _led(
+            led, at, notes=notes, revision=revision or "", blocked=blocked, way_out=_dropping(workload, namespace)
+        )
     if blocked:
         way_out = "" if _blocked(workload) else _dropping(workload, namespace)
         return Enrolment(at=at, blocked=blocked, way_out=way_out, revision_before=now.get(REV, ""))
@@ -57,7 +67,8 @@ def enrolment(workload: Object, snapshot: Snapshot, revision: str | None) -> Enr
             # An injector takes every pod of the namespace: only the pod's own opt-out keeps it out.
             wanted[INJECT] = "false"
         right = all(now.get(key) == value for key, value in wanted.items())
-        return _made(at, wanted, right=right, now=now, notes=notes, stats=None)
+        made = _made(at, wanted, right=right, now=now, notes=notes, stats=None)
+        return replace(made, revision_before=chosen_by(now, namespace, snapshot)) if tags.decides(namespace) else made
     wanted = {REV: revision}
     if now.get(INJECT) == "false":
         wanted[INJECT] = None
@@ -67,6 +78,25 @@ def enrolment(workload: Object, snapshot: Snapshot, revision: str | None) -> Enr
     counted = annotated_by_us(notes)
     right = now.get(REV) == revision and now.get(INJECT) != "false" and counted
     return _made(at, wanted, right=right, now=now, notes=notes, stats=None if counted else ",".join(STATS_WANTED))
+
+
+def _led(
+    tag: Tag, at: tuple[str, ...], *, notes: Mapping[str, str], revision: str, blocked: str, way_out: str
+) -> Enrolment:
+    """Give what a workload needs whose namespace leads it by a tag: nothing but new pods once that leads elsewhere."""
+    wanted = {RESTART: revision}
+    if not annotated_by_us(notes):
+        wanted[STATS] = _joined(notes.get(STATS, ""), ",".join(STATS_WANTED))
+    return Enrolment(
+        at=at,
+        annotations=dict(wanted),
+        annotations_before={key: notes.get(key) for key in wanted},
+        blocked=blocked,
+        way_out=way_out,
+        right=tag.revision == revision and all(notes.get(key) == value for key, value in wanted.items()),
+        revision_before=tag.revision,
+        tag=tag,
+    )
 
 
 def _with(now: Mapping[str, str], wanted: Mapping[str, str | None]) -> dict[str, str]:
