@@ -121,7 +121,8 @@ def moved(
             continue
         for field, was in seen.fields.items():
             value = value_at(now, field)
-            if value != was and not any(comes_to(each, value) for each in ours[seen.on].get(field, ())):
+            wrote = ours[seen.on].get(field, ())
+            if value != was and value not in wrote and not (mine and any(comes_to(each, value) for each in wrote)):
                 manager = next(iter(managers_of(now, field)), _writer(now) if value is None else "")
                 found.append(Moved(on=seen.on, field=field, was=was, now=value, manager=manager))
     return tuple(found)

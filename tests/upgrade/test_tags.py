@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from killing import Killed
 from onboarded import NEW, OLD, Onboarded, door, onboarded
+from vendored import folder
 
 from meshup.engine.execute import apply, resume
 from meshup.engine.rehearse import differences
@@ -62,12 +65,18 @@ def by_namespace(book: Runbook) -> Runbook:
     return replace(book, waves=waves, stages=stages)
 
 
-def led(namespace: str = "back", *, ours: bool = True, label: str = "") -> Onboarded:
+def led(
+    namespace: str = "back",
+    *,
+    ours: bool = True,
+    label: str = "",
+    but: Callable[[Runbook], Runbook] = by_namespace,
+) -> Onboarded:
     """A cluster in which one namespace leads its pods by a tag of its own, as an older hand set it up.
 
     label: what the namespace carries instead of the tag.
     """
-    made = onboarded(SPACES, ledger=False, but=by_namespace)
+    made = onboarded(SPACES, ledger=False, but=but)
     cluster = made.session.cluster
     body = tag(namespace, "1-30-3")
     if ours:
@@ -173,6 +182,24 @@ def test_a_tag_that_leads_others_too_blocks_the_plan_and_names_them() -> None:
     plan = made.plan(replace(book, waves=waves))
     assert "MU3350" in [each.code for each in plan.blocked]
     assert one.split("/")[1] in next(each.why for each in plan.blocked if each.code == "MU3350")
+
+
+def test_a_tag_of_the_manifests_waits_for_its_wave_and_is_not_retargeted_by_the_install(tmp_path: Path) -> None:
+    def with_tag(book: Runbook) -> Runbook:
+        manifests = folder(tmp_path / "old", book.mesh, tag("back", book.mesh.revision))
+        return replace(by_namespace(book), mesh=replace(book.mesh, manifests=manifests))
+
+    made = led(but=with_tag)
+    mesh = replace(made.book.mesh, release=NEW, revision="1-31-0")
+    book = made.written(manifests=folder(tmp_path / "new", mesh, tag("back", "1-31-0")).path)
+    plan = made.plan(book)
+    assert [each.id.rpartition("/")[0] for each in plan.changes() if "revision-tag" in each.change.on.name] == [
+        "spread/back"
+    ]
+    assert apply(made.session, plan).exit == 0
+    assert leads(made) == ("1-31-0", "istiod-1-31-0")
+    assert all(made.runs()[name] == (NEW,) for name in members(made))
+    assert [each.summary for each in made.plan(book).changes()] == []
 
 
 def test_a_namespace_that_leads_by_a_revisions_own_name_is_named_and_left() -> None:

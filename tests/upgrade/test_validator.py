@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from onboarded import NEW, OLD, Onboarded, onboarded
+from vendored import folder
 
 from meshup.engine.execute import apply
 from meshup.engine.taking_back import run_plan
-from meshup.meshes.istio import render
 from meshup.model.objects import dig
-from meshup.model.runbook import Manifests, Mesh, Runbook
+from meshup.model.runbook import Runbook
 
 CORNER = "tests/views/corner.yaml"
 NAME = "istiod-default-validator"
@@ -43,19 +42,12 @@ def validator(revision: str) -> dict[str, Any]:
     }
 
 
-def folder(at: Path, mesh: Mesh) -> Manifests:
-    """A vendored control plane that holds the default validator too."""
-    at.mkdir()
-    objects = [*render.render(replace(mesh, manifests=Manifests(source="stand-in"))).objects, validator(mesh.revision)]
-    for number, each in enumerate(objects):
-        (at / f"{number:02}.json").write_text(json.dumps(each), encoding="utf-8")
-    return Manifests(source="directory", path=str(at))
-
-
 @pytest.fixture
 def made(tmp_path: Path) -> Onboarded:
     def vendored(book: Runbook) -> Runbook:
-        return replace(book, mesh=replace(book.mesh, manifests=folder(tmp_path / "old", book.mesh)))
+        return replace(
+            book, mesh=replace(book.mesh, manifests=folder(tmp_path / "old", book.mesh, validator(book.mesh.revision)))
+        )
 
     return onboarded(CORNER, ledger=False, but=vendored)
 
@@ -69,7 +61,7 @@ def asks(made: Onboarded) -> tuple[str, str]:
 
 def newer(made: Onboarded, tmp_path: Path) -> Runbook:
     mesh = replace(made.book.mesh, release=NEW, revision="1-31-0")
-    return made.written(manifests=folder(tmp_path / "new", mesh).path)
+    return made.written(manifests=folder(tmp_path / "new", mesh, validator(mesh.revision)).path)
 
 
 def test_it_is_repointed_once_the_new_control_plane_answers_and_the_old_one_goes_after(
