@@ -22,6 +22,8 @@ CODES: Mapping[str, str] = {
     "or did not get evidence enough. A new plan would leave it so for ever; that run is resumed, or taken back.",
     "MU3217": "Another policy selects the same workloads, or a rule defeats mutual TLS for them, so strict mode would not mean what it "
     "says.",
+    "MU3351": "A gateway's traffic is between two Deployments, and something that came since keeps meshup from their replicas, such as "
+    "an autoscaler. Take it away, or take the stage back.",
     "MU3350": "A tag leads workloads beside those of its wave, which would move with it whenever a pod of theirs is made anew: give each "
     "wave a tag of its own, or put these services into it.",
 }

@@ -56,7 +56,7 @@ class Moving:
                 change = self._second(leg.new, before=new if number or self.second is not None else None)
                 text = f"{amount(leg.new, 'pod')} of the new revision: {change.on}"
                 yield self._draft(change, text, phase=leg.name, after=later)
-            if number == 0 and self.second is None:
+            if number == 0:
                 door = Apply(on=ref_of(self.beside.door), body=self.beside.door)
                 yield self._draft(door, f"new {door.on}, at which these pods are probed", phase=leg.name, risk="none")
             if leg.old != old:

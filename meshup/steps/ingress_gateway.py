@@ -46,6 +46,8 @@ class IngressGateway:
         if not ingress.hosts:
             return Drafted(problems=(_no_hosts(ingress),))
         way = _way(scope, ingress)
+        if way.refused:
+            return Drafted(problems=way.refused)
         drafts, problems, right = self._objects(scope, ingress, way)
         phases = [each.name for each in way.left] or [""]
         if way.moving is not None:
@@ -104,6 +106,7 @@ class Way:
 
     left: weights to go, () = none. returns: its own Deployment takes the traffic back from the second one. after: the
     stage that gives the second one the traffic first, "" = it has it. done: why nothing is to be done here, "" = it is.
+    refused: what must be mended first.
     """
 
     revision: str
@@ -113,6 +116,7 @@ class Way:
     after: str = ""
     done: str = ""
     notes: tuple[str, ...] = ()
+    refused: tuple[Problem, ...] = ()
 
 
 def _way(scope: Scope, ingress: Ingress) -> Way:
@@ -126,10 +130,18 @@ def _way(scope: Scope, ingress: Ingress) -> Way:
     if beside is None or own is None:
         return in_place
     second = scope.snapshot.get(ref_of(beside.body))
+    if beside.blocked and second is not None and (here or beside.revision != mesh.revision):
+        return replace(in_place, refused=(_stuck(str(beside.own), beside.blocked),))
     if beside.blocked and second is None:
         said = f"the gateway moves in place, pod by pod: {beside.blocked}"
         return replace(in_place, notes=(said,) if here and beside.revision != mesh.revision else ())
+    there = [scope.snapshot.get(ref_of(each)) for each in (beside.body, beside.door)]
+    foreign = [ref_of(each) for each in there if each is not None and not is_managed(each)]
+    if foreign:
+        return replace(in_place, refused=tuple(_foreign(str(each)) for each in foreign))
     moving = Moving(beside=beside, second=second, own=own, stage=scope.stage.name)
+    if moving.pods == 0:
+        return replace(in_place, notes=("the gateway has no pods, so no traffic of it moves",) if here else ())
     left = moving.left(planned) if beside.revision != mesh.revision else ()
     if not here and (left or second is not None):
         after = earlier[0][0] if left else ""
@@ -156,6 +168,15 @@ def _with_our_replicas(body: Object, found: Object | None) -> Object:
     if found is None or body["kind"] != "Deployment" or not set(managers_of(found, REPLICAS)) & {MANAGED_BY}:
         return body
     return with_replicas(body, int(dig(found, "spec", "replicas")))
+
+
+def _stuck(own: str, why: str) -> Problem:
+    return Problem(
+        code="MU3351",
+        what=f"traffic of {own} is half-way to a second Deployment and can't be moved on: {why}",
+        fix="mend what is named, or go back with: meshup rollback --stage gateway; then: meshup plan",
+        at=Where(object=own),
+    )
 
 
 def _no_hosts(ingress: Ingress) -> Problem:
