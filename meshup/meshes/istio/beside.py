@@ -73,7 +73,8 @@ def _blocked(ingress: Ingress, mesh: Mesh, snapshot: Snapshot, on: Ref, holders:
     if ingress.api == "gateway" and not (facts is not None and facts.foreign_gateways):
         return (
             f"a control plane of {mesh.release} gives pods nothing of a Gateway that another revision has "
-            "(istio/istio#59959, mended in 1.31), so pods of a second Deployment would serve nobody"
+            "(istio/istio#59959, mended in 1.31): a second Deployment would serve nobody, and old pods may lose their routes "
+            "before new ones are ready"
         )
     namespace = snapshot.get(Ref(api_version="v1", kind="Namespace", name=on.namespace))
     decided = labels(namespace) if namespace is not None else {}
