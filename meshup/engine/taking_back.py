@@ -154,7 +154,8 @@ def _back_of(
     opened = [each for each in place.wave.opening if _took_effect(each, state, live.get(each.change.on))]
     refs = {each.change.on for each in opened}
     for each in place.wave.closing:
-        if each.change.on in refs and live.get(each.change.on) is not None:
+        there = live.get(each.change.on)
+        if each.change.on in refs and there is not None and not dig(there, "metadata", "deletionTimestamp"):
             change = _with_uid(each.change, each, state, live.get(each.change.on))
             if change is not None:
                 back.append(_planned(each, change))
