@@ -19,7 +19,9 @@ ASSUMED = "traffic, as a copy has none: opted-in services call each other, 5 req
 
 def command(
     filename: Annotated[str, typer.Option("-f", "--filename", help="the runbook; none = what init would propose")] = "",
-    scenario: Annotated[str, typer.Option("--scenario", help="shop, big, or the path of a scenario file")] = "shop",
+    scenario: Annotated[
+        str, typer.Option("--scenario", help="shop, big, noisy, or the path of a scenario file")
+    ] = "shop",
     from_cluster: Annotated[
         bool, typer.Option("--from-cluster", help="play on a copy of the cluster at hand, which is only read")
     ] = False,

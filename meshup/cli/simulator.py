@@ -41,7 +41,9 @@ def spec_of(text: str) -> dict[str, Any]:
 
 @app.command()
 def start(
-    scenario: Annotated[str, typer.Option("--scenario", help="shop, big, or the path of a scenario file")] = "shop",
+    scenario: Annotated[
+        str, typer.Option("--scenario", help="shop, big, noisy, or the path of a scenario file")
+    ] = "shop",
     seed: Annotated[int, typer.Option("--seed", help="same seed, same cluster")] = 1,
     port: Annotated[int, typer.Option("--port", help="0 = a free one")] = 0,
     kubeconfig: Annotated[str, typer.Option("--kubeconfig", help="where to write the kubeconfig; never your own")] = "",

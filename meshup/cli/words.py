@@ -90,7 +90,7 @@ BAD = (
     "that both have caught nothing. Users are watched for an hour after a run that caught nothing.",
     "in a running simulator: meshup simulator fault bad-release:RELEASE,bad=KIND[,key=value]",
     "in a scenario file: releases: [{release: RELEASE, bad: KIND, key: value}]; endpoint-counters: true lets proxies count by "
-    "endpoint, as an EnvoyFilter with per_endpoint_stats does",
+    "endpoint, as an EnvoyFilter with per_endpoint_stats does; noise: true makes requests, their times and failures of chance",
     "kinds, with their values when nothing is said (latency in ms, grows in MiB a minute, above in requests a second and pod, "
     "after in seconds of age, errors and share from 0 to 1):",
 )

@@ -273,6 +273,7 @@ class Builder:
                 connections=float(each.get("connections") or 0.2),
                 latency_ms=float(each.get("latency") or 20),
                 errors=float(each.get("errors") or 0.0005),
+                unconnected=float(each.get("unconnected") or 0),
             )
         )
 

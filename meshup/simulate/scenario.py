@@ -14,6 +14,7 @@ from meshup.simulate.api.users import User
 from meshup.simulate.building import Builder
 from meshup.simulate.clock import VirtualClock
 from meshup.simulate.world.edges import Edge
+from meshup.simulate.world.noise import Noise
 from meshup.simulate.world.world import World
 
 SETTLE_S = 90.0
@@ -75,6 +76,8 @@ def load(
     clock = clock or VirtualClock()
     server = ApiServer(clock, seed=seed)
     world = World(server, programs=programs, seed=seed)
+    if found.get("noise"):
+        world.traffic.noise = Noise(seed)
     builder = Builder(server, world, found)
     builder.build()
     clock.advance(float(found.get("settle") or SETTLE_S))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from meshup.simulate.world.history import BOUNDS, put
@@ -25,13 +26,13 @@ class Count:
     buckets: list[float] = field(default_factory=lambda: [0.0] * (len(BOUNDS) + 1))
     sum_ms: float = 0.0
 
-    def add(self, requests: float, failed: float, opened: float, latency: float) -> None:
-        """Count requests that were answered in about that many milliseconds, and connections."""
+    def add(self, requests: float, failed: float, opened: float, latency: float, spread: Sequence[float] = ()) -> None:
+        """Count requests that were answered in about that many milliseconds, and connections. spread: as in Stretch."""
         self.requests += requests
         self.failed += failed
         self.connections += opened
         self.sum_ms += requests * latency
-        put(self.buckets, requests, latency)
+        put(self.buckets, requests, latency, spread)
 
     def unconnected(self, lost: float, *, mutual: bool) -> None:
         """Count connections that were tried and not made, each with the request that waited for it."""

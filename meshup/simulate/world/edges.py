@@ -21,6 +21,7 @@ class Edge:
     """Who calls whom. caller, callee: "namespace/name" of services; caller "ingress" = through gateways.
 
     rps: requests a second in all. connections: new connections a second. latency_ms: typical. errors: share that fails.
+    unconnected: share of connections that can't be made, where traffic is made of chance.
     """
 
     caller: str
@@ -30,6 +31,7 @@ class Edge:
     connections: float = 0.2
     latency_ms: float = 20.0
     errors: float = 0.0005
+    unconnected: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,8 @@ class Harm:
 class Stretch(NamedTuple):
     """What came of steady traffic between two pods. opened: connections that were made. lost: those that were not.
 
-    Each connection that was lost took a request with it, which is not among the requests. latency: milliseconds.
+    Each connection that was lost took a request with it, which is not among the requests. latency: milliseconds. spread:
+    how many requests took each of the times of history.SPREAD, () = as many as that says.
     """
 
     requests: float
@@ -53,11 +56,13 @@ class Stretch(NamedTuple):
     opened: float
     lost: float
     latency: float
+    spread: tuple[float, ...] = ()
 
     def rates(self, seconds: float) -> Rates:
         """Give the same per second."""
-        requests, failed, opened, lost, latency = self
-        return Rates(requests / seconds, failed / seconds, opened / seconds, 0.0, latency, lost / seconds)
+        spread = tuple(each / seconds for each in self.spread)
+        requests, failed, opened, lost = (each / seconds for each in self[:4])
+        return Rates(requests, failed, opened, 0.0, self.latency, lost, spread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

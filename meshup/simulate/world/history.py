@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -22,17 +22,19 @@ SPREAD = ((0.5, 0.5), (1.0, 0.3), (2.0, 0.15), (3.5, 0.045), (6.0, 0.005))
 """How latencies lie around the typical one: (factor, share of requests)."""
 
 
-def put(buckets: list[float], requests: float, latency_ms: float) -> None:
-    """Count requests that typically took so long. buckets: not cumulative, one more than BOUNDS."""
-    for factor, share in SPREAD:
-        buckets[bisect_left(BOUNDS, latency_ms * factor)] += requests * share
+def put(buckets: list[float], requests: float, latency_ms: float, spread: Sequence[float] = ()) -> None:
+    """Count requests that typically took so long. buckets: not cumulative, one more than BOUNDS. spread: as in Rates."""
+    several = spread or [requests * share for _, share in SPREAD]
+    for (factor, _), count in zip(SPREAD, several, strict=True):
+        buckets[bisect_left(BOUNDS, latency_ms * factor)] += count
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
     """One stretch of steady traffic. All but latency_ms are per second.
 
-    lost: connections that were tried and not made, each with a request; neither is among the others.
+    lost: connections that were tried and not made, each with a request; neither is among the others. spread: how many
+    requests took each of the times of SPREAD, () = as many as that says.
     """
 
     requests: float
@@ -41,6 +43,7 @@ class Rates:
     refused: float
     latency_ms: float
     lost: float = 0.0
+    spread: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Totals:
         self.lost += rates.lost * seconds
         self.sum_ms += requests * rates.latency_ms
         if requests:
-            put(self.buckets, requests, rates.latency_ms)
+            put(self.buckets, requests, rates.latency_ms, [each * seconds for each in rates.spread])
 
     def copy(self) -> Totals:
         """Give a copy that can be counted on."""

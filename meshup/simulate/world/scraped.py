@@ -177,7 +177,11 @@ class Scraped:
             yield Row(MEMORY, of, partial(self._memory, target))
 
     def _memory(self, target: Target, moment: float) -> float:
-        return self._traffic.releases.memory_mib(target.release, target.running(moment)) * MIB
+        usual, noise = (
+            self._traffic.releases.memory_mib(target.release, target.running(moment)) * MIB,
+            self._traffic.noise,
+        )
+        return usual if noise is None else float(int(usual * noise.level(target.uid, moment - target.since)))
 
     def _proxy(self, target: Target, wanted: Wanted) -> Iterator[Row]:
         """Give what a proxy says of itself and of its inbound listener."""

@@ -13,7 +13,8 @@ from meshup.simulate.world.bits import Selecting, is_ready
 from meshup.simulate.world.counted import ProxyState
 from meshup.simulate.world.edges import LASTS_S, Edge, Harm, Seen, Stretch, outbound, seen
 from meshup.simulate.world.history import Kind, Rates, Scraping, is_prometheus
-from meshup.simulate.world.mesh import GATEWAY_NAME, counts_endpoints, has_proxy, is_strict
+from meshup.simulate.world.mesh import counts_endpoints, has_proxy, is_strict
+from meshup.simulate.world.noise import Noise
 from meshup.simulate.world.releases import Releases
 
 CONFIGURES = frozenset({"security.istio.io", "networking.istio.io"})
@@ -45,6 +46,7 @@ class Traffic:
         self._known = 0
         self.gateway_pods: Callable[[], list[Obj]] = list
         self.scraping = Scraping()
+        self.noise: Noise | None = None
 
     def add(self, edge: Edge) -> None:
         """Let a caller begin to call."""
@@ -259,6 +261,8 @@ class Traffic:
             count, rps = self.state(caller).clusters[self._out[index]], self.edges[index].rps * share
             count.requests += rps * seconds
             count.failed += rps * seconds
+            if self.noise is not None:
+                self.noise.nobody(rps * seconds)
             if self.scraping.on:
                 self._note(caller, Kind(self._out[index], index, False, "UH"), seconds, Rates(rps, rps, 0.0, 0.0, 0.0))
 
@@ -281,12 +285,15 @@ class Traffic:
         stretch = Stretch(rps * seconds, rps * seconds * errors, opening * seconds, 0.0, latency)
         if self.releases.bad:
             stretch = self._drawn(index, out, into, stretch, seconds)
-        requests, failed, opened, lost, latency = stretch
+        if self.noise is not None:
+            stream, drawn = (index, out.uid, into.uid), bool(self.releases.bad)
+            stretch = self.noise.stretch(stream, stretch, unconnected=edge.unconnected, drawn=drawn)
+        requests, failed, opened, lost, latency, spread = stretch
         if out.proxy:
             self._called(index, caller, into, stretch, seconds, mutual=mutual)
         if into.proxy:
             state = self.state(callee)
-            state.clusters[inbound].add(requests, failed, opened, latency)
+            state.clusters[inbound].add(requests, failed, opened, latency, spread)
             row = state.inbound.setdefault(edge.port, [0.0, 0.0])
             row[1 if mutual else 0] += opened
             if mutual:
@@ -299,11 +306,11 @@ class Traffic:
 
     def _called(self, index: int, caller: Obj, into: Seen, stretch: Stretch, seconds: float, *, mutual: bool) -> None:
         """Count what the proxy of a caller saw."""
-        requests, failed, opened, lost, latency = stretch
+        requests, failed, opened, lost, latency, spread = stretch
         cluster, state = self._out[index], self.state(caller)
         took = latency + (1.0 if into.proxy else 0.0)
         count = state.clusters[cluster]
-        count.add(requests, failed, opened, took)
+        count.add(requests, failed, opened, took, spread)
         if mutual:
             count.mutual += opened
         if lost:
