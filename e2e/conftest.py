@@ -20,6 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from installed import Installed, install
+from replaying import TALLY, Replaying, simulated
 
 from e2e.providers import Provider, Reached, chosen
 from tests.conformance.comparing import closing_lines
@@ -87,7 +88,9 @@ class Person:
         return found
 
     def meshup(self, *arguments: str, code: int | None = 0, **more: Any) -> Said:
-        """Call meshup; code None accepts any exit code."""
+        """Call meshup; code None accepts any exit code. A simulator is judged again before it is stopped."""
+        if arguments[:2] == ("simulator", "stop"):
+            simulated(self.home / ".state")
         return self._call(str(self.programs.meshup), *arguments, code=code, **more)
 
     def kubectl(self, *arguments: str, code: int | None = 0, **more: Any) -> Said:
@@ -179,8 +182,8 @@ def shop(simulator: Callable[..., Person]) -> Person:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how many conformance cases each server was asked, how many fields differed, and what a test has to show."""
-    for line in closing_lines(terminalreporter.stats):
+    """Say what the conformance cases came to, what was judged again, and what a test has to show."""
+    for line in (*closing_lines(terminalreporter.stats), *TALLY.tell()):
         terminalreporter.write_line(line)
     for report in (each for several in terminalreporter.stats.values() for each in several):
         if getattr(report, "when", "") == "teardown":
@@ -197,9 +200,9 @@ def told(town: Any, record_property: Callable[[str, object], None]) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def provider() -> Provider:
-    """Where clusters come from in this run."""
-    return chosen()
+def provider() -> Replaying:
+    """Where clusters come from in this run, each judged again before it goes."""
+    return Replaying(chosen(), EVIDENCE)
 
 
 @pytest.fixture(scope="session")

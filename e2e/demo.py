@@ -93,6 +93,13 @@ class Demo:
         with urllib.request.urlopen(request, timeout=10) as answer:
             answer.read()
 
+    def runs(self) -> list[str]:
+        """Name the runs on record, by the labels of their segments."""
+        path = "/api/v1/namespaces/meshup-system/configmaps?labelSelector=meshup.dev/segment"
+        with urllib.request.urlopen(self._server + path, timeout=10) as answer:
+            found = json.loads(answer.read())["items"]
+        return sorted({each["metadata"]["labels"]["meshup.dev/run"] for each in found})
+
 
 def play(demo: Demo) -> None:
     """The story of the shop."""
@@ -133,6 +140,12 @@ def play(demo: Demo) -> None:
     )
     demo.run('meshup rollback cart --to 1.29.4 --reason "timeouts to ledger" --until 7d --yes')
     demo.run("meshup report", holds=("cart", "timeouts to ledger"))
+
+    demo.tell(
+        "Each verdict of these runs is made again from the evidence that the journal kept, and is the same bit for bit."
+    )
+    for run in demo.runs():
+        demo.run(f"meshup replay {run}", holds=("same      every verdict, bit for bit",), quiet=True)
 
     demo.run("meshup simulator stop", quiet=True)
 

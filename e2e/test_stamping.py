@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from conftest import Person
 from forgers import transport
+from replaying import Replaying
 
 from e2e import lab
-from e2e.providers import Provider, Reached
+from e2e.providers import Reached
 from e2e.providers.lab import Lab
 from tests.forging.playing import DIGEST, OURS, Play, Server
 
@@ -22,11 +23,11 @@ RELEASE = {"mesh": "istio", "version": "1.29.4", "state": "supported", "digest":
 
 
 @pytest.fixture(scope="module")
-def reached(provider: Provider, evidence: Any) -> Iterator[Reached]:
+def reached(provider: Replaying, evidence: Any) -> Iterator[Reached]:
     """A server that serves MutatingAdmissionPolicy as v1beta1."""
     if provider.name != "lab":
         pytest.skip("the feature gate of the API server is the lab's to set: PROVIDER=lab")
-    with Lab().api_server(mutating_policies=True) as found, evidence(found, "stamping"):
+    with provider.lent(Lab().api_server(mutating_policies=True)) as found, evidence(found, "stamping"):
         yield found
 
 
