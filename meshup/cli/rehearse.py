@@ -35,11 +35,18 @@ def command(
     no_back: Annotated[bool, typer.Option("--no-back", help="do not try the way back")] = False,
     judge: Annotated[
         bool,
-        typer.Option("--judge", help="how often the canary judge is wrong, over seeded rollouts; nothing is played"),
+        typer.Option(
+            "--judge",
+            help="how often the canary judge is wrong, over seeded rollouts; nothing is played without --whole",
+        ),
     ] = False,
     rollouts: Annotated[
         int, typer.Option("--rollouts", help="with --judge: how many rollouts", min=1, max=20_000)
     ] = 200,
+    whole: Annotated[
+        int,
+        typer.Option("--whole", help="with --judge: how many rollouts are played whole, an upgrade included", min=0),
+    ] = 0,
     output: options.Output = "text",
     context: options.Context = "",
     kubeconfig: options.Kubeconfig = "",
@@ -75,13 +82,13 @@ def command(
         beside = [flag for flag, value in played.items() if value]
         if beside:
             raise UsageError(
-                f"--judge plays nothing, so {', '.join(beside)} would say nothing",
+                f"--judge plays no runbook of yours, so {', '.join(beside)} would say nothing",
                 code="MU1017",
                 why="it judges counts made of seeded chance; a bad release is played by a rehearsal",
                 fix="meshup rehearse --bad KIND, or meshup rehearse --judge",
                 cluster="not contacted",
             )
-        return _judge(look, output, rollouts=rollouts, seed=seed)
+        return _judge(look, output, rollouts=rollouts, whole=whole, seed=seed)
     if scenario not in scenes.known() and not Path(scenario).is_file():
         raise UsageError(
             f'there is no scenario "{scenario}"',
@@ -152,14 +159,19 @@ def _let_loose(simulation: Simulation, faults: Sequence[Mapping[str, Any]]) -> N
             ) from refused
 
 
-def _judge(look: Screen, output: str, *, rollouts: int, seed: int) -> int:
+def _judge(look: Screen, output: str, *, rollouts: int, whole: int, seed: int) -> int:
     """Print the operating characteristic of the canary judge. Ends with 0: it is a measurement, and no gate."""
     import json
+    from dataclasses import replace
 
+    from meshup.cli.whole import whole as played
     from meshup.engine.characteristic import characteristic
     from meshup.views import characteristic as view
 
     found = characteristic(rollouts=rollouts, seed=seed)
+    if whole:
+        trials, ended = played(rollouts=whole, seed=seed, told=look.err)
+        found = replace(found, trials=(*found.trials, *trials), whole=ended)
     if output == "text":
         look.out(view.text(found, width=look.width))
     else:

@@ -33,10 +33,40 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What users had from pods of a bad release in the rollout in the middle, by failed requests, of those played whole."""
+
+    what: str
+    requests: int
+    failed: int
+    slowed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """Good rollouts that were played whole, on clusters in memory. seconds: of their clocks, in all.
+
+    through, held: how they ended but for those that a gate stopped. requests, failed: through proxies, of all rollouts; usual:
+    of the failed ones, how many do so without any rollout. why: what ended those that did not go through.
+    """
+
+    runs: int
+    through: int
+    held: int
+    seconds: float
+    requests: int
+    failed: int
+    usual: int
+    why: tuple[str, ...]
+    costs: tuple[Cost, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Characteristic:
     """The operating characteristic of the judge. seed: of the first rollout; the n-th has seed + n.
 
-    passed, held: of the rollouts with nothing wrong, how many went through and how many wanted more data.
+    passed, held: of the rollouts with nothing wrong, how many went through and how many wanted more data. whole: those that
+    were played and not judged alone, whose trials are the last ones; None = none were.
     """
 
     seed: int
@@ -47,3 +77,4 @@ class Characteristic:
     passed: int
     held: int
     trials: tuple[Trial, ...]
+    whole: Whole | None = None

@@ -313,6 +313,22 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         passed=COUNT,
         held=COUNT,
         trials=many(release=TEXT, word=TEXT, runs=COUNT, hits=COUNT, kept=FLAG, median_requests=COUNT),
+        whole={
+            "anyOf": [
+                {"type": "null"},
+                record(
+                    runs=COUNT,
+                    through=COUNT,
+                    held=COUNT,
+                    seconds=NUMBER,
+                    requests=COUNT,
+                    failed=COUNT,
+                    usual=COUNT,
+                    why=TEXTS,
+                    costs=many(release=TEXT, requests=COUNT, failed=COUNT, slowed=COUNT),
+                ),
+            ]
+        },
     ),
     "approval": record(place=TEXT, user=TEXT, plan=TEXT, until=TEXT),
 }

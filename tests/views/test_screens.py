@@ -19,7 +19,7 @@ from meshup.cli.screen import Screen
 from meshup.cli.telling import Lines, watcher
 from meshup.engine.undo import as_kubectl
 from meshup.journal.forging import ALTERING
-from meshup.model.characteristic import Characteristic, Trial
+from meshup.model.characteristic import Characteristic, Cost, Trial, Whole
 from meshup.model.events import Outcome, Waits
 from meshup.model.plan import Plan
 from meshup.model.replayed import Again, Replay
@@ -109,6 +109,28 @@ OFTEN = Characteristic(
         Trial(what="fewer requests than are needed", word="unknown", runs=200, hits=200, bound=1.0, at_least=True),
     ),
 )
+WHOLLY = replace(
+    OFTEN,
+    trials=(
+        *OFTEN.trials,
+        Trial(what="whole: nothing is wrong", word="stopped", runs=50, hits=1, bound=0.02, at_least=False),
+        Trial(what="whole: errors 1 %", word="caught", runs=5, hits=5, bound=0.95, at_least=True),
+    ),
+    whole=Whole(
+        runs=50,
+        through=48,
+        held=1,
+        seconds=216_000.0,
+        requests=42_000_000,
+        failed=42_310,
+        usual=42_300,
+        why=("canary: shop/web: not enough data: 118 of 140 points", "success-rate: shop/cart: 98.91% of 184 requests"),
+        costs=(
+            Cost(what="errors 1 %", requests=3366, failed=31, slowed=0),
+            Cost(what="answers 200 ms slower", requests=1690, failed=0, slowed=1689),
+        ),
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +197,7 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
         told["rehearsal"], scenario="a copy of the cluster", width=width, runbook="meshup.yaml", assumed="traffic"
     ),
     "rehearsal-judge": lambda told, width: judged.text(OFTEN, width=width),
+    "rehearsal-judge-whole": lambda told, width: judged.text(WHOLLY, width=width),
     "replay": lambda told, width: replayed.text(AGAIN, width=width),
     "replay-tried": lambda told, width: replayed.text(TRIED, width=width),
     **{
@@ -290,6 +313,7 @@ def test_documents_for_programs(told: dict, golden: Golden) -> None:
     golden("releases.json", pretty(released.releases_document(told["releases"])))
     golden("release.json", pretty(released.moved_document(told["release-blocked"])))
     golden("rehearsal-judge.json", pretty(judged.as_document(OFTEN)))
+    golden("rehearsal-judge-whole.json", pretty(judged.as_document(WHOLLY)))
     golden("replay.json", pretty(replayed.as_document(TRIED)))
     golden("rehearsal.json", pretty(standing.rehearsal_document(told["rehearsal"], scenario="corner")))
     for name in ("rehearsal-caught", "rehearsal-missed"):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from zlib import crc32
 
 from meshup.model.objects import dig
@@ -50,7 +50,8 @@ class Rates:
 class Kind:
     """What one proxy keeps apart. cluster: Envoy's name. edge: index. mutual: over mutual TLS. flags: response flags.
 
-    endpoint: address:port that was called, "" inbound. revision: the canonical one of the program that was called.
+    endpoint: address:port that was called, "" inbound. revision: the canonical one of the program that was called. peer: uid
+    of the pod that called, inbound alone: the stretches of one course follow each other.
     """
 
     cluster: str
@@ -59,6 +60,7 @@ class Kind:
     flags: str = "-"
     endpoint: str = ""
     revision: str = "unknown"
+    peer: str = ""
 
 
 @dataclass(slots=True)
@@ -110,36 +112,45 @@ class Totals:
         return self.failed + self.lost
 
 
+class Segment(NamedTuple):
+    """One stretch of a course. before: what was counted when it began."""
+
+    start: float
+    end: float
+    rates: Rates
+    before: Totals
+
+    def at(self, moment: float) -> Totals:
+        """Give the counts at a moment in it, or at its end when that is earlier."""
+        found = self.before.copy()
+        found.add(self.rates, min(self.end, moment) - self.start)
+        return found
+
+
 @dataclass(slots=True)
 class Course:
-    """Counts of one kind at one proxy: what came before the oldest stretch, and the stretches (start, end, rates).
+    """Counts of one kind at one proxy, stretch by stretch; what is older than all of them is in the first one's count.
 
     restarts: when its proxy began to count at zero again.
     """
 
     restarts: list[float] = field(default_factory=list)
-    _base: Totals = field(default_factory=Totals)
-    _base_until: float = 0.0
-    _segments: deque[tuple[float, float, Rates]] = field(default_factory=deque)
+    _segments: list[Segment] = field(default_factory=list)
     _known: dict[float, Totals] = field(default_factory=dict)
 
     def note(self, end: float, seconds: float, rates: Rates) -> None:
         """Record that traffic had these rates for so many seconds up to a moment."""
-        start = end - seconds
-        segments = self._segments
+        start, before, segments = end - seconds, Totals(), self._segments
         if segments:
-            first, last, before = segments[-1]
-            if before == rates and abs(last - start) < 1e-6 and last not in self.restarts[-1:]:
-                segments[-1] = (first, end, rates)
+            last = segments[-1]
+            if last.rates == rates and abs(last.end - start) < 1e-6 and last.end not in self.restarts[-1:]:
+                segments[-1] = last._replace(end=end)
                 return
-        segments.append((start, end, rates))
-        while segments and (segments[0][1] < end - KEEP_S or len(segments) > MOST_SEGMENTS):
-            oldest = segments.popleft()
-            if any(self._base_until <= each <= oldest[0] for each in self.restarts):
-                self._base = Totals()
-            self._base_until = oldest[1]
-            self._base.add(oldest[2], oldest[1] - oldest[0])
-            self._known.clear()
+            if not any(last.start < each <= start for each in self.restarts):
+                before = last.at(last.end)
+        segments.append(Segment(start, end, rates, before))
+        while segments[0].end < end - KEEP_S or len(segments) > MOST_SEGMENTS:
+            segments.pop(0)
 
     def forget(self) -> None:
         """Forget what was computed: the proxy began to count at zero at some moment."""
@@ -149,15 +160,17 @@ class Course:
         """Give the counts at a moment that all traffic has been counted up to."""
         found = self._known.get(moment)
         if found is None:
-            began = max((each for each in self.restarts if self._base_until <= each <= moment), default=None)
-            found = self._base.copy() if began is None else Totals()
-            for start, end, rates in self._segments:
-                if start < moment and (began is None or start >= began):
-                    found.add(rates, min(end, moment) - start)
             if len(self._known) >= MOST_SEGMENTS:
                 self._known.clear()
-            self._known[moment] = found
+            found = self._known[moment] = self._at(moment)
         return found
+
+    def _at(self, moment: float) -> Totals:
+        number = bisect_left(self._segments, moment, key=lambda each: each.start)
+        if number == 0:
+            return self._segments[0].before if self._segments else Totals()
+        segment = self._segments[number - 1]
+        return Totals() if any(segment.start < each <= moment for each in self.restarts) else segment.at(moment)
 
 
 @dataclass(slots=True)

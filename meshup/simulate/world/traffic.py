@@ -280,7 +280,8 @@ class Traffic:
             refused = opening or rps
             self.state(callee).refused += refused * seconds
             if self.scraping.on:
-                self._note(callee, Kind(inbound, index, False), seconds, Rates(0.0, 0.0, 0.0, refused, 0.0))
+                kind = Kind(inbound, index, False, peer=out.uid)
+                self._note(callee, kind, seconds, Rates(0.0, 0.0, 0.0, refused, 0.0))
             return
         stretch = Stretch(rps * seconds, rps * seconds * errors, opening * seconds, 0.0, latency)
         if self.releases.bad:
@@ -300,7 +301,7 @@ class Traffic:
                 state.handshakes += opened
                 state.untrusted += lost
             if self.scraping.on:
-                kind = Kind(inbound, index, mutual, revision=into.revision)
+                kind = Kind(inbound, index, mutual, revision=into.revision, peer=out.uid)
                 self._note(callee, kind, seconds, stretch.rates(seconds))
             self._log(state, edge, caller, requests, mutual=mutual)
 
