@@ -11,7 +11,7 @@ from meshup.meshes.driver import Driver
 from meshup.model.change import Apply, Change, Create, Delete
 from meshup.model.moment import end_text, instant_or_none
 from meshup.model.objects import Object, Ref, dig, is_managed, is_map
-from meshup.model.plan import LEFT_OUT
+from meshup.model.plan import Left
 from meshup.model.problem import Problem
 from meshup.model.runbook import Ingress, Runbook, Stage, StepSpec
 from meshup.model.snapshot import Snapshot
@@ -59,6 +59,7 @@ class Drafting:
     right: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     unjudged: tuple[tuple[str, str], ...] = ()
+    left: tuple[Left, ...] = ()
 
     def drafts(self) -> Iterator[tuple[Place, Numbered]]:
         """Yield every draft in the order of the plan."""
@@ -79,7 +80,8 @@ def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], drive
     places: list[Place] = []
     problems: list[Problem] = []
     right: list[str] = []
-    notes: list[str] = [*(f"{name} {LEFT_OUT['pinned']}: {why}" for name, why in sorted(held.items())), *said.notes]
+    pinned_out = tuple(Left(service=name, how="pinned", why=why) for name, why in sorted(held.items()))
+    notes: list[str] = [*(each.note for each in pinned_out), *said.notes]
     unjudged: dict[str, str] = {}
     moved: list[str] = []
     for stage in frozen.stages:
@@ -119,6 +121,7 @@ def draft(book: Runbook, snapshot: Snapshot, *, steps: Mapping[str, Step], drive
         places=tuple(places),
         problems=tuple(dict.fromkeys(problems)),
         right=tuple(dict.fromkeys(right)),
+        left=(*pinned_out, *said.left),
         notes=tuple(dict.fromkeys(notes)),
         unjudged=tuple(sorted(unjudged.items())),
     )
@@ -250,5 +253,7 @@ def pinned(book: Runbook, snapshot: Snapshot) -> Mapping[str, tuple[str, str]]:
         user, since, until = dig(pin, "spec", "requestedBy", "username"), *(dig(pin, "spec", key) for key in BOUNDS)
         begun, over = instant_or_none(since), instant_or_none(until)
         ends = end_text(begun, over) if begun and over else str(until or "")[:10]
-        found[name] = (revision, f"{clean(user)} pinned it to {clean(release)} until {ends}")
+        reason = clean(dig(pin, "spec", "reason") or "")
+        why = f"{clean(user)} pinned it to {clean(release)} until {ends}" + (f": {reason}" if reason else "")
+        found[name] = (revision, why)
     return found

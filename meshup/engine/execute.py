@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from meshup.engine.drift import moved, stale
 from meshup.engine.ending import after, left_of, steps_reached
 from meshup.engine.fold import RunState
-from meshup.engine.history import newest_run
+from meshup.engine.history import needed_run, newest_run
 from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
 from meshup.engine.own_way_back import take_back
@@ -21,7 +21,6 @@ from meshup.journal.runs import open_store
 from meshup.model.events import Outcome
 from meshup.model.journal import Started, TakenOver
 from meshup.model.plan import Plan
-from meshup.model.problem import Refused
 
 
 def apply(session: Session, plan: Plan, *, through: str = "") -> Outcome:
@@ -57,15 +56,7 @@ def resume(session: Session, *, run: str = "", through: str = "") -> Outcome:
 
     Raises Refused (MU2305) when there is none. One that is through already is left alone: nothing is written.
     """
-    found = newest_run(session, run=run)
-    if found is None:
-        raise Refused(
-            f"there is no run {run} to resume" if run else "there is no run to resume",
-            code="MU2305",
-            fix="meshup plan, then meshup apply",
-            cluster="nothing was changed",
-        )
-    state, read = found
+    state, read = needed_run(session, run=run, fix="meshup plan, then meshup apply")
     plan = read()
     check_cluster(session, plan)
     wanted = places(plan, through=through or state.through)

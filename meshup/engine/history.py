@@ -14,6 +14,8 @@ from meshup.model.plan import Plan
 from meshup.model.problem import Refused
 from meshup.model.runbook import Runbook
 
+NO_RUN = "MU2305"
+
 
 def newest_run(session: Session, *, run: str = "", kind: str = "") -> tuple[RunState, Callable[[], Plan]] | None:
     """Read the newest run on record (a named one, or of a kind) and how to get its plan; None when there is none."""
@@ -45,14 +47,29 @@ def readable_book(session: Session) -> Runbook | None:
         return None
 
 
+def needed_run(
+    session: Session, *, run: str = "", kind: str = "", fix: str = "meshup status shows the newest one"
+) -> tuple[RunState, Callable[[], Plan]]:
+    """Give the newest run, as `newest_run` does. Raises Refused (MU2305) where there is none."""
+    found = newest_run(session, run=run, kind=kind)
+    if found is None:
+        raise no_run(f"there is no run {run} on record" if run else "there is no run on record", fix=fix)
+    return found
+
+
 def needed_book(session: Session) -> Runbook:
-    """Give the same. Raises Refused (MU2305) where there is none."""
+    """Give the runbook of the newest run. Raises Refused (MU2305) where there is none."""
     found = newest_book(session)
     if found is None:
-        raise Refused(
-            "there is no run on record, and no runbook was given",
-            code="MU2305",
-            fix="name the runbook with -f",
-            cluster="nothing was changed",
-        )
+        raise no_runbook()
     return found
+
+
+def no_runbook(fix: str = "name the runbook with -f") -> Refused:
+    """Make the error of a command that needs a runbook, where there is neither a run nor one that was given."""
+    return no_run("there is no run on record, and no runbook was given", fix=fix)
+
+
+def no_run(what: str, *, fix: str) -> Refused:
+    """Make the error of a run that is not on record."""
+    return Refused(what, code=NO_RUN, fix=fix, cluster="nothing was changed")

@@ -11,7 +11,7 @@ from meshup.journal.optin import KIND, latest
 from meshup.meshes.driver import Driver
 from meshup.model.objects import labels, matches
 from meshup.model.optin import OptInRecord
-from meshup.model.plan import LEFT_OUT
+from meshup.model.plan import Left
 from meshup.model.runbook import OptIn, Runbook, Service, Wave
 from meshup.model.snapshot import Snapshot
 
@@ -20,11 +20,13 @@ from meshup.model.snapshot import Snapshot
 class Opted:
     """A runbook with every owner's word in it, frozen: whoever goes on with a plan needs nothing but the plan.
 
-    early: service id -> why no wave moves it yet. notes: what became of words and wishes, one line each.
+    early: service id -> why no wave moves it yet. left: who stays out, by their owner's word. notes: what became of words and
+    wishes, one line each, those of `left` included.
     """
 
     book: Runbook
     early: Mapping[str, str]
+    left: tuple[Left, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -50,22 +52,28 @@ def opted(book: Runbook, snapshot: Snapshot, driver: Driver | None = None) -> Op
         if said[each].joins
     ]
     early: dict[str, str] = {}
+    left: list[Left] = []
     services: list[Service] = []
     for each in book.services:
         word = said.get(each.id)
         service = each if word is None else replace(each, opt_in=_opt_in(word))
         until = service.opt_in.not_before if service.opt_in is not None else None
         if word is not None and not word.joins:
-            notes.append(f"{each.id} {LEFT_OUT['opted out']}: {out_words(word)}")
+            left.append(Left(service=each.id, how="opted out", why=out_words(word)))
         if until is not None and until > now and service.opt_in is not None:
             early[each.id] = f"{service.opt_in.by} opted it in, and not before {until.astimezone(UTC):%Y-%m-%d %H:%MZ}"
-            notes.append(f"{each.id} {LEFT_OUT['not yet']}: {early[each.id]}")
+            left.append(Left(service=each.id, how="not yet", why=early[each.id]))
             if not _is_inside(service, snapshot, driver):
                 service = replace(service, opt_in=None)
         services.append(service)
     resolved = tuple(_resolved(each, services, snapshot) for each in book.waves)
     waves, wishes = _wished(book, services, resolved, said)
-    return Opted(book=replace(book, services=tuple(services), waves=waves), early=early, notes=(*notes, *wishes))
+    return Opted(
+        book=replace(book, services=tuple(services), waves=waves),
+        early=early,
+        left=tuple(left),
+        notes=(*notes, *(each.note for each in left), *wishes),
+    )
 
 
 def out_words(word: OptInRecord) -> str:

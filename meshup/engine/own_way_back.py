@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from meshup.engine.ending import own_pins
 from meshup.engine.handover import await_yield
-from meshup.engine.history import needed_book
+from meshup.engine.history import needed_book, no_run
 from meshup.engine.holding import Run
 from meshup.engine.log import RunLog
 from meshup.engine.performing import perform
@@ -63,11 +63,9 @@ def resume_own(session: Session, service: str, *, book: Runbook | None = None) -
         namespace, name = find_service(meant, service).id.split("/")
     pin = holding(pins(session.cluster, namespace=namespace), namespace=namespace, service=name)
     if pin is None or (pin.phase == "Active" and not pin.run):
-        raise Refused(
+        raise no_run(
             f"no rollback of {namespace}/{name} is on record",
-            code="MU2305",
             fix=f"meshup rollback {namespace}/{name} --to RELEASE --reason TEXT --until 7d",
-            cluster="nothing was changed",
         )
     if pin.phase == "Active":
         kept = f"nothing was written: MeshPin {name_of(pin)} is in force already"

@@ -121,12 +121,8 @@ def plan(
         accepted_one_way=tuple(sorted({*book.accept_one_way, *accept} & set(doors))),
         cost=asked,
         held=on_hold(stages, book, snapshot, driver) if kind == "apply" else None,
-        notes=(
-            *_notes(drafting, changes, snapshot, driver, judging),
-            *_told(stages, gates, facts),
-            *said(paced, book.pacing.new_connections_per_s),
-        ),
-        reconnects=tuple(paced),
+        notes=(*_notes(drafting, changes, snapshot, driver, judging), *_told(stages, gates, facts)),
+        left=drafting.left,
     )
     return sealed(made)
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from meshup.engine.fold import RunState
-from meshup.engine.history import newest_run
+from meshup.engine.history import needed_run
 from meshup.engine.session import Session
 from meshup.engine.wait import ask, at_the_limit
 from meshup.engine.watching import Looking, looking
 from meshup.gates.gate import Gate, Terms
 from meshup.model.journal import Judgement
 from meshup.model.plan import Plan, PlannedGate
-from meshup.model.problem import Refused
 from meshup.model.replayed import Again, Replay
 from meshup.model.verdict import Answer
 
@@ -39,15 +38,7 @@ LEAST = "least"
 
 def replay(session: Session, *, run: str = "", others: Sequence[Other] = ()) -> Replay:
     """Judge every verdict of a run, the newest one when none is named. Raises Refused (MU2305) where there is none."""
-    found = newest_run(session, run=run)
-    if found is None:
-        raise Refused(
-            f"there is no run {run} on record" if run else "there is no run on record",
-            code="MU2305",
-            fix="meshup status shows the newest one",
-            cluster="only read",
-        )
-    state, plan = found
+    state, plan = needed_run(session, run=run)
     return again(state, plan(), session.gates, others=others)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshup.engine.history import NO_RUN
 from meshup.engine.session import Session
 from meshup.engine.standing import status
 from meshup.journal.enforcement import trusted
@@ -15,8 +16,6 @@ from meshup.model.release import Release
 from meshup.model.report import Seen, State, View
 from meshup.model.runbook import Runbook
 from meshup.model.standing import Standing
-
-NO_RUNBOOK = "MU2305"
 
 
 def view(session: Session, *, book: Runbook | None = None, context: str = "") -> View:
@@ -35,7 +34,7 @@ def looked(session: Session, *, book: Runbook | None = None, context: str = "") 
     try:
         standing = status(session, book=book, context=context)
     except Refused as refused:
-        if refused.code != NO_RUNBOOK or not every:
+        if refused.code != NO_RUN or not every:
             raise
         standing = None
     cluster = standing.cluster_uid if standing is not None else session.cluster.uid()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from meshup.engine.fold import RunState
-from meshup.engine.history import newest_run
+from meshup.engine.history import newest_run, no_runbook
 from meshup.engine.opted import in_words, opted, words
 from meshup.engine.place import go_on
 from meshup.engine.planning import driver_of, snapshot_for
@@ -21,7 +21,7 @@ from meshup.model.ledger import Pin, Running
 from meshup.model.objects import annotated, dig
 from meshup.model.optin import OptInRecord
 from meshup.model.plan import Plan
-from meshup.model.problem import MeshupError, Refused
+from meshup.model.problem import MeshupError
 from meshup.model.runbook import Runbook
 from meshup.model.standing import PlaceStanding, RunStanding, ServiceStanding, Standing
 
@@ -35,12 +35,7 @@ def status(session: Session, *, book: Runbook | None = None, run: str = "", cont
     state, plan = (None, None) if found is None else (found[0], _plan_or_none(found[1]))
     meant = book or (plan.book if plan is not None else None)
     if meant is None:
-        raise Refused(
-            "there is no run on record, and no runbook was given",
-            code="MU2305",
-            fix="meshup plan, then meshup apply; or name the runbook with -f",
-            cluster="nothing was changed",
-        )
+        raise no_runbook("meshup plan, then meshup apply; or name the runbook with -f")
     driver = driver_of(session, meant)
     snapshot = snapshot_for(session, driver, context=context)
     every = pins(session.cluster)

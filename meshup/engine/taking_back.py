@@ -9,7 +9,7 @@ from typing import Any
 from meshup.engine.assembling import assembled, gate_of
 from meshup.engine.drift import read_all, wanted_values
 from meshup.engine.fold import RunState
-from meshup.engine.history import newest_run
+from meshup.engine.history import needed_run
 from meshup.engine.observe import observe
 from meshup.engine.pinning import held, in_words
 from meshup.engine.place import Place, places
@@ -19,7 +19,7 @@ from meshup.model.change import Change, Create, Delete, Evict, Label, Restart, m
 from meshup.model.fields import managers_of, said, value_at
 from meshup.model.objects import Object, Ref, annotated, dig
 from meshup.model.plan import Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
-from meshup.model.problem import Problem, Refused, UsageError, Where
+from meshup.model.problem import Problem, UsageError, Where
 
 
 def run_plan(session: Session, run: str = "", *, context: str = "") -> Plan:
@@ -33,15 +33,8 @@ def stage_plan(session: Session, stage: str, *, run: str = "", context: str = ""
 
 
 def _plan_back(session: Session, run: str, *, stage: str, context: str) -> Plan:
-    found = newest_run(session, run=run, kind="" if run else "apply")
-    if found is None:
-        raise Refused(
-            f"there is no run {run} on record" if run else "there is no run on record",
-            code="MU2305",
-            fix="meshup status shows the newest; kubectl get configmap -n meshup-system has the rest",
-            cluster="nothing was changed",
-        )
-    state, read = found
+    rest = "meshup status shows the newest; kubectl get configmap -n meshup-system has the rest"
+    state, read = needed_run(session, run=run, kind="" if run else "apply", fix=rest)
     plan = read()
     chosen = _from(places(plan), stage)
     snapshot = observe(session.cluster, session.clock, identity=session.identity, context=context)

@@ -136,6 +136,20 @@ LEFT_OUT: Mapping[LeftOut, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A service that no wave moves. how: by what. why: in words."""
+
+    service: str
+    how: LeftOut
+    why: str
+
+    @property
+    def note(self) -> str:
+        """Say it as a note of the plan."""
+        return f"{self.service} {LEFT_OUT[self.how]}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The whole plan.
 
@@ -145,7 +159,7 @@ class Plan:
     unjudged: services without evidence, with the reason. permissions: "verb group/resource namespace" it needs.
     pin: body of the MeshPin that is written before the act, for rollback-service. takes_back: id of the run that a
     rollback-stage or rollback-run undoes. held: the release is on hold as the plan was made; apply judges it anew.
-    reconnects: of the services that restart, where the runbook paces by new connections; empty = it does not.
+    left: services that no wave moves; each has a note too.
     """
 
     id: str
@@ -173,7 +187,7 @@ class Plan:
     pin: Mapping[str, Any] | None = None
     takes_back: str = ""
     held: OnHold | None = None
-    reconnects: tuple[Reconnects, ...] = ()
+    left: tuple[Left, ...] = ()
     digest: str = ""
 
     def changes(self) -> Iterator[PlannedChange]:
@@ -184,13 +198,9 @@ class Plan:
 
     def left_out(self) -> Mapping[str, tuple[LeftOut, str]]:
         """Give service id -> by what no wave moves it, and that in words; of several the first of LEFT_OUT."""
-        found: dict[str, tuple[LeftOut, str]] = {}
-        for how, mark in reversed(tuple(LEFT_OUT.items())):
-            for note in self.notes:
-                service, _, rest = note.partition(" ")
-                if rest.startswith(f"{mark}: "):
-                    found[service] = how, rest.removeprefix(f"{mark}: ")
-        return found
+        order = tuple(LEFT_OUT)
+        found = sorted(self.left, key=lambda each: order.index(each.how), reverse=True)
+        return {each.service: (each.how, each.why) for each in found}
 
     @property
     def again(self) -> str:
