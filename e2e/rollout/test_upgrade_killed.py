@@ -31,7 +31,14 @@ from e2e.providers import Provider
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.lab]
 SEED = int(os.environ.get("MESHUP_E2E_SEED", "20261126"))
-KILLS = {"control-plane": 3, "qualify/critical": 3, "gateway": 1, "spread/small": 1, "spread/last": 1, "minimise": 2}
+KILLS = {
+    "control-plane": 3,
+    "qualify/critical": 3,
+    "gateway/100-percent": 1,
+    "spread/small": 1,
+    "spread/last": 1,
+    "minimise": 2,
+}
 """Place -> how often the process dies in it, each time at another moment that a seed chooses."""
 COMPARED = "qualify/critical"
 """There it dies once more, while both revisions are compared."""

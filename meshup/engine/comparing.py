@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from meshup.engine.findings import compares
 from meshup.gates.canary.gate import Canary
-from meshup.gates.evidence.checking import Facts, told
-from meshup.gates.gate import Gate
 from meshup.meshes.driver import ENDPOINT_COUNTS, Driver
 from meshup.model.objects import dig
-from meshup.model.plan import PlannedGate, PlannedStage
+from meshup.model.plan import PlannedGate
 from meshup.model.problem import UsageError
 from meshup.model.runbook import GateSpec, Runbook, Service, Stage, StepSpec
 from meshup.model.snapshot import Snapshot
@@ -98,15 +95,3 @@ def about_held(gate: PlannedGate, services: tuple[str, ...], held: Collection[st
     asked = gate.services or services
     kept = tuple(each for each in asked if each in held)
     return gate if kept == asked else replace(gate, services=kept)
-
-
-def told_of(stages: Iterable[PlannedStage], gates: Mapping[str, Gate], facts: Facts | None) -> Iterator[str]:
-    """Say which metrics a gate that compares will be told by which family, once for all that ask for the same."""
-    planned = [gate for stage in stages for wave in stage.waves for gate in (*wave.halfway, *wave.gates)]
-    asked = dict.fromkeys(tuple(gate.params.get("metrics") or ()) for gate in planned if compares(gates[gate.kind]))
-    for metrics in asked:
-        words = told(facts, metrics) if facts is not None else ""
-        if words:
-            yield f"both revisions are compared by {words}"
-        elif facts is not None and not facts.proxies:
-            yield "what both revisions are compared by is known once a proxy runs"

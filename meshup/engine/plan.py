@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 
-from meshup.engine.comparing import about_held, told_of
+from meshup.engine.comparing import about_held
 from meshup.engine.draft import Drafting, Numbered, Place
 from meshup.engine.drift import wanted_values
 from meshup.engine.findings import (
@@ -121,7 +121,12 @@ def plan(
         accepted_one_way=tuple(sorted({*book.accept_one_way, *accept} & set(doors))),
         cost=asked,
         held=on_hold(stages, book, snapshot, driver) if kind == "apply" else None,
-        notes=(*_notes(drafting, changes, snapshot, driver, judging), *_told(stages, gates, facts)),
+        notes=(
+            *_notes(drafting, changes, snapshot, driver, judging),
+            *compared_by(book, stages, gates, driver, facts),
+            *said(paced, book.pacing.new_connections_per_s),
+        ),
+        reconnects=tuple(paced),
         left=drafting.left,
     )
     return sealed(made)
@@ -391,15 +396,3 @@ def _notes(
     if drafting.right:
         notes.append(f"{len(drafting.right)} already right: {some(drafting.right, 5)}")
     return tuple(dict.fromkeys(notes))
-
-
-def _told(stages: Iterable[PlannedStage], gates: Mapping[str, Gate], facts: Facts | None) -> Iterator[str]:
-    """Say which metrics a gate that compares will be told by which family, once for all that ask for the same."""
-    planned = [gate for stage in stages for wave in stage.waves for gate in (*wave.halfway, *wave.gates)]
-    asked = dict.fromkeys(tuple(gate.params.get("metrics") or ()) for gate in planned if compares(gates[gate.kind]))
-    for metrics in asked:
-        words = told(facts, metrics) if facts is not None else ""
-        if words:
-            yield f"both revisions are compared by {words}"
-        elif facts is not None and not facts.proxies:
-            yield "what both revisions are compared by is known once a proxy runs"

@@ -21,7 +21,6 @@ TRIES = 10
 """How often a write that was overtaken is sent again while what it changes is still as planned."""
 WITH_PODS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"})
 """Kinds that are gone only when what they made is gone: else the same name, made again, would meet its remains."""
-MAPS = frozenset({"labels", "annotations"})
 OURS = frozenset({MANAGER, "meshup-guard"})
 """Managers that may hold what we plan: we ourselves, and the guard, which forces the one field it puts back."""
 
@@ -293,10 +292,7 @@ def _as_label(change: Restart) -> Label:
 
 
 def _label_body(on: Ref, live: Object, wanted: Mapping[tuple[str, ...], Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the wanted keys together with those meshup owns there already, as an apply drops what it no longer says.
-
-    That is for maps of labels and annotations. Beside a field of a spec stands the template, which has its own paths.
-    """
+    """Give the wanted keys together with those meshup owns there already, as an apply drops what it no longer says."""
     body: dict[str, Any] = {
         "apiVersion": on.api_version,
         "kind": on.kind,
@@ -305,8 +301,7 @@ def _label_body(on: Ref, live: Object, wanted: Mapping[tuple[str, ...], Mapping[
     inside = TEMPLATE_PATH.get(on.kind)
     template = ((*inside, "metadata", "labels"), (*inside, "metadata", "annotations")) if inside else ()
     for path in dict.fromkeys((*wanted, MARKS, ("metadata", "labels"), *template)):
-        owned = owned_keys(live, MANAGER, path) if path[-1] in MAPS else ()
-        kept = {key: dig(live, *path, key) for key in owned}
+        kept = {key: dig(live, *path, key) for key in owned_keys(live, MANAGER, path)}
         merged = {key: value for key, value in {**kept, **wanted.get(path, {})}.items() if value is not None}
         if merged:
             _put(body, path, merged)

@@ -26,7 +26,9 @@ from meshup.model.verdict import Patience
 from meshup.steps.freshen import Freshen
 
 QUALIFY, SPREAD, GATEWAY, CONTROL_PLANE, MINIMISE = "qualify", "spread", "gateway", "control-plane", "minimise"
+FRESHEN = Freshen.kind
 GATEWAY_OWN = "gateway-own"
+PREFLIGHT = "preflight"
 WEIGHTS = (10, 50, 100)
 """Percents of the gateway's pods that are new: few users first, then half of them."""
 CRITICAL, LATER = "critical", "later"
@@ -80,7 +82,9 @@ def derive(
     waves = _waves(agreed, critical, known)
     beside = driver.gateway_beside(book.ingress, mesh, snapshot) if book.ingress is not None else None
     weights = WEIGHTS if beside is not None and not beside.blocked else ()
-    stages, dropped = _stages(agreed, waves, soak_s=soak_s, keep_s=keep_s, weights=weights)
+    qualify = [known[name] for name in critical]
+    whole = comparing.moved_whole(agreed, snapshot, driver, qualify, compare=compare)
+    stages, dropped = _stages(agreed, waves, soak_s=soak_s, keep_s=keep_s, weights=weights, hold=not whole)
     said_of_gateway = (
         (f"the gateway moves in place, pod by pod: {beside.blocked}",) if beside and beside.blocked else ()
     )
@@ -194,13 +198,14 @@ def _free(name: str, taken: Container[str]) -> str:
 
 
 def _stages(
-    book: Runbook, waves: Sequence[Wave], *, soak_s: float, keep_s: float, weights: Sequence[int]
+    book: Runbook, waves: Sequence[Wave], *, soak_s: float, keep_s: float, weights: Sequence[int], hold: bool
 ) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
     """Give the stages, and what of the runbook's is not repeated.
 
-    What nothing but reads stands first; then the control plane beside the old one, the qualifying wave, the gateway,
-    the other waves, and, once the old revision was kept for long enough and nothing uses it, its removal. weights: of the
-    gateway's traffic, () = it moves in place; else its own Deployment serves again before the old revision goes.
+    What nothing but reads stands first, a preflight among it in any case; then the control plane beside the old one, the
+    qualifying wave, the gateway, the other waves, and, once the old revision was kept for long enough and nothing uses it,
+    its removal. weights: of the gateway's traffic, () = it moves in place; else its own Deployment serves again before that.
+    hold: the qualifying wave is compared half-way; the others are as the runbook has them.
     """
     moving = next(each for each in book.stages if _has(each, "enrol"))
     install = next((each for each in book.stages if _has(each, "install-control-plane")), None)
@@ -213,8 +218,9 @@ def _stages(
             Stage(name=_free(PREFLIGHT, {each.name for each in book.stages}), steps=(), gates=(), before=(looked,)),
             *first,
         ]
-    found = [*first, Stage(name=CONTROL_PLANE, steps=(_step("install-control-plane"),), gates=_ready(install))]
-    gates = _with_right([each for each in moving.gates if each.kind != Soak.kind])
+    installs = (_step("install-control-plane"), *((_step(ENDPOINT_COUNTS),) if hold else ()))
+    found = [*first, Stage(name=CONTROL_PLANE, steps=installs, gates=_ready(install))]
+    gates = _with_right(comparing.gates_of([each for each in moving.gates if each.kind != Soak.kind], hold=hold))
     before = tuple(each for each in moving.before if each.kind != Soak.kind)
     arrived = tuple(each for each in gates if each.kind in STRUCTURAL)
     judged = tuple(each for each in gates if each.kind not in STRUCTURAL)
@@ -274,6 +280,21 @@ def _and(gates: Sequence[GateSpec], more: Iterable[GateSpec]) -> tuple[GateSpec,
     """Give gates, and before them those of others whose kind is not among them."""
     there = {each.kind for each in gates}
     return (*(each for each in more if each.kind not in there), *gates)
+
+
+def _spread(book: Runbook, moving: Stage, waves: tuple[str, ...]) -> Stage:
+    """Give the stage of everybody else, as the runbook moved those who qualified nothing."""
+    qualifying = {each.name for each in book.waves if each.qualifies}
+    enrol = [each for each in book.stages if _has(each, "enrol")]
+    wide = next((each for each in enrol if set(each.waves) - qualifying), moving)
+    return Stage(
+        name=SPREAD,
+        waves=waves,
+        before=tuple(each for each in wide.before if each.kind != Soak.kind),
+        steps=wide.steps,
+        gates=_with_right([each for each in wide.gates if each.kind != Soak.kind]),
+        on_fail=wide.on_fail,
+    )
 
 
 def _step(kind: str) -> StepSpec:

@@ -85,7 +85,7 @@ class Watch:
                 revision=plan.revision,
             )
         self._first: Reading | None = None
-        self._last_s, self._blind, self._said = float("-inf"), 0, ""
+        self._last_s, self._blind = float("-inf"), 0
         self._began: datetime = session.clock.now()
 
     def due(self) -> bool:
@@ -114,10 +114,9 @@ class Watch:
         return self._judged(verdict, readings) if verdict.answer is Answer.FAIL else None
 
     def _is_blind(self, reading: Reading) -> Judged | None:
-        """Say it once for each reason; hold only where the runbook says so, and not for a single look."""
+        """Say it once until it sees again; hold only where the runbook says so, and not for a single look."""
         self._blind += 1
-        if reading.blind != self._said:
-            self._said = reading.blind
+        if self._blind == 1:
             what = f"; held after {BLIND_LOOKS} looks" if self._gate.holds else "; the gates after it judge"
             text = f"{self._place}: callers can't be watched: {reading.blind}{what}"
             self._session.watcher.tell(Noted(at=self._session.clock.now(), word="blind", text=text))

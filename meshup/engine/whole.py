@@ -61,7 +61,8 @@ def _held(stage: Stage) -> Stage:
     steps = (
         replace(each, params={**each.params, "hold": True}) if each.kind == "enrol" else each for each in stage.steps
     )
-    return replace(stage, steps=tuple(steps), gates=(CANARY, *stage.gates))
+    rest = [each for each in stage.gates if each.kind != CANARY.kind]
+    return replace(stage, steps=tuple(steps), gates=(CANARY, *rest))
 
 
 def _word(outcome: Outcome) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from meshup.gates import grouped
+from meshup.gates.canary.tails import is_rarer
 from meshup.gates.finding import name_of, number
 from meshup.gates.gate import Eyes
 from meshup.gates.prometheus import Row, filled, vector
@@ -19,6 +21,8 @@ from meshup.model.verdict import Answer, Reading, Verdict
 KIND = "restart-watch"
 LEAST = 10
 """Fewer failures of one caller than this stop nothing: a pod that goes takes a few connections with it anywhere."""
+SURE = 0.001
+"""So many failures stop it when they have at most this chance at the budget itself: it is looked at many times over a restart."""
 NEVER = 1.0
 """The budget with which the watch is kept and never stops anything."""
 Rows = dict[str, dict[str, Any]]
@@ -110,6 +114,15 @@ class Counted:
         """The share that failed before the restart, since the proxies began."""
         return self.before_failed / max(self.before_tried, self.before_failed, 1.0)
 
+    def breaks(self, budget: float) -> bool:
+        """Tell whether more failed than the usual share and the budget explain, by more than chance.
+
+        The upper tail of the Poisson distribution, which is above the exact binomial's (see traffic.py).
+        """
+        allowed = max(self.tried, self.bad) * (self.usual + budget)
+        enough = self.bad >= LEAST and self.bad > allowed
+        return budget < NEVER and enough and is_rarer(allowed, math.floor(self.bad), SURE)
+
     def __str__(self) -> str:
         tls = f", {self.tls:.0f} TLS handshakes among them" if self.tls else ""
         return (
@@ -147,7 +160,7 @@ def _number(raw: Any) -> float:
 
 
 def judge(readings: Sequence[Reading], budget: float) -> Verdict:
-    """Fail when a caller lost LEAST connections to a service, and a share of them that is above the usual one by the budget.
+    """Fail when a caller lost LEAST connections to a service, and more of them than the usual share and the budget explain.
 
     Of less, or of looks that could not be taken, nothing follows: pass or unknown, never a fail. Never raises.
     """
@@ -162,7 +175,7 @@ def judge(readings: Sequence[Reading], budget: float) -> Verdict:
     except (ValueError, KeyError, TypeError, AttributeError) as odd:
         return Verdict(answer=Answer.UNKNOWN, because=f"what was read of callers is not complete: {odd}")
     for each in several:
-        if budget < NEVER and each.bad >= LEAST and each.share > each.usual + budget:
+        if each.breaks(budget):
             since = f"{seen[0].at:%H:%M:%S}Z"
             because = f"caller {each.caller}: {each} since {since}, at most {budget:.0%} above the usual"
             return Verdict(
@@ -182,7 +195,7 @@ def failing(readings: Sequence[Reading], budget: float, found: Verdict) -> tuple
     if len(seen) < 2 or found.answer is not Answer.FAIL:
         return ()
     several = [each for each in counted(seen[0].data, seen[-1].data) if each.service in found.names and each.tried]
-    worst = next((each for each in several if each.bad >= LEAST and each.share > each.usual + budget), None)
+    worst = next((each for each in several if each.breaks(budget)), None)
     if worst is None:
         return ()
     window = seen[-1].elapsed_s - seen[0].elapsed_s

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from meshup.gates.counting import MIN_FOR_FAIL, Count, Counted, floor_of, made, rate, times
 from meshup.gates.failing import MOST_CALLERS, since, sourced
 from meshup.gates.finding import number
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.judging import careful, told
 from meshup.gates.prometheus import AHEAD_S
-from meshup.gates.scrape import Reset, bucket_deltas, deltas, window
+from meshup.gates.scrape import Reset, deltas, window
 from meshup.gates.sources import observed
 from meshup.model.scene import Failing
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 OWN = "itself"
-Counted = tuple[float, Answer, str, float]
-"""Of one view: samples, answer, text, and the value that is held to the bound."""
-Count = Callable[[Mapping[str, Any], Mapping[str, Any]], Counted]
 QUIET = frozenset({"hold", "pool"})
 NOTHING_SEEN = "no service was seen; nothing seen is not a pass"
 STALE_S = 600.0
@@ -151,7 +148,9 @@ def _judged(
         if seen < least:
             thin.append((seen, service))
     if pooled and thin and total >= least:
-        count, answer, text, _ = _together(first, last, [name for _, name in thin], one)
+        quiet = [name for _, name in thin]
+        count, answer, text, _ = _together(first, last, quiet, one)
+        doubts = [each for each in doubts if each[0] not in quiet]
         if answer is Answer.FAIL:
             because = f"{len(quiet)} quiet services together: {text}"
             return Verdict(answer=Answer.FAIL, because=because, names=tuple(quiet))
@@ -181,7 +180,10 @@ def _together(
     services: Sequence[str],
     one: Count,
 ) -> Counted:
-    """Judge several quiet services as one: their own view, then their callers'; the worse of the two decides."""
+    """Judge several quiet services as one: their own view, then their callers'; the worse of the two decides.
+
+    A view in doubt is worse than one that passes.
+    """
     befores: dict[bool, dict[str, Any]] = {True: {}, False: {}}
     nows: dict[bool, dict[str, Any]] = {True: {}, False: {}}
     for service in services:
@@ -276,54 +278,12 @@ class SuccessRate:
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from counts between two readings."""
         least = max(MIN_FOR_FAIL, _needed(terms, 100))
-        return _judged(readings, terms, least=least, what="requests", one=_rate(_floor(terms)))
+        return _judged(readings, terms, least=least, what="requests", one=rate(floor_of(terms)))
 
     def failing(self, readings: Sequence[Reading], terms: Terms, found: Verdict) -> tuple[Failing, ...]:
         """Say what failed, and what each caller counted."""
-        says = Failing(metric=self.kind, service="", view="", unit="share", of="requests", bound=_floor(terms))
-        return _failed(readings, terms, found, _rate(_floor(terms)), says=says)
-
-
-def _floor(terms: Terms) -> float:
-    return float(terms.params.get("floor", 0.99))
-
-
-def _rate(floor: float) -> Count:
-    """Count requests that did not fail; connections that could not be made are requests that failed."""
-
-    def one(before: Mapping[str, Any], now: Mapping[str, Any]) -> Counted:
-        found = deltas(before, now)
-        total = found["requests"] + found["connect_failures"]
-        bad = found["failed"] + found["connect_failures"]
-        if total < MIN_FOR_FAIL:
-            return total, Answer.UNKNOWN, "", 0.0
-        rate = 1 - min(bad, total) / total
-        answer = Answer.PASS if rate >= floor else Answer.FAIL
-        return total, answer, f"{rate:.2%} of {total:.0f} requests, floor {floor:.2%}", rate
-
-    return one
-
-
-MIN_FOR_FAIL = 20
-"""Fewer requests than this neither pass nor fail a view: one bad answer of three is no rate."""
-FEW = 2
-"""Fewer bad ones than this break no bound, unless it allows none."""
-SURE = 0.01
-"""A bound is broken when so many bad ones have at most this chance where the true rate is just at the bound."""
-
-
-def _held(text: str, *, kept: bool, bad: float, meant: float) -> tuple[Answer, str]:
-    """Hold a view against its bound. kept: it is within; bad: bad ones; meant: how many a rate at the bound gives.
-
-    Beyond the bound by what chance alone gives often is neither a pass nor a fail: 1 failed of 75 says little of a
-    rate of 1 %. The chance is the upper tail of the Poisson distribution, which is above the exact binomial's from one
-    beyond the mean on (T. W. Anderson and S. M. Samuels, Proc. Fifth Berkeley Symposium 1, 1967).
-    """
-    if kept:
-        return Answer.PASS, text
-    if meant <= 0 or (bad >= FEW and is_rarer(meant, math.floor(bad), SURE)):
-        return Answer.FAIL, text
-    return Answer.UNKNOWN, f"{text}; {bad:.0f} bad where {meant:.3g} are allowed may be chance"
+        says = Failing(metric=self.kind, service="", view="", unit="share", of="requests", bound=floor_of(terms))
+        return _failed(readings, terms, found, rate(floor_of(terms)), says=says)
 
 
 class Latency:
@@ -348,30 +308,14 @@ class Latency:
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from bucket counts: the share of requests at or below the first bucket bound that covers the limit."""
         least = max(MIN_FOR_FAIL, _needed(terms, 100))
-        return _judged(readings, terms, least=least, what="timed requests", one=_times(terms))
+        return _judged(readings, terms, least=least, what="timed requests", one=times(terms))
 
     def failing(self, readings: Sequence[Reading], terms: Terms, found: Verdict) -> tuple[Failing, ...]:
         """Say what failed, and what each caller waited for."""
         bound = float(terms.params.get("limit-ms", 1000.0))
         name = f"latency p{terms.params.get('quantile', 0.99) * 100:g}"
         says = Failing(metric=name, service="", view="", unit="ms", of="timed requests", bound=bound)
-        return _failed(readings, terms, found, _times(terms), says=says)
-
-
-def _times(terms: Terms) -> Count:
-    """Find the bucket bound that covers the quantile."""
-    quantile, limit = terms.params.get("quantile", 0.99), terms.params.get("limit-ms", 1000.0)
-
-    def one(before: Mapping[str, Any], now: Mapping[str, Any]) -> Counted:
-        found = bucket_deltas(before, now)
-        total = found[-1][1] if found else 0.0
-        if total < MIN_FOR_FAIL:
-            return total, Answer.UNKNOWN, "", 0.0
-        bound = next((at for at, count in found if count >= quantile * total), float("inf"))
-        text = f"p{quantile * 100:g} at or below {bound:g} ms of {total:.0f} requests, limit {limit:g} ms"
-        return total, Answer.PASS if bound <= limit else Answer.FAIL, text, bound
-
-    return one
+        return _failed(readings, terms, found, times(terms), says=says)
 
 
 class NewConnections:
@@ -399,29 +343,11 @@ class NewConnections:
         Clients keep their connections, so a service that was not restarted may go for hours without a new one; those
         that were made to its present pods tell as well that they can be made.
         """
-        one = _made(terms)
+        one = made(terms)
         return _judged(readings, terms, least=_needed(terms, 5), what="new connections", one=one, own_life=True)
 
     def failing(self, readings: Sequence[Reading], terms: Terms, found: Verdict) -> tuple[Failing, ...]:
         """Say what failed, and how each caller fared."""
         bound = float(terms.params.get("max-failure-ratio", 0.01))
         says = Failing(metric=self.kind, service="", view="", unit="share", of="new connections", bound=bound)
-        return _failed(readings, terms, found, _made(terms), says=says, own_life=True)
-
-
-def _made(terms: Terms) -> Count:
-    """Count new connections that could not be made."""
-    most = terms.params.get("max-failure-ratio", 0.01)
-
-    def one(before: Mapping[str, Any], now: Mapping[str, Any]) -> Counted:
-        found = deltas(before, now)
-        total = found["connections"]
-        if total < 1:
-            return total, Answer.UNKNOWN, "", 0.0
-        ratio = found["connect_failures"] / max(total, found["connect_failures"])
-        text = (
-            f"{found['connect_failures']:.0f} of {total:.0f} new connections failed ({ratio:.2%}, at most {most:.2%})"
-        )
-        return total, Answer.PASS if ratio <= most else Answer.FAIL, text, ratio
-
-    return one
+        return _failed(readings, terms, found, made(terms), says=says, own_life=True)

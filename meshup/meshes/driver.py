@@ -8,7 +8,9 @@ from decimal import Decimal
 from re import Pattern
 from typing import ClassVar, Literal, Protocol
 
+from meshup.meshes.asks import Endpoint, Family, Whose
 from meshup.meshes.leading import Beside, Tag
+from meshup.model.jump import Gone, Trust
 from meshup.model.objects import Object, Ref
 from meshup.model.runbook import Host, Ingress, Manifests, Mesh, Service
 from meshup.model.snapshot import Snapshot

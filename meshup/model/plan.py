@@ -159,7 +159,8 @@ class Plan:
     unjudged: services without evidence, with the reason. permissions: "verb group/resource namespace" it needs.
     pin: body of the MeshPin that is written before the act, for rollback-service. takes_back: id of the run that a
     rollback-stage or rollback-run undoes. held: the release is on hold as the plan was made; apply judges it anew.
-    left: services that no wave moves; each has a note too.
+    reconnects: of the services that restart, where the runbook paces by new connections; empty = it does not. left:
+    services that no wave moves; each has a note too.
     """
 
     id: str
@@ -187,6 +188,7 @@ class Plan:
     pin: Mapping[str, Any] | None = None
     takes_back: str = ""
     held: OnHold | None = None
+    reconnects: tuple[Reconnects, ...] = ()
     left: tuple[Left, ...] = ()
     digest: str = ""
 

@@ -11,7 +11,7 @@ from meshup.model.change import Label
 from meshup.model.objects import Ref, dig
 from meshup.model.problem import Problem, Where
 from meshup.model.runbook import Service
-from meshup.steps.halfway import Hold, held
+from meshup.steps.halfway import Hold, held, is_held
 from meshup.steps.retarget import alone, retargeted, shared_with
 from meshup.steps.step import Draft, Drafted, Scope
 

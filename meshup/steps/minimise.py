@@ -50,6 +50,7 @@ class Minimise:
             drafts.append(
                 Draft(change=_delete(each, found), step=self.kind, summary=f"remove {each.ref}: {each.why}", risk="low")
             )
+        drafts += [*_counts(scope)]
         if cpu or memory:
             notes.append(f"gives back {cpu}m CPU and {memory} MiB memory")
         return Drafted(drafts=tuple(drafts), right=tuple(left), notes=tuple(notes))

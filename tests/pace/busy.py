@@ -85,7 +85,8 @@ class Busy:
         """Bring everybody in; give the runbook of the upgrade with this pacing."""
         book = proposed(self.session)
         assert apply(self.session, self.plan(book), through="onboard").exit == 0
-        wanted = derive(book, snapshot_for(self.session, self.driver), self.driver, to=NEW, soak_s=60.0, keep_s=120.0)
+        seen = snapshot_for(self.session, self.driver)
+        wanted = derive(book, seen, self.driver, to=NEW, soak_s=60.0, keep_s=120.0, compare="never")
         loaded = load.load(write_upgrade.text(wanted, kinds()).encode(), name="up.yaml", kinds=kinds())
         assert loaded.runbook is not None
         return replace(loaded.runbook, pacing=Pacing(**{"in_flight": 1, **pacing}))

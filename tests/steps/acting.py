@@ -48,7 +48,6 @@ KINDS = {
     "MutatingWebhookConfiguration": "admissionregistration.k8s.io/v1",
     "ValidatingWebhookConfiguration": "admissionregistration.k8s.io/v1",
     "PeerAuthentication": "security.istio.io/v1",
-    "EnvoyFilter": "networking.istio.io/v1alpha3",
     "DestinationRule": "networking.istio.io/v1",
     "EnvoyFilter": "networking.istio.io/v1alpha3",
     "MeshPin": "meshup.dev/v1",

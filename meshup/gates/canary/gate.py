@@ -21,15 +21,16 @@ from meshup.gates.failing import MOST_CALLERS, since
 from meshup.gates.finding import pods_by_service, ready
 from meshup.gates.gate import Blind, Eyes, Terms
 from meshup.gates.judging import careful
+from meshup.gates.sources import PAGES, source
 from meshup.model.canary import METRICS, Act, Decision, Finding
 from meshup.model.duration import span
 from meshup.model.objects import Object, dig
 from meshup.model.rules import said
-from meshup.model.runbook import Runbook
+from meshup.model.runbook import Runbook, Service
 from meshup.model.sampled import read, written
 from meshup.model.samples import OWN, Look
 from meshup.model.scene import Failing
-from meshup.model.text import amount
+from meshup.model.text import amount, clean
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 SLOWER = 3

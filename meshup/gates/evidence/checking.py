@@ -13,6 +13,8 @@ from meshup.gates.finding import MOST_SCRAPED, pods_by_service
 from meshup.gates.gate import Eyes
 from meshup.gates.prometheus import filled
 from meshup.meshes.asks import Family
+from meshup.meshes.driver import ENDPOINT_COUNTS
+from meshup.model.runbook import Runbook
 from meshup.model.verdict import Patience
 
 OWN_PODS = frozenset({"restarts"})

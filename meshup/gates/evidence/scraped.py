@@ -8,7 +8,7 @@ from datetime import datetime
 from meshup.gates.canary.port import Wanted
 from meshup.gates.evidence.arms import Member, Roll
 from meshup.gates.evidence.asking import Asking
-from meshup.gates.evidence.holding import Held, held
+from meshup.gates.evidence.holding import Held, held, told_apart
 from meshup.gates.evidence.since import Since
 from meshup.gates.evidence.told import asked_at
 from meshup.gates.gate import Eyes
@@ -48,7 +48,8 @@ class Scraped:
         self._roll.see(eyes)
         now, at = eyes.clock.now(), asked_at(eyes)
         elapsed = self._since.elapsed(now.timestamp() - start, before)
-        if self._held is None or self._held.error or self._held.scrape_s is None:
+        if self._held is None or self._held.error or self._held.scrape_s is None or not told_apart(eyes, self._held):
+            # Who only just began to count is scraped a little later.
             self._held = held(eyes)
         names = {each.service for each in wanted}
         services = [each for each in eyes.book.services if each.id in names]

@@ -97,7 +97,8 @@ def _second(name: str, whose: Mapping[str, str], own: Object, mesh: Mesh) -> Obj
     """Give the Deployment: injected as a gateway by the mesh's revision, whatever made the pods of the first one."""
     spec = dig(template(own), "spec") or {}
     proxy: dict[str, Any] = next((each for each in spec.get("containers") or () if each.get("name") == PROXY), {})
-    asked = {"resources": proxy["resources"]} if proxy.get("resources") else {}
+    # Where nothing is said an API server has "auto", which has no tag, pulled always: from a registry that may not be there.
+    asked = {key: proxy[key] for key in ("imagePullPolicy", "resources") if proxy.get(key)}
     notes = {"inject.istio.io/templates": "gateway", **gateway.COUNTED}
     pod_labels = {**whose, **_app(own), REV: mesh.revision, INJECT: "true"}
     return {

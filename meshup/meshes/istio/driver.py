@@ -8,11 +8,11 @@ from decimal import Decimal
 from re import Pattern
 from typing import ClassVar
 
+from meshup.meshes.asks import Endpoint, Family, Whose
 from meshup.meshes.driver import (
+    ENDPOINT_COUNTS,
     Call,
-    Endpoint,
     Enrolment,
-    Family,
     Policy,
     Proxy,
     ProxyCounters,
@@ -20,7 +20,6 @@ from meshup.meshes.driver import (
     Source,
     Translated,
     Unused,
-    Whose,
 )
 from meshup.meshes.istio import (
     accesslog,
@@ -43,6 +42,7 @@ from meshup.meshes.istio import (
 )
 from meshup.meshes.istio.words import ASSUMED_TCP, FACTS, GROUPS, INJECT, PROXY_UID, REV, STATS_PORT, TAKEN_PORTS, minor
 from meshup.meshes.leading import Beside
+from meshup.model.jump import Gone, Trust
 from meshup.model.objects import Object, Ref, dig, labels
 from meshup.model.runbook import Ingress, Manifests, Mesh, Service
 from meshup.model.snapshot import Snapshot

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from meshup.model.objects import dig
+from meshup.model.objects import dig, labels
 from meshup.simulate.api.store import Obj
 
 HASH_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
@@ -115,3 +115,13 @@ def from_template(
     else:
         meta["generateName"] = generate
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": dict(template.get("spec") or {})}
+
+
+def serves_alike(old: Obj, new: Obj) -> bool:
+    """Tell whether a change of a pod means nothing to traffic."""
+    return (
+        is_ready(old) == is_ready(new)
+        and labels(old) == labels(new)
+        and bool(old["metadata"].get("deletionTimestamp")) == bool(new["metadata"].get("deletionTimestamp"))
+        and dig(old, "status", "podIP") == dig(new, "status", "podIP")
+    )

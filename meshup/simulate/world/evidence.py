@@ -18,7 +18,16 @@ from meshup.simulate.world.bits import is_ready
 from meshup.simulate.world.counted import Count
 from meshup.simulate.world.edges import seen
 from meshup.simulate.world.history import BOUNDS, is_prometheus
-from meshup.simulate.world.mesh import GATEWAY_NAME, GATEWAYS, OWN_GATEWAYS, ROUTES, VIRTUAL, has_proxy, serves
+from meshup.simulate.world.mesh import (
+    GATEWAY_NAME,
+    GATEWAYS,
+    OWN_GATEWAYS,
+    ROUTES,
+    VIRTUAL,
+    has_proxy,
+    is_strict,
+    serves,
+)
 from meshup.simulate.world.nodes import Nodes
 from meshup.simulate.world.scraped import Scraped
 from meshup.simulate.world.services import Services
@@ -272,6 +281,13 @@ class Evidence:
         if not self._services.pods(str(backend.get("namespace") or best[2]), str(backend.get("name"))):
             return 503, "no healthy upstream"
         return 200, "ok"
+
+
+def _ports(pod: Obj) -> Iterator[Obj]:
+    """Yield the ports of a pod's own containers."""
+    for each in dig(pod, "spec", "containers") or ():
+        if each.get("name") != "istio-proxy":
+            yield from each.get("ports") or ()
 
 
 def _must_have_begun(pod: Obj, container: str) -> None:

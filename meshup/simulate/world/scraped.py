@@ -6,7 +6,9 @@ Beside them the two that a kubelet tells of each proxy's container.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import NamedTuple
 
 from meshup.simulate.api.server import ApiServer
@@ -57,11 +59,15 @@ Value = Callable[[float], float]
 
 
 class Row(NamedTuple):
-    """One series before its samples are asked for. value: its value at a moment of the elapsed clock."""
+    """One series before its samples are asked for. value: its value at a moment of the elapsed clock.
+
+    there: when it is on the page at all, from and to, on that clock.
+    """
 
     name: str
     labels: Mapping[str, str]
     value: Value
+    there: tuple[float, float] = (0.0, inf)
 
 
 class Wanted(dict[str, bool]):
@@ -104,7 +110,9 @@ class Scraped:
                 labels = {NAME: row.name, **own, **row.labels}
                 if chosen(labels, rest):
                     _, parts = found.setdefault(tuple(sorted(labels.items())), (labels, []))
-                    parts.append((target, row.value))
+                    born, ended = max(target.born, row.there[0]), min(target.ended, row.there[1])
+                    whole = (born, ended) == (target.born, target.ended)
+                    parts.append((target if whole else replace(target, born=born, ended=ended), row.value))
         return [
             Series(labels, partial(self._samples, parts, shift, oldest), partial(self._latest, parts, shift, oldest))
             for labels, parts in found.values()
@@ -165,8 +173,25 @@ class Scraped:
                         wanted,
                     )
         if any(wanted[each] for each in ENDPOINTS) and self._traffic.counts_endpoints_in(target.namespace):
-            yield from _endpoints(target, wanted)
+            yield from self._endpoints(target, wanted)
         yield from self._container(target, wanted)
+
+    def _endpoints(self, target: Target, wanted: Wanted) -> Iterator[Row]:
+        """Give what a caller counted by endpoint: from zero when it was told to, and as long as the endpoint's pod is there."""
+        found: dict[tuple[str, str], list[Course]] = {}
+        for kind, course in target.courses.items():
+            if kind.endpoint:
+                found.setdefault((kind.cluster, kind.endpoint), []).append(course)
+        since = self._traffic.endpoints_since.get(target.namespace, 0.0)
+        gone: dict[str, float] = {}
+        for each in self._traffic.scraping.targets.values():
+            gone[each.address] = max(gone.get(each.address, 0.0), each.ended)
+        for (cluster, endpoint), courses in found.items():
+            labels = {"envoy_cluster_name": cluster, "envoy_endpoint_address": endpoint}
+            there = (since, gone.get(endpoint.rpartition(":")[0], inf))
+            for name, (_, word) in zip(ENDPOINTS, ENDPOINT, strict=True):
+                if wanted[name]:
+                    yield Row(name, labels, partial(_grown, courses, word, since), there)
 
     def _container(self, target: Target, wanted: Wanted) -> Iterator[Row]:
         """Give what a kubelet tells of the proxy's container."""
@@ -283,6 +308,12 @@ def _sum(courses: Sequence[Course], word: str, moment: float) -> float:
     return float(int(sum(float(getattr(each.at(moment), word)) for each in courses)))
 
 
+def _grown(courses: Sequence[Course], word: str, since: float, moment: float) -> float:
+    """Give how much of one count came after a moment, or after the proxy's own later start."""
+    anew = since <= 0 or any(since < each <= moment for each in courses[0].restarts)
+    return _sum(courses, word, moment) - (0.0 if anew else _sum(courses, word, since))
+
+
 def _active(courses: Sequence[Course], moment: float) -> float:
     """Give the connections that were opened so shortly before that they are still there."""
     return _sum(courses, "opened", moment) - _sum(courses, "opened", max(0.0, moment - LASTS_S))
@@ -363,16 +394,3 @@ def _downstream(labels: Mapping[str, str], courses: Sequence[Course], wanted: Wa
             yield Row(f"{prefix}_time_bucket", {**labels, "le": bound}, partial(_below, courses, at))
     if wanted[f"{prefix}_time_sum"]:
         yield Row(f"{prefix}_time_sum", labels, partial(_sum, courses, "sum_ms"))
-
-
-def _endpoints(target: Target, wanted: Wanted) -> Iterator[Row]:
-    """Give what a caller counted by endpoint."""
-    found: dict[tuple[str, str], list[Course]] = {}
-    for kind, course in target.courses.items():
-        if kind.endpoint:
-            found.setdefault((kind.cluster, kind.endpoint), []).append(course)
-    for (cluster, endpoint), courses in found.items():
-        labels = {"envoy_cluster_name": cluster, "envoy_endpoint_address": endpoint}
-        for name, (_, word) in zip(ENDPOINTS, ENDPOINT, strict=True):
-            if wanted[name]:
-                yield Row(name, labels, partial(_sum, courses, word))

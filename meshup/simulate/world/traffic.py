@@ -9,11 +9,11 @@ from meshup.model.objects import annotated, dig, labels
 from meshup.simulate.api.server import ApiServer
 from meshup.simulate.api.store import Change, Obj
 from meshup.simulate.world.badness import NOTHING, Asked, Effect
-from meshup.simulate.world.bits import Selecting, is_ready
+from meshup.simulate.world.bits import Selecting, is_ready, serves_alike
 from meshup.simulate.world.counted import ProxyState
 from meshup.simulate.world.edges import LASTS_S, Edge, Harm, Seen, Stretch, outbound, seen
 from meshup.simulate.world.history import Kind, Rates, Scraping, is_prometheus
-from meshup.simulate.world.mesh import counts_endpoints, has_proxy, is_strict
+from meshup.simulate.world.mesh import GATEWAY_NAME, counts_endpoints, has_proxy, is_strict
 from meshup.simulate.world.noise import Noise
 from meshup.simulate.world.releases import Releases
 
@@ -32,6 +32,8 @@ class Traffic:
         self.releases.reject = self._reject
         self.by_endpoint = False
         self._by_endpoint: dict[str, bool] = {}
+        self.endpoints_since: dict[str, float] = {}
+        self._told_at = 0.0
         self.edges: list[Edge] = []
         self.workloads: dict[str, tuple[str, dict[str, str]]] = {}
         self.proxies: dict[str, ProxyState] = {}
@@ -61,7 +63,7 @@ class Traffic:
         """Bring edges up to date before a pod or policy changes what they mean."""
         if change.key == ("", "pods"):
             both = [each for each in (change.old, change.new) if each is not None]
-            if change.kind == "MODIFIED" and len(both) == 2 and _same(*both):
+            if change.kind == "MODIFIED" and len(both) == 2 and serves_alike(*both):
                 return
             services = dict.fromkeys(name for each in both for name in self._services_of(each))
             for service in services:
@@ -99,6 +101,8 @@ class Traffic:
     def _told(self) -> None:
         """Look again who counts by endpoint; who does so no longer forgets it, and who begins does so at zero."""
         before, self._by_endpoint = self._by_endpoint, {}
+        self._told_at = self._server.clock.elapsed()
+        self.endpoints_since = {each: at for each, at in self.endpoints_since.items() if self.counts_endpoints_in(each)}
         for uid, state in self.proxies.items():
             seen = self._seen.get(uid)
             if seen is not None and before.get(seen.namespace) and not self.counts_endpoints_in(seen.namespace):
@@ -109,6 +113,8 @@ class Traffic:
         found = self._by_endpoint.get(namespace)
         if found is None:
             found = self._by_endpoint[namespace] = self.by_endpoint or counts_endpoints(self._server, namespace)
+            if found:
+                self.endpoints_since.setdefault(namespace, self._told_at)
         return found
 
     def _scrape(self, change: Change) -> None:
@@ -392,13 +398,3 @@ class Traffic:
             if hits:
                 errors, latency = max(errors, harm.errors), latency * harm.latency_factor
         return errors, latency
-
-
-def _same(old: Obj, new: Obj) -> bool:
-    """Tell whether a change of a pod means nothing to traffic."""
-    return (
-        is_ready(old) == is_ready(new)
-        and labels(old) == labels(new)
-        and bool(old["metadata"].get("deletionTimestamp")) == bool(new["metadata"].get("deletionTimestamp"))
-        and dig(old, "status", "podIP") == dig(new, "status", "podIP")
-    )
