@@ -60,7 +60,7 @@ def _whole(service: Service, snapshot: Snapshot) -> str:
 
 
 def said(book: Runbook, services: Sequence[Service], why: str) -> str:
-    """Say how the critical services are judged. why: as `compares` gives it."""
+    """Say how the critical services are judged. why: as `moved_whole` gives it."""
     if why:
         return f"after they moved, by themselves alone; both revisions are not compared: {why}"
     names = ", ".join(each.id for each in services)

@@ -243,12 +243,11 @@ def pinned(book: Runbook, snapshot: Snapshot) -> Mapping[str, tuple[str, str]]:
     """Give the services that somebody holds elsewhere: (revision, why). No wave touches them; overdue pins hold too."""
     known = {(each.namespace, each.name): each.id for each in book.services}
     found: dict[str, tuple[str, str]] = {}
-    for pin in snapshot.pins:
+    for pin in snapshot.pinned_elsewhere(book.mesh.revision):
         name = known.get((str(dig(pin, "metadata", "namespace")), str(dig(pin, "spec", "service"))))
-        closed = (dig(pin, "status", "phase") or "Requested") in ("Closed", "Failed")
-        revision = str(dig(pin, "spec", "to", "revision") or "")
-        if name is None or closed or revision == book.mesh.revision:
+        if name is None:
             continue
+        revision = str(dig(pin, "spec", "to", "revision") or "")
         release = dig(pin, "spec", "to", "release") or "none"
         user, since, until = dig(pin, "spec", "requestedBy", "username"), *(dig(pin, "spec", key) for key in BOUNDS)
         begun, over = instant_or_none(since), instant_or_none(until)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from meshup.engine import comparing
 from meshup.engine.planning import driver_of, snapshot_for
 from meshup.engine.rehearse import rehearse
 from meshup.engine.session import Session
@@ -58,11 +59,8 @@ def judged(book: Runbook) -> Runbook:
 def _held(stage: Stage) -> Stage:
     if not any(each.kind == "enrol" for each in stage.steps):
         return stage
-    steps = (
-        replace(each, params={**each.params, "hold": True}) if each.kind == "enrol" else each for each in stage.steps
-    )
-    rest = [each for each in stage.gates if each.kind != CANARY.kind]
-    return replace(stage, steps=tuple(steps), gates=(CANARY, *rest))
+    gates = (CANARY, *comparing.gates_of(stage.gates, hold=False))
+    return replace(stage, steps=comparing.steps_of(stage, hold=True), gates=gates)
 
 
 def _word(outcome: Outcome) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from meshup.model.objects import Object, Ref
+from meshup.model.objects import Object, Ref, dig
 
 T = TypeVar("T")
 
@@ -102,6 +102,13 @@ class Snapshot:
             self._found[name] = work()
         found: T = self._found[name]
         return found
+
+    def pinned_elsewhere(self, revision: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the bodies of pins in effect that lead to another revision than this, or to none; overdue ones are."""
+        for pin in self.pins:
+            is_over = dig(pin, "status", "phase") in ("Closed", "Failed")
+            if not is_over and str(dig(pin, "spec", "to", "revision") or "") != revision:
+                yield pin
 
     def get(self, ref: Ref) -> Object | None:
         """Give one kept object, None when it was not there."""

@@ -67,8 +67,7 @@ def compared(scope: Scope) -> Iterator[Service]:
     revision = scope.book.mesh.revision
     kept = {
         f"{dig(pin, 'metadata', 'namespace')}/{dig(pin, 'spec', 'service')}"
-        for pin in scope.snapshot.pins
-        if dig(pin, "status", "phase") not in ("Closed", "Failed") and dig(pin, "spec", "to", "revision") != revision
+        for pin in scope.snapshot.pinned_elsewhere(revision)
     }
     for each in scope.book.services:
         workload = scope.snapshot.get(each.workload)

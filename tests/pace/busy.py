@@ -101,6 +101,18 @@ class Busy:
         self.ears.events.clear()
         return apply(self.session, plan)
 
+    def close(self, door: str) -> None:
+        """Close a door ("shut" or "forbidden") while services of qualify/critical restart, until a gate is asked."""
+
+        def react(event: object) -> None:
+            if getattr(event, "summary", "") and getattr(event, "place", "") == "qualify/critical":
+                setattr(self.doors, door, True)
+            elif getattr(event, "gate", ""):
+                setattr(self.doors, door, False)
+            self.ears.events.append(event)
+
+        self.ears.tell = react  # type: ignore[method-assign]
+
     @property
     def lost(self) -> float:
         """User requests that failed because the release is bad."""

@@ -86,15 +86,7 @@ def test_callers_that_can_not_be_seen_are_said_and_hold_only_where_the_runbook_s
 ) -> None:
     busy = Busy(tmp_path)
     plan = busy.plan(busy.onboard(blind=blind))
-
-    def react(event: object) -> None:
-        if getattr(event, "summary", "") and getattr(event, "place", "") == "qualify/critical":
-            busy.doors.shut = True
-        elif getattr(event, "gate", ""):
-            busy.doors.shut = False
-        busy.ears.events.append(event)
-
-    busy.ears.tell = react  # type: ignore[method-assign]
+    busy.close("shut")
     outcome = apply(busy.session, plan, through="qualify")
     (said,) = busy.ears.notes("blind")
     assert "qualify/critical: callers can't be watched" in said
@@ -108,15 +100,7 @@ def test_callers_that_can_not_be_seen_are_said_and_hold_only_where_the_runbook_s
 def test_who_may_not_read_proxies_is_told_so_and_goes_on(tmp_path: Path) -> None:
     busy = Busy(tmp_path)
     plan = busy.plan(busy.onboard())
-
-    def react(event: object) -> None:
-        if getattr(event, "summary", "") and getattr(event, "place", "") == "qualify/critical":
-            busy.doors.forbidden = True
-        elif getattr(event, "gate", ""):
-            busy.doors.forbidden = False
-        busy.ears.events.append(event)
-
-    busy.ears.tell = react  # type: ignore[method-assign]
+    busy.close("forbidden")
     outcome = apply(busy.session, plan, through="qualify")
     assert outcome.exit == 0, outcome.why
     (said,) = busy.ears.notes("blind")

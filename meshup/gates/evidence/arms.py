@@ -46,7 +46,7 @@ class Roll:
     def __init__(self, *, control: str, canary: str, began: float, known: Iterable[Member] = ()) -> None:
         """control, canary: revisions. began: Unix seconds. known: members that an earlier roll remembered."""
         self._arms: Mapping[str, Arm] = {control: "control", canary: "canary"} if control != canary else {}
-        self._began = began
+        self.began = began
         self._members: dict[str, Member] = {each.uid: each for each in known}
 
     @property
@@ -103,7 +103,7 @@ class Roll:
             began=began,
             last=at,
             restarts=restarts,
-            restarts_before=(restarts or 0) if began is not None and began < self._began else 0,
+            restarts_before=(restarts or 0) if began is not None and began < self.began else 0,
             serves=proxy is not None and ready(pod) and not over,
         )
 

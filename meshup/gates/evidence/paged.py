@@ -36,7 +36,6 @@ class Paged:
         self._eyes, self._revisions, self._known, self._every_s = eyes, (control, canary), tuple(known), every_s
         self._families = tuple(each for each in eyes.driver.comparison() if each.on_pages)
         self._roll: Roll | None = None
-        self._start: float | None = None
         self._since = Since(eyes.clock)
         self._grown = Grown(start=0.0)
         self._sample = Sample(members=(), of=0)
@@ -55,10 +54,10 @@ class Paged:
         """Look once; see the port. Raises only when the cluster itself can't be read."""
         eyes = self._eyes
         start = round(began.timestamp(), 3)
-        if self._roll is None or self._start != start:
+        if self._roll is None or self._roll.began != start:
             control, canary = self._revisions
             self._roll = Roll(control=control, canary=canary, began=start, known=self._known)
-            self._start, self._since, self._grown = start, Since(eyes.clock), Grown(start=start)
+            self._since, self._grown = Since(eyes.clock), Grown(start=start)
         self._roll.see(eyes)
         names = [each.service for each in wanted]
         self._sample = sample(self._roll.index(), names, kept=self._grown.read_at, most=MOST_SCRAPED)

@@ -23,7 +23,6 @@ class Scraped:
         self._eyes, self._revisions, self._known = eyes, (control, canary), tuple(known)
         self._roll: Roll | None = None
         self._held: Held | None = None
-        self._start: float | None = None
         self._until: float | None = None
         self._since = Since(eyes.clock)
 
@@ -41,10 +40,10 @@ class Scraped:
         """Look once; see the port. Raises only when the cluster itself can't be read."""
         eyes = self._eyes
         start = round(began.timestamp(), 3)
-        if self._roll is None or self._start != start:
+        if self._roll is None or self._roll.began != start:
             control, canary = self._revisions
             self._roll = Roll(control=control, canary=canary, began=start, known=self._known)
-            self._start, self._until, self._since = start, None, Since(eyes.clock)
+            self._until, self._since = None, Since(eyes.clock)
         self._roll.see(eyes)
         now, at = eyes.clock.now(), asked_at(eyes)
         elapsed = self._since.elapsed(now.timestamp() - start, before)
