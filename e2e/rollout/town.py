@@ -104,7 +104,7 @@ class Town:
         self._install_old()
         script = (HERE / "calls.py").read_text("utf-8")
         text = string.Template((HERE / "shop.yaml").read_text("utf-8")).substitute(
-            image=lab.FORTIO_IMAGE, python=lab.MESHUP_IMAGE, old=OLD_REVISION
+            image=lab.FORTIO_IMAGE, python=lab.MESHUP_IMAGE, envoy=OLD.proxy_image, old=OLD_REVISION
         )
         spaces = [each for each in text.split("---\n") if "kind: Namespace" in each]
         kubectl("apply", "--filename=-", stdin="---\n".join(spaces))
