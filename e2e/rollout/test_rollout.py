@@ -211,7 +211,8 @@ def killed_while_strict(town: Town, person: Person, plan: str) -> None:
     )
     assert process.stdout is not None
     with process.stdout as events:
-        next(line for line in events if strict_policies())
+        last = ""
+        assert any(strict_policies() for last in events), f"it ended before strict was on: {last}"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert strict_policies(), "it was killed while strict was on"
