@@ -12,7 +12,9 @@ from pathlib import Path
 
 from e2e.providers import Provider, Reached
 from meshup.cli.connect import Aim, door, session
+from meshup.engine.pinning import name_of
 from meshup.engine.replay import replay
+from meshup.journal.in_pin import PinStore
 from meshup.journal.ledger import pins
 from meshup.journal.runs import heads
 from meshup.model.text import amount
@@ -35,10 +37,8 @@ class Tally:
         around = session(door(Aim(kubeconfig=str(kubeconfig))))
         self.clusters += 1
         unlike = []
-        for head in heads(around.cluster):
-            if head.run in known:
-                continue
-            found = replay(around, run=head.run)
+        for run in sorted(runs_of(kubeconfig) - known):
+            found = replay(around, run=run)
             judged = [each for each in found.verdicts if each.now is not None]
             self.runs += 1
             self.verdicts += len(judged)
@@ -47,8 +47,6 @@ class Tally:
             self.left.update(each.why for each in found.verdicts if each.now is None)
             if not found.same:
                 unlike.append(text(found, width=120))
-        own = [each for each in pins(around.cluster) if each.run == each.name and each.run not in known]
-        self.left.update([OWN] * len(own))
         assert not unlike, "\n".join(unlike)
 
     def tell(self) -> list[str]:
@@ -61,14 +59,15 @@ class Tally:
         return [*lines, *(f"replay: left out {count}: {why}" for why, count in sorted(self.left.items()))]
 
 
-OWN = "a rollback by its owner has its journal in its pin, and its plan there only until it is over"
 TALLY = Tally()
 """Of this process; its lines stand below all tests."""
 
 
 def runs_of(kubeconfig: Path) -> frozenset[str]:
-    """Name the runs on record in a cluster."""
-    return frozenset(each.run for each in heads(door(Aim(kubeconfig=str(kubeconfig)))))
+    """Name the runs on record in a cluster, and as NAMESPACE/PIN the rollbacks of owners that moved something."""
+    cluster = door(Aim(kubeconfig=str(kubeconfig)))
+    own = [each for each in pins(cluster) if not each.copied and PinStore(cluster, each).entries()]
+    return frozenset([*(each.run for each in heads(cluster)), *(name_of(each) for each in own)])
 
 
 def simulated(state: Path) -> None:

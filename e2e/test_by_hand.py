@@ -94,6 +94,13 @@ def test_the_whole_way(shop: Person) -> None:
     assert len(pins) == 1
     assert pins[0]["spec"]["reason"] == ROLLBACK[1]
     assert "cart" in shop.meshup("pins").out
+    again = shop.meshup("replay", "shop/cart", "-o", "json").document()
+    kinds = [each["kind"] for each in again["verdicts"] if each["now"] is not None]
+    assert (again["run"], again["same"], kinds) == (
+        pins[0]["metadata"]["name"],
+        True,
+        ["workloads-ready", "proxies-right"],
+    )
     report = shop.meshup("report")
     assert "cart" in report.out
     assert to in report.out

@@ -158,6 +158,7 @@ def test_an_owner_takes_a_service_back_and_is_refused_nothing(someone: Any, staf
     owner, since = someone("owner"), staffed.mark
     owner.meshup("status")
     owner.meshup("rollback", "shop/cart", "--to", "none", "--reason", "timeouts to ledger", "--until", "7d", "--yes")
+    assert "bit for bit" in owner.meshup("replay", "shop/cart").out
     assert staffed.refusals("owner", since) == []
     written = staffed.writes("owner", since)
     assert any("/meshpins" in each for each in written), written

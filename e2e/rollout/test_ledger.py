@@ -82,6 +82,9 @@ def test_an_owner_goes_back_by_herself_and_the_platform_owner_reads_what_it_says
     (pin,) = get("meshpins.meshup.dev", namespace="shop")
     assert pin["status"]["observed"] == [{"release": OLD.version, "pods": 2}]
 
+    assert alice.meshup("replay", "cart", "-n", "shop", "-o", "json").document()["same"] is True
+    assert pia.meshup("replay", pin["metadata"]["name"], "-o", "json").document()["same"] is True
+
     mine = ["rollback", "cart", "-n", "shop", "--to", "none", "--reason", "not mine", "--until", "1d"]
     bob.meshup(*mine, code=None).is_one_error(exit_code=7)
     bob.kubectl("rollout", "restart", "deployment/cart", "-n", "shop", code=1)

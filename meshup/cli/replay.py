@@ -1,4 +1,4 @@
-"""`meshup replay`: a run judged again from the evidence in its journal."""
+"""`meshup replay`: a run, or an owner's rollback, judged again from the evidence in its journal."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ if TYPE_CHECKING:
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="id of the run; none = the newest")] = "",
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="id of the run, or SERVICE or NAMESPACE/SERVICE of an owner's rollback; none = the newest run"
+        ),
+    ] = "",
     least: Annotated[
         int, typer.Option("--least", help="try another least evidence, for all gates; -1 = the plan's", min=-1)
     ] = -1,
     other: Annotated[
         list[str], typer.Option("--set", help="[KIND.]TERM=VALUE: try another value of a gate's term; repeatable")
     ] = [],
+    namespace: options.Namespace = "",
     output: options.Output = "text",
     context: options.Context = "",
     kubeconfig: options.Kubeconfig = "",
@@ -46,7 +52,7 @@ def command(
     if least >= 0:
         others.append(Other(name=LEAST, value=least))
     around = session(door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group))))
-    found = replay(around, run=run, others=others)
+    found = replay(around, run=run, namespace=namespace, others=others)
     look.out(json.dumps(view.as_document(found), indent=2) if output == "json" else view.text(found, width=look.width))
     return int(Exit.DONE if found.same else Exit.GATE_HELD)
 

@@ -21,6 +21,7 @@ from meshup.model.journal import (
     Stopped,
     TakenOver,
 )
+from meshup.model.plan import PlannedGate
 from meshup.model.scene import Witness
 from meshup.model.verdict import Reading
 
@@ -33,7 +34,7 @@ class RunState:
     it got there. done: change id -> Done of the
     current attempt; an undone place starts anew. open: intents without an end. inverses: those of every change that
     took effect, latest last, wherever its place stands. looked: (place, gate) -> first reading. left: (place, service) ->
-    why the run let go of it there. captured: place -> what its failing objects showed the last time.
+    why the run let go of it there. captured: place -> what its failing objects showed the last time. gates: as in Started.
     """
 
     run: str
@@ -44,6 +45,7 @@ class RunState:
     cluster_uid: str = ""
     started_at: str = ""
     through: str = ""
+    gates: tuple[PlannedGate, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
     because: Mapping[str, str] = field(default_factory=dict)
     done: Mapping[str, Done] = field(default_factory=dict)
@@ -149,6 +151,7 @@ class Folding:
             cluster_uid=first.cluster_uid,
             started_at=first.at,
             through=self._through,
+            gates=first.gates,
             places=self._places,
             because=self._because,
             done=self._done,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from meshup.cluster.errors import Forbidden
 from meshup.engine.fold import RunState, fold
 from meshup.engine.planfile import parse
 from meshup.engine.session import Session
+from meshup.journal.in_pin import PinStore
+from meshup.journal.ledger import pins
 from meshup.journal.plans import read_plan
 from meshup.journal.runs import heads, open_store
+from meshup.journal.store import damaged
+from meshup.model.journal import Entry
 from meshup.model.plan import Plan
 from meshup.model.problem import Refused
 from meshup.model.runbook import Runbook
@@ -57,6 +61,34 @@ def needed_run(
     return found
 
 
+def own_run(session: Session, name: str, *, namespace: str = "") -> RunState:
+    """Read the newest rollback of an owner's that has a journal, from its MeshPin.
+
+    name: of the service or of the pin, "NAMESPACE/NAME" or in `namespace`; "" = wherever it is. Raises Refused (MU2305).
+    """
+    space, _, plain = name.rpartition("/")
+    space = space or namespace
+    fix = "meshup status shows the newest run; an owner's rollback is named as NAMESPACE/SERVICE: meshup pins"
+    try:
+        every = pins(session.cluster, namespace=space)
+    except Forbidden as refused:
+        where = f"namespace {space}" if space else "all namespaces"
+        why = f"{session.identity.user} may not look for it among the rollbacks of {where}"
+        raise no_run(f"there is no run {name} on record", why=why, fix=fix) from refused
+    for pin in reversed([each for each in every if plain in (each.name, each.service) and not each.copied]):
+        entries = PinStore(session.cluster, pin).entries()
+        if entries:
+            return _folded(entries, f"MeshPin {pin.namespace}/{pin.name}")
+    raise no_run(f"there is no run {name} on record", fix=fix)
+
+
+def _folded(entries: Sequence[Entry], where: str) -> RunState:
+    try:
+        return fold(entries)
+    except ValueError as odd:
+        raise damaged(where, str(odd)) from odd
+
+
 def needed_book(session: Session) -> Runbook:
     """Give the runbook of the newest run. Raises Refused (MU2305) where there is none."""
     found = newest_book(session)
@@ -70,6 +102,6 @@ def no_runbook(fix: str = "name the runbook with -f") -> Refused:
     return no_run("there is no run on record, and no runbook was given", fix=fix)
 
 
-def no_run(what: str, *, fix: str) -> Refused:
+def no_run(what: str, *, fix: str, why: str = "") -> Refused:
     """Make the error of a run that is not on record."""
-    return Refused(what, code=NO_RUN, fix=fix, cluster="nothing was changed")
+    return Refused(what, code=NO_RUN, fix=fix, why=why, cluster="nothing was changed")

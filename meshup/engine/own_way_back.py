@@ -168,6 +168,7 @@ def _started(session: Session, plan: Plan, pin: Pin, log: RunLog) -> Started:
         cluster_uid=plan.cluster_uid,
         host=session.holder.host,
         on_behalf_of=session.on_behalf_of,
+        gates=tuple(plan.asks()),
     )
 
 

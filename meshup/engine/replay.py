@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from meshup.engine.fold import RunState
-from meshup.engine.history import needed_run
+from meshup.engine.history import needed_run, newest_run, own_run
 from meshup.engine.session import Session
 from meshup.engine.wait import ask, at_the_limit
 from meshup.engine.watching import Looking, looking
@@ -36,15 +36,24 @@ class Other:
 LEAST = "least"
 
 
-def replay(session: Session, *, run: str = "", others: Sequence[Other] = ()) -> Replay:
-    """Judge every verdict of a run, the newest one when none is named. Raises Refused (MU2305) where there is none."""
-    state, plan = needed_run(session, run=run)
+def replay(session: Session, *, run: str = "", namespace: str = "", others: Sequence[Other] = ()) -> Replay:
+    """Judge every verdict of a run, the newest one when none is named. Raises Refused (MU2305) where there is none.
+
+    run: its id, or an owner's rollback as `own_run` finds it, in `namespace` where that is given.
+    """
+    found = newest_run(session, run=run)
+    if found is None and run:
+        return again(own_run(session, run, namespace=namespace), None, session.gates, others=others)
+    state, plan = found or needed_run(session)
     return again(state, plan(), session.gates, others=others)
 
 
-def again(state: RunState, plan: Plan, gates: Mapping[str, Gate], *, others: Sequence[Other] = ()) -> Replay:
-    """Give every verdict of a journal beside the one that its readings make now. Pure; never raises for what was judged."""
-    planned = {gate.id: gate for stage in plan.stages for wave in stage.waves for gate in wave.asks()}
+def again(state: RunState, plan: Plan | None, gates: Mapping[str, Gate], *, others: Sequence[Other] = ()) -> Replay:
+    """Give every verdict of a journal beside the one that its readings make now. Pure; never raises for what was judged.
+
+    plan: None for an owner's rollback, whose journal has what replaying needs of it.
+    """
+    planned = {gate.id: gate for gate in (plan.asks() if plan is not None else state.gates)}
     return Replay(
         run=state.run,
         plan=state.plan,
@@ -56,10 +65,10 @@ def again(state: RunState, plan: Plan, gates: Mapping[str, Gate], *, others: Seq
     )
 
 
-def _watched(entry: Judgement, plan: Plan) -> Again | None:
+def _watched(entry: Judgement, plan: Plan | None) -> Again | None:
     """Judge again what was seen of callers while services restarted; None for any other entry."""
     judged = entry.judged
-    if judged.kind != Looking.kind:
+    if plan is None or judged.kind != Looking.kind:
         return None
     return Again(
         at=entry.at,
@@ -85,9 +94,11 @@ def _one(entry: Judgement, planned: PlannedGate | None, gates: Mapping[str, Gate
     )
     if judged.verdict.answer is Answer.SKIPPED:
         return replace(found, why="it was waived in the runbook: nothing was read")
+    gate = gates.get(judged.kind)
+    if planned is None and gate is not None:
+        return replace(found, why="what it was asked with is not on record")
     if planned is None:
         return replace(found, why="it tells how a write or a wave went: no gate made it from readings")
-    gate = gates.get(judged.kind)
     if gate is None:
         return replace(found, why=f"the package that brings the gate {judged.kind} is not installed")
     terms, tried = _terms(planned, gate, others)

@@ -40,7 +40,7 @@ def told(plan: Plan | None, state: RunState, gates: Mapping[str, Gate], place: s
 def _numbers(plan: Plan, gates: Mapping[str, Gate], last: Judged) -> tuple[Failing, ...]:
     if last.kind == Looking.kind:
         return failing(looking(plan), last, Terms())
-    planned = {gate.id: gate for stage in plan.stages for wave in stage.waves for gate in wave.asks()}
+    planned = {gate.id: gate for gate in plan.asks()}
     asked = planned.get(last.gate)
     if asked is None:
         return ()

@@ -26,6 +26,7 @@ class PinStore:
     def __init__(self, cluster: Writer, pin: Pin) -> None:
         self._cluster, self._pin, self.run = cluster, pin, pin.name
         self._text: str | None = None
+        self._over: Object | None = None
         self._version = ""
         self._plan = ""
 
@@ -33,6 +34,7 @@ class PinStore:
         """Read every entry in order; what is appended next stands behind them. Raises Refused (MU2303, MU2311)."""
         found = self._read()
         self._text, self._version = _journal(found), str(dig(found, "metadata", "resourceVersion"))
+        self._over = found if _is_over(found) else None
         where = f"MeshPin {self._pin.namespace}/{self._pin.name}"
         return tuple(from_line(line, where=f"{where} line {at}") for at, line in enumerate(self._text.splitlines(), 1))
 
@@ -52,6 +54,8 @@ class PinStore:
         """Store entries behind the last ones. A reply that was lost is resolved by reading; never doubled."""
         if self._text is None:
             self.entries()
+        if self._over is not None:
+            self._still_open(self._over)
         known = self._text or ""
         text = known + "".join(to_line(each) + "\n" for each in entries)
         if len(text.encode()) + len(self._plan.encode()) > MOST:

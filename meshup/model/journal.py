@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from meshup.model.plan import PlannedGate
 from meshup.model.scene import Witness
 from meshup.model.verdict import Judged, Reading
 
@@ -15,6 +16,7 @@ class Started:
     """The run begins. plan: its digest. epoch: of the lock at that time. kind: Plan.kind. at: RFC 3339 UTC (all).
 
     through: the last place it was asked to perform, "" = all; a resume goes no further unless it is asked to.
+    gates: those it will ask, where its plan goes when it is over, so that their verdicts can be made again; else empty.
     """
 
     at: str
@@ -27,6 +29,7 @@ class Started:
     host: str = ""
     on_behalf_of: str = ""
     through: str = ""
+    gates: tuple[PlannedGate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

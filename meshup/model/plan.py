@@ -198,6 +198,12 @@ class Plan:
             for wave in stage.waves:
                 yield from wave.writes()
 
+    def asks(self) -> Iterator[PlannedGate]:
+        """Yield every gate in order."""
+        for stage in self.stages:
+            for wave in stage.waves:
+                yield from wave.asks()
+
     def left_out(self) -> Mapping[str, tuple[LeftOut, str]]:
         """Give service id -> by what no wave moves it, and that in words; of several the first of LEFT_OUT."""
         order = tuple(LEFT_OUT)
