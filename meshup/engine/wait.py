@@ -171,6 +171,9 @@ def wait_for(
     patience = planned.patience
     start = session.clock.elapsed() - began_before_s
     readings: list[Reading] = [eyes.first] if eyes.first is not None else []
+    handed_on = _handing_on(gate, terms)
+    # What such a gate is told between two scrapes is no look: none is taken sooner than the patience says, at the limit either.
+    spaced = handed_on is not None
     passes, said, said_at = 0, "", -HEARTBEAT_S
     while True:
         seen = fresh(eyes)
@@ -180,13 +183,13 @@ def wait_for(
             seen = eyes
             start = session.clock.elapsed()
         readings.append(look(gate, seen, terms))
-        readings = fitting(_trimmed(readings, patience, first=eyes.first))
+        readings = fitting(_recent(readings, patience, first=eyes.first), count=MOST_READINGS, handed_on=handed_on)
         verdict = ask(gate, readings, terms)
         waited = session.clock.elapsed() - start
         passes = passes + 1 if verdict.answer is Answer.PASS else 0
         if passes >= patience.in_a_row or verdict.answer is Answer.FAIL or verdict.hopeless:
             return _judged(planned, verdict, readings, waited, passes=passes)
-        over = waited + 1e-6 >= patience.limit_s
+        over = waited + 1e-6 >= patience.limit_s or (spaced and patience.limit_s - waited < patience.every_s)
         if planned.kind in ASKS_PEOPLE and verdict.answer is Answer.UNKNOWN and (over or not session.wait_s):
             raise _left(planned, verdict.because, waited, place=eyes.place, again=pause.next_command)
         if over:
@@ -212,12 +215,17 @@ def wait_for(
         pause.sleep(step)
 
 
-def _trimmed(readings: list[Reading], patience: Patience, *, first: Reading | None) -> list[Reading]:
+def _recent(readings: list[Reading], patience: Patience, *, first: Reading | None) -> list[Reading]:
     """Keep the first reading and those of the window, so that evidence stays small."""
     newest = readings[-1].elapsed_s
     horizon = newest - patience.window_s - patience.every_s if patience.window_s else float("-inf")
-    kept = [each for each in readings if each is first or each.elapsed_s >= horizon]
-    return kept if len(kept) <= MOST_READINGS else [kept[0], *kept[-MOST_READINGS + 1 :]]
+    return [each for each in readings if each is first or each.elapsed_s >= horizon]
+
+
+def _handing_on(gate: Gate, terms: Terms) -> Callable[[Reading, Reading], Reading] | None:
+    """Give how a gate hands on what a reading that is left out holds alone, None where readings hold nothing so."""
+    method = getattr(gate, "handed_on", None)
+    return None if method is None else lambda older, newer: method(older, newer, terms)
 
 
 def at_the_limit(verdict: Verdict, passes: int, patience: Patience) -> Verdict:

@@ -59,7 +59,8 @@ class Gate(Protocol):
 
     kind: its name in runbooks. title: a sentence that is true on pass. reads: what it looks at, for `explain`.
     params: name -> (type, default, one-line meaning); a default of ... means required. needs: driver capabilities. One that has
-    `halfway` is asked while rollouts are held half-way, where the wave holds them.
+    `halfway` is asked while rollouts are held half-way, where the wave holds them. One that has `handed_on(older, newer, terms)`
+    gives the newer of two neighbouring readings with what only the older one holds, where that is left out to save room.
     """
 
     kind: ClassVar[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from meshup.model.verdict import Reading
@@ -19,11 +19,22 @@ UNPACKED_MOST = 64 * 1024 * 1024
 KEY = "packed"
 
 
-def fitting(readings: Sequence[Reading], *, most: int = MOST) -> list[Reading]:
+def fitting(
+    readings: Sequence[Reading],
+    *,
+    most: int = MOST,
+    count: int = 0,
+    handed_on: Callable[[Reading, Reading], Reading] | None = None,
+) -> list[Reading]:
     """Give the first reading and as many of the newest as fit when packed, the newest always. Order stays.
 
-    Judging must come after it: what is judged is then what is kept.
+    Judging must come after it: what is judged is then what is kept. count: no more than so many readings, 0 = as many as fit.
+    handed_on: gives the second of two neighbours with what must not be lost of the first, which is left out.
     """
+    if handed_on is not None:
+        return _handing_on(list(readings), most, count, handed_on)
+    if count and len(readings) > count:
+        readings = [readings[0], *readings[-count + 1 :]]
     raw = [dump(each) for each in readings]
     if len(readings) <= 2 or sum(len(_text(each)) for each in raw) <= most:
         return list(readings)
@@ -35,6 +46,19 @@ def fitting(readings: Sequence[Reading], *, most: int = MOST) -> list[Reading]:
         else:
             many = middle - 1
     return [readings[0], *readings[-few:]]
+
+
+def _handing_on(
+    kept: list[Reading], most: int, count: int, handed_on: Callable[[Reading, Reading], Reading]
+) -> list[Reading]:
+    """Leave out the oldest but the first, one by one, each handed on to the one behind it."""
+    while len(kept) > 2 and ((count and len(kept) > count) or _is_long([dump(each) for each in kept], most)):
+        kept[1:3] = [kept[1] if kept[2].blind and len(kept) > 3 else handed_on(kept[1], kept[2])]
+    return kept
+
+
+def _is_long(raw: Sequence[Any], most: int) -> bool:
+    return sum(len(_text(each)) for each in raw) > most and len(_pack(raw)) > most
 
 
 def in_order(found: Any) -> Any:

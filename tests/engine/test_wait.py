@@ -196,3 +196,18 @@ def test_nothing_passes_without_its_passes_in_a_row(answers, in_a_row):
             assert found.verdict.answer is (Answer.PASS if run == in_a_row else Answer.FAIL)
             return
     assert found.verdict.answer is Answer.UNKNOWN
+
+
+class Spaced(Says):
+    """A gate whose readings hold what must not be lost, so that it may not be asked sooner than it says."""
+
+    def handed_on(self, older, newer, terms):
+        return newer
+
+
+def test_a_gate_that_lives_on_what_is_new_is_not_asked_sooner_than_its_pace_at_the_limit_either():
+    clock = StillClock()
+    gate = Spaced()
+    found = judged(["unknown"], clock=clock, gate=gate, plan=planned(limit_s=62.0, every_s=30.0, in_a_row=1))
+    assert (len(gate.looks), found.over, clock.elapsed()) == (3, True, 60.0)
+    assert "its limit of 62 s is reached" in found.verdict.because

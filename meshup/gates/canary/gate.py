@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
 
+from meshup.gates.canary import thinning
 from meshup.gates.canary.acting import USUAL, decide
 from meshup.gates.canary.judge import findings, seen, verdict
 from meshup.gates.canary.metrics import ALL_CALLERS
@@ -56,7 +57,8 @@ class Canary:
     params: ClassVar[Mapping[str, tuple[type, Any, str]]] = PARAMS
     needs: ClassVar[frozenset[str]] = frozenset({"proxy-counters"})
     halfway: ClassVar[bool] = True
-    patience: ClassVar[Patience] = Patience(limit_s=1800, every_s=30, in_a_row=1)
+    patience: ClassVar[Patience] = Patience(limit_s=5400, every_s=30, in_a_row=1)
+    """As long as one pod of the new revision, scraped every 30 s, takes to have the points that memory needs among 50 services."""
 
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
         """Give one look at both revisions and what it is about; ahead of the wave's changes, which revisions run.
@@ -138,6 +140,10 @@ class Canary:
         if periodic:
             words += f"; {', '.join(periodic[:3])} run by schedule and are not compared"
         return replace(found, because=found.because + words)
+
+    def handed_on(self, older: Reading, newer: Reading, terms: Terms) -> Reading:
+        """Give the newer reading with the points of the older one, which is left out to save room."""
+        return thinning.handed_on(older, newer, terms)
 
     def failing(self, readings: Sequence[Reading], terms: Terms, found: Verdict) -> tuple[Failing, ...]:
         """Say what failed, the earliest harm first, and which callers saw it."""

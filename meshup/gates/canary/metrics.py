@@ -179,8 +179,8 @@ def _thin(subject: Subject, have: float, need: float, what: str) -> str:
     if need == float("inf"):
         return "no amount of traffic tells a harm so small from what is usual here: ask for a larger one"
     if not need:
-        return f"not enough data: too few {what} to choose a bucket by"
-    return f"not enough data: {more(have, need, subject.window_s, what)}"
+        return f"not enough data for {subject.asked.metric}: too few {what} to choose a bucket by"
+    return f"not enough data for {subject.asked.metric}: {more(have, need, subject.window_s, what)}"
 
 
 def _aim(subject: Subject, terms: Comparing, *, rate: bool) -> Aim:

@@ -149,9 +149,9 @@ def _pace(scrape_s: float | None, watch_s: float, patience: Patience) -> Iterato
     least = WINDOW_SCRAPES * scrape_s
     if scrape_s > patience.every_s + 1:
         why = f"by the last 5 min it scrapes every {scrape_s:.0f} s, and a look without a new sample is none"
-        yield Unfit(
-            f"looks every {patience.every_s:.0f} s are too many", why, f"patience.every of {scrape_s:.0f}s or more"
-        )
+        slower = patience.limit_s * scrape_s / max(patience.every_s, 1)
+        fix = f"patience.every of {scrape_s:.0f}s or more, and so a patience.limit of {slower / 60:.0f}m"
+        yield Unfit(f"looks every {patience.every_s:.0f} s are too many", why, fix)
     if least > max(patience.limit_s, watch_s):
         why = f"by the last 5 min it scrapes every {scrape_s:.0f} s, and {WINDOW_SCRAPES} scrapes take {least:.0f} s"
         yield Unfit(f"a limit of {patience.limit_s:.0f} s is too short", why, f"patience.limit of {least:.0f}s or more")
