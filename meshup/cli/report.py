@@ -65,7 +65,7 @@ def command(
     further = reports.asked(report, FORMATS[1:])
     look = screen(color=color, plain=plain)
     loaded = book_or_none(filename)
-    at = loaded.holds if loaded is not None else HoldAt()
+    at = loaded.hold_at if loaded is not None else HoldAt()
     aim = Aim(kubeconfig=kubeconfig, user=as_user, groups=tuple(as_group))
     asked = Asked(version=version, since=since, at=at)
     found = _of_files(ledger, asked) if ledger else _of_clusters(aim, context, loaded, asked)
@@ -125,7 +125,7 @@ def _of_clusters(aim: Aim, contexts: Sequence[str], loaded: Runbook | None, aske
     from meshup.engine import reporting
     from meshup.model.problem import DeadlinePassed, Unreachable
 
-    views, now, holds = [], None, loaded.holds if loaded is not None else None
+    views, now, holds = [], None, loaded.hold_at if loaded is not None else None
     for each in contexts or [""]:
         try:
             cluster = door(replace(aim, context=each))

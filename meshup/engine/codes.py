@@ -67,9 +67,9 @@ CODES: Mapping[str, str] = {
     "place, or was taken back where strict mode must not stay on without evidence.",
     "MU3114": "A gate failed in a stage whose on_fail is hold, or whose changes have no way back: nothing was taken back. Resume "
     "after mending the cause, or roll back what can be.",
-    "MU3121": "The release is on hold: it was blocked by name, or more users or services went back from it than the runbook's "
-    "holds allow. A wave that would install it or move services onto it does not begin; each record against it is named. Mend "
-    "what they met with; once fewer are away from it, or it is a candidate again, resume.",
+    "MU3121": "The release is on hold: it was blocked by name, a critical service is back from it while it is not supported yet, or "
+    "more users or services went back from it than the runbook's holds allow. A wave that would install it or move services onto it does not begin; each record against it is named. Mend "
+    "what they met with; once the critical service's pin has ended, fewer are away from it, or it is a candidate again, resume.",
     "MU3391": "The way back could not be carried through or verified. A person must look; what is left is printed as "
     "kubectl commands, and resuming tries it again.",
     "MU3401": "The runbook has no service of that name, or several. Name it as NAMESPACE/NAME.",
@@ -94,8 +94,8 @@ CODES: Mapping[str, str] = {
     "blocked, a deprecated one promoted again or blocked, and a blocked one made a candidate again first. Nor can one be "
     "supported whose support has ended.",
     "MU3502": "The release is not on record. meshup releases add records it as a candidate.",
-    "MU3503": "The release is on hold, because more users or services went back from it than the runbook's holds allow: it is not "
-    "promoted. Each of them is named with the reason they gave.",
+    "MU3503": "The release is on hold, because a critical service is back from it, or more users or services went back from it than "
+    "the runbook's holds allow: it is not promoted. Each of them is named with the reason they gave.",
     "MU3507": "A candidate is supported because critical users ran it and its gates held: `upgrade` makes such a wave. Nothing of it "
     "is on record, or nobody of them runs it any more. With a reason it is supported on your word, which is on record then.",
     "MU3504": "The record of a release keeps at most 64 known issues. Take old ones out of the MeshRelease first.",

@@ -85,7 +85,7 @@ def retained(
     """
     is_last(session, found, path=path, needed=True)
     meant = book or readable_book(session)
-    at = meant.holds if meant is not None else HoldAt()
+    at = meant.hold_at if meant is not None else HoldAt()
     now = server_now(session.clock)
     due = retention.due(session.cluster, found, path=path, now=now, at=at, stay_s=stay_s, most=most)
     return replace(due, missing=missing_rights(session.cluster, _takes(session, due)))

@@ -59,10 +59,11 @@ def listed(session: Session, *, book: Runbook | None = None, context: str = "") 
         uid, unread = session.cluster.uid(), ("who runs what: no run is on record, and no runbook was given (-f FILE)",)
     at = _hold_at(meant)
     every = trusted(session.cluster, pins(session.cluster))
-    judged = verdicts(every, seen if meant is not None else None, now=now, at=at, cluster=uid)
-    away = went_back(every, now=now, at=at, cluster=uid)
     mesh = meant.mesh.driver if meant is not None else ""
     known = {each.version: each for each in records if meant is None or each.mesh == mesh}
+    states = {name: each.state for name, each in known.items()}
+    judged = verdicts(every, seen if meant is not None else None, now=now, at=at, cluster=uid, states=states)
+    away = went_back(every, now=now, at=at, cluster=uid)
     names = {*known, *installed.values(), *(name for each in seen for name, _ in each.releases), *judged} - {""}
     return Releases(
         at=now,
@@ -114,7 +115,7 @@ def decide(
     evidence: Qualification | None = None
     if move == "promote":
         fresh = state_of(before) != "supported"
-        away = _against(session, version, seen, at=_hold_at(meant), cluster=uid, refuse=fresh)
+        away = _against(session, version, seen, at=_hold_at(meant), cluster=uid, state=state_of(before))
         evidence = _evidence(session, before, version, runs) if fresh else None
         if fresh and evidence is None and not reason:
             raise _unqualified(version)
@@ -246,13 +247,16 @@ def _why_so(found: Release) -> str:
 
 
 def _against(
-    session: Session, version: str, seen: Sequence[Running] | None, *, at: HoldAt, cluster: str, refuse: bool
+    session: Session, version: str, seen: Sequence[Running] | None, *, at: HoldAt, cluster: str, state: str
 ) -> tuple[Held, ...]:
-    """Give the records that count against a release. Raises GateHeld (MU3503) when they hold it. seen: None = not looked."""
+    """Give the records that count against a release. seen: None = not looked.
+
+    Raises GateHeld (MU3503) when they hold it, unless it is supported already.
+    """
     every, now = trusted(session.cluster, pins(session.cluster)), session.clock.now()
-    found = verdicts(every, seen, now=now, at=at, cluster=cluster).get(version)
+    found = verdicts(every, seen, now=now, at=at, cluster=cluster, states={version: state}).get(version)
     away = went_back(every, now=now, at=at, cluster=cluster).get(version, ())
-    if not refuse or found is None or found.answer != "hold":
+    if state == "supported" or found is None or found.answer != "hold":
         return away
     raise GateHeld(
         f"release {version} is on hold and is not promoted",
@@ -308,4 +312,4 @@ def _mesh(session: Session, book: Runbook | None) -> str:
 
 
 def _hold_at(book: Runbook | None) -> HoldAt:
-    return book.holds if book is not None else HoldAt()
+    return book.hold_at if book is not None else HoldAt()

@@ -56,7 +56,7 @@ def status(session: Session, *, book: Runbook | None = None, run: str = "", cont
         holder=holder,
         next=_next(standing, every, now, alive=bool(holder)),
         release=meant.mesh.release,
-        holds=meant.holds,
+        holds=meant.hold_at,
     )
 
 

@@ -15,7 +15,7 @@ from meshup.model.change import Delete
 from meshup.model.held import Held
 from meshup.model.holds import ReleaseVerdict, verdicts, went_back
 from meshup.model.plan import OnHold, PlannedChange, PlannedStage
-from meshup.model.release import Release
+from meshup.model.release import Release, state_of
 from meshup.model.runbook import GateSpec, Runbook, Stage
 from meshup.model.snapshot import Snapshot
 
@@ -61,11 +61,12 @@ def against(
     release: str, book: Runbook, snapshot: Snapshot, driver: Driver
 ) -> tuple[ReleaseVerdict | None, tuple[Held, ...]]:
     """Judge whether a release may spread, and give the records against it. None = nothing is known against it, or for it."""
-    at, now = book.holds, snapshot.taken_at
+    at, now = book.hold_at, snapshot.taken_at
     pins, _ = recorded(snapshot.pins)
-    away = went_back(pins, now=now, at=at).get(release, ())
-    found = verdicts(pins, running(book.services, snapshot, driver), now=now, at=at).get(release) if away else None
-    return with_block(found, record_of(snapshot, release), at=at), away
+    away, record = went_back(pins, now=now, at=at).get(release, ()), record_of(snapshot, release)
+    runs, states = running(book.services, snapshot, driver), {release: state_of(record)}
+    found = verdicts(pins, runs, now=now, at=at, states=states).get(release) if away else None
+    return with_block(found, record, at=at), away
 
 
 def record_of(snapshot: Snapshot, release: str) -> Release | None:

@@ -15,9 +15,10 @@ from meshup.journal.ledger import both
 from meshup.journal.release import find
 from meshup.model.against import in_words, why_blocked
 from meshup.model.counts import Counts
-from meshup.model.holds import HoldAt, judge, verdicts, went_back
+from meshup.model.holds import HoldAt, critical_away, judge, verdicts, went_back
 from meshup.model.ledger import Running
 from meshup.model.problem import Refused
+from meshup.model.release import state_of
 from meshup.model.text import amount
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
@@ -27,7 +28,8 @@ MOST_NAMED = 20
 class NotOnHold:
     """Stands before every wave that installs the release or moves services onto it, without being asked for.
 
-    Bounds are the runbook's `holds`. A waiver of it is runbook text like any other: owner, reason, end.
+    Bounds are the runbook's `holds`. While a release is not supported yet, one critical service of the runbook that is back
+    holds it, whatever the bounds. A waiver of it is runbook text like any other: owner, reason, end.
     """
 
     kind: ClassVar[str] = "not-on-hold"
@@ -40,7 +42,7 @@ class NotOnHold:
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
         """Give the counts against the release, who they are, and whether it is blocked."""
         del terms
-        release, at, now = eyes.book.mesh.release, eyes.book.holds, eyes.clock.now()
+        release, at, now = eyes.book.mesh.release, eyes.book.hold_at, eyes.clock.now()
         try:
             record = find(eyes.cluster, release)
         except Refused as odd:
@@ -49,10 +51,12 @@ class NotOnHold:
         away = went_back(pins, now=now, at=at).get(release, ())
         if away:
             pins = trusted(eyes.cluster, pins)
+            away = went_back(pins, now=now, at=at).get(release, ())
         found = verdicts(pins, _running(eyes), now=now, at=at)[release] if away else None
         return {
             "release": release,
-            "at": asdict(at),
+            "at": {name: value for name, value in asdict(at).items() if name != "alone"},
+            "critical": [list(each) for each in critical_away(away, at=at, state=state_of(record))],
             "blocked": why_blocked(record) if record is not None and record.state == "blocked" else "",
             "users": list(found.users if found is not None else Counts()),
             "services": list(found.services if found is not None else Counts()),
@@ -69,7 +73,15 @@ class NotOnHold:
         release, away, odd = str(data["release"]), tuple(map(str, data["away"])), tuple(map(str, data["odd"]))
         users, services = Counts(*map(int, data["users"])), Counts(*map(int, data["services"]))
         at = HoldAt(**data["at"])
-        found = judge(release, users=users, services=services, reached=data["reached"], at=at, blocked=data["blocked"])
+        found = judge(
+            release,
+            users=users,
+            services=services,
+            reached=data["reached"],
+            at=at,
+            blocked=data["blocked"],
+            critical=[(trust, str(words)) for trust, words in data.get("critical", ())],
+        )
         if found.answer == "hold":
             trust = f" (trust: {found.trust})" if found.trust else ""
             return Verdict(

@@ -1,8 +1,8 @@
-"""Whether a release may go on spreading: on hold when too many users, or too large a share of services, went back from it."""
+"""Whether a release may go on spreading: on hold when a critical service, or too many users or services, went back from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -14,6 +14,8 @@ from meshup.model.moment import stamp
 from meshup.model.text import amount
 
 DAY_S = 86400.0
+SETTLED = frozenset({"supported", "deprecated"})
+"""States of a release that is qualified no more: from then on one service says no more of it than any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +24,16 @@ class HoldAt:
 
     users: more distinct users than this. percent: a larger share than this of the services that reached it, judged from
     `least` such services on, as 1 of 1 says little. window_s: rollbacks begun that long ago count, and any in effect.
+    critical: one critical service that is back holds a release that is not supported yet, as it is critical users who
+    qualify it. alone: those services, "namespace/name", as `Runbook.hold_at` fills it in.
     """
 
     users: int = 3
     percent: float = 10.0
     least: int = 10
     window_s: float = 30 * DAY_S
+    critical: bool = True
+    alone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +63,11 @@ def judge(
     at: HoldAt,
     unread: int = 0,
     blocked: str = "",
+    critical: Sequence[tuple[Trust, str]] = (),
 ) -> ReleaseVerdict:
     """Decide from counts alone. Never raises. unread: parts that could not be read, which may hold more rollbacks.
 
-    blocked: why the platform owner blocked it, "" = they did not.
+    blocked: why the platform owner blocked it, "" = they did not. critical: as `critical_away` gives it.
     """
 
     def say(
@@ -79,6 +86,10 @@ def judge(
     if blocked:
         return say("hold", f"blocked: {blocked}", "enforced")
     for trust in TRUSTS:
+        back = [words for found, words in critical if found == trust]
+        if back:
+            more = f" and {amount(len(back) - 1, 'more critical service')}" if len(back) > 1 else ""
+            return say("hold", f"{back[0]}{more}", trust)
         people, places = users.down_to(trust), services.down_to(trust)
         if people > at.users:
             return say("hold", f"{amount(people, 'user')} went back from it, more than {at.users}", trust)
@@ -102,6 +113,21 @@ def went_back(found: Iterable[Pin], *, now: datetime, at: HoldAt, cluster: str =
         if each.counts(since):
             away.setdefault(each.origin, []).append(each.held)
     return {release: tuple(several) for release, several in away.items()}
+
+
+def critical_away(away: Iterable[Held], *, at: HoldAt, state: str) -> tuple[tuple[Trust, str], ...]:
+    """Give (trust, words) of each critical service that records have away from a release now, oldest first.
+
+    away: records that count against it. state: of the release, "" = not on record; a settled one is qualified no more.
+    """
+    if state in SETTLED:
+        return ()
+    alone = frozenset(at.alone)
+    return tuple(
+        (each.trust, f"critical service {name} went back: {each.reason} ({each.who})")
+        for each in sorted(away)
+        if each.is_open and (name := f"{each.namespace}/{each.service}") in alone
+    )
 
 
 def resting(found: Iterable[Pin], *, now: datetime, at: HoldAt) -> Mapping[tuple[str, str], str]:
@@ -137,10 +163,11 @@ def verdicts(
     at: HoldAt,
     cluster: str = "",
     untracked: Mapping[str, Iterable[str]] | None = None,
+    states: Mapping[str, str] | None = None,
 ) -> Mapping[str, ReleaseVerdict]:
     """Judge every release that runs or was left, from one cluster's pins and pods. running: None = no pods were looked at.
 
-    untracked: release -> services ("namespace/name") that left it without a record.
+    untracked: release -> services ("namespace/name") that left it without a record. states: release -> its state on record.
     """
     reached: dict[str, set[str]] = {}
     for each in running or ():
@@ -161,5 +188,6 @@ def verdicts(
             if running is not None
             else None,
             at=at,
+            critical=critical_away(gone_from, at=at, state=(states or {}).get(release, "")),
         )
     return judged

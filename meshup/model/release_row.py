@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from meshup.model.cells import Cell, Tallied, alike, place_text, seconds, text_of
 from meshup.model.counts import TRUSTS, Counts, counted, distinct
 from meshup.model.held import Held, Moved
-from meshup.model.holds import HoldAt, judge
+from meshup.model.holds import HoldAt, critical_away, judge
 from meshup.model.ledger import Trust
 from meshup.model.moment import stamp
 from meshup.model.report import Reason, ReleaseRow, Seen, State, View, Week
@@ -114,6 +114,7 @@ class Releases:
                 services=services(clock.window_s),
                 reached=len(reached) if any(view.looked for view in self._looks) else None,
                 at=clock.at,
+                critical=critical_away((each.held for each in away), at=clock.at, state=state.state),
                 unread=self._unread,
                 blocked=(state.note or "by the platform owner") if state.state == "blocked" else "",
             ),

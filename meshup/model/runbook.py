@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -254,3 +254,9 @@ class Runbook:
     accept_one_way: tuple[str, ...] = ()
     holds: HoldAt = HoldAt()
     lock_digest: str = ""
+
+    @property
+    def hold_at(self) -> HoldAt:
+        """When a release goes on hold: `holds`, and the critical services, any of which that is back holds it alone."""
+        alone = tuple(each.id for each in self.services if each.critical) if self.holds.critical else ()
+        return replace(self.holds, alone=alone)

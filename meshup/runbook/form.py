@@ -324,6 +324,9 @@ class HoldsBlock(Block):
     )
     least: StrictInt = Field(10, ge=1, description="the share is judged from that many services on")
     window: Seconds = Field(30 * 86400.0, ge=0, description="rollbacks begun that long ago count, and any in effect")
+    critical: StrictBool = Field(
+        True, description="one critical service that is back holds a release that is not supported yet"
+    )
 
 
 class WaiverBlock(Block):

@@ -230,6 +230,7 @@ def _typed(file: form.RunbookFile, say: Items, source: marks.Source, *, path: st
             percent=file.holds.percent,
             least=file.holds.least,
             window_s=file.holds.window,
+            critical=file.holds.critical,
         ),
         waivers=tuple(
             Waiver(

@@ -204,7 +204,9 @@ def _metrics(metrics: Metrics) -> dict[str, Any]:
 
 def _holds(book: Runbook) -> dict[str, Any]:
     usual = type(book.holds)()
-    row = _changed(book.holds, usual, {"users": "users", "percent": "percent", "least": "least"})
+    row = _changed(
+        book.holds, usual, {"users": "users", "percent": "percent", "least": "least", "critical": "critical"}
+    )
     if book.holds.window_s != usual.window_s:
         row["window"] = shown(book.holds.window_s)
     return row

@@ -14,7 +14,8 @@ from meshup.cluster.errors import Forbidden
 from meshup.engine.execute import apply, resume
 from meshup.engine.planfile import parse, text_of
 from meshup.engine.planning import make_plan
-from meshup.engine.releases import decide
+from meshup.engine.releases import decide, listed
+from meshup.engine.reporting import view
 from meshup.engine.wait import ask, look
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.on_hold import NotOnHold
@@ -24,6 +25,8 @@ from meshup.journal.ledger import advance
 from meshup.model.events import PlaceEnded
 from meshup.model.holds import HoldAt
 from meshup.model.objects import dig
+from meshup.model.problem import GateHeld
+from meshup.model.reporting import report
 from meshup.model.runbook import Waiver
 from meshup.views.plan import document, text
 
@@ -191,6 +194,54 @@ def test_plan_and_apply_agree(users: int) -> None:
         plan = make_plan(sit(made), meant)
         assert (plan.held is not None) == (away > users)
         assert apply(sit(made), plan).exit == (3 if away > users else 0)
+
+
+def _critical(name: str, *, on: bool = True):
+    """The runbook with one service marked critical, its numbers out of reach. on: one critical service holds alone."""
+    marked = tuple(replace(each, critical=each.name == name) for each in BOOK.services)
+    return replace(BOOK, services=marked, holds=HoldAt(users=9, percent=100.0, critical=on))
+
+
+@pytest.mark.parametrize("state", ["", "add", "promote"])
+@pytest.mark.parametrize("on", [True, False])
+def test_plan_apply_releases_promotion_and_report_agree_on_one_critical_service_that_went_back(state, on) -> None:
+    made = world(moved=False)
+    meant = _critical("cart", on=on)
+    for move in {"": (), "add": ("add",), "promote": ("add", "promote")}[state]:
+        decide(sit(made, user="pia"), move, NEW, book=meant, reason="all is well")
+    went_back(made, "cart")
+    held = on and state != "promote"
+    words = "critical service shop/cart went back: timeouts of cart (owner-cart)"
+    plan = make_plan(sit(made), meant)
+    assert (plan.held.because if plan.held is not None else "") == (words if held else "")
+    (listed_row,) = [each for each in listed(sit(made), book=meant).releases if each.version == NEW]
+    told = report([view(sit(made), book=meant)], now=made.clock.now(), at=meant.hold_at, version=NEW)
+    verdicts = (listed_row.verdict, told.releases[0].verdict)
+    assert [each.answer == "hold" for each in verdicts] == [held, held]
+    assert [each.because == words for each in verdicts] == [held, held]
+    if state == "add":
+        if held:
+            with pytest.raises(GateHeld, match="on hold") as refused:
+                decide(sit(made), "promote", NEW, book=meant, reason="all is well")
+            assert (refused.value.code, refused.value.why) == ("MU3503", words)
+        else:
+            assert decide(sit(made), "promote", NEW, book=meant, reason="all is well").wrote
+    outcome = apply(sit(made), plan)
+    assert (outcome.exit, outcome.code) == ((3, "MU3121") if held else (0, ""))
+    if held:
+        assert words in outcome.why
+        assert outcome.details == ("owner-cart took shop/cart to 1.0 on " + outcome.details[0].split(" on ")[1],)
+
+
+def test_a_run_that_a_critical_service_held_goes_on_once_its_pin_has_ended() -> None:
+    made = world(moved=False)
+    pins = []
+    around = sit(made, watcher=Then("onboard/wave-2", lambda: pins.extend(went_back(made, "cart"))))
+    outcome = apply(around, make_plan(around, _critical("cart")))
+    assert (outcome.exit, outcome.code, outcome.stopped) == (3, "MU3121", "onboard/wave-3")
+    advance(made.plain, pins[0], "Closed", by="owner-cart")
+    assert resume(sit(made)).exit == 0
+    assert revision(made, "pay") == "2-0"
 
 
 def test_a_share_of_the_services_holds_too() -> None:

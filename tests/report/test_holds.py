@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -100,6 +101,66 @@ def test_a_pin_that_prolongs_another_still_counts_against_the_release_that_was_l
     again = [pin(f"a{n}", f"user{n}", name=f"a{n}-2", from_release=OLD) for n in range(4)]
     assert verdicts(first, runs(90), now=NOW, at=HoldAt())[NEW].answer == "pass"
     assert verdicts([*first, *again], runs(90), now=NOW, at=HoldAt())[NEW].answer == "hold"
+
+
+CRITICAL = HoldAt(users=9, percent=100.0, alone=("shop/cart", "shop/pay"))
+
+
+def test_one_critical_service_that_is_back_holds_a_release_whatever_the_numbers_and_is_named_with_its_reason() -> None:
+    pins = [pin("cart", "alice", reason="timeouts to ledger"), pin("web", "ben")]
+    held = verdicts(pins, runs(90), now=NOW, at=CRITICAL)[NEW]
+    assert (held.answer, held.trust) == ("hold", "enforced")
+    assert held.because == "critical service shop/cart went back: timeouts to ledger (alice)"
+    assert verdicts(pins[1:], runs(90), now=NOW, at=CRITICAL)[NEW].answer == "pass"
+    assert verdicts(pins, runs(90), now=NOW, at=replace(CRITICAL, alone=()))[NEW].answer == "pass"
+    two = [*pins, pin("pay", "cleo", since=NOW - timedelta(days=2))]
+    because = verdicts(two, runs(90), now=NOW, at=CRITICAL)[NEW].because
+    assert because == "critical service shop/pay went back: timeouts (cleo) and 1 more critical service"
+
+
+@pytest.mark.parametrize(
+    ("more", "answer"),
+    [
+        ({}, "hold"),
+        ({"phase": "Requested"}, "hold"),
+        ({"since": NOW - timedelta(days=90), "until": NOW - timedelta(days=80)}, "hold"),
+        ({"to_release": ""}, "hold"),
+        ({"phase": "Closed"}, "pass"),
+        ({"phase": "Failed"}, "pass"),
+        ({"to_release": "1.31.0"}, "pass"),
+        ({"from_release": OLD}, "pass"),
+        ({"namespace": "other"}, "pass"),
+    ],
+    ids=["active", "asked for", "overdue", "no mesh", "ended", "failed", "ahead", "in place", "a namesake"],
+)
+def test_a_critical_service_holds_for_as_long_as_its_record_has_it_back(more: dict, answer: str) -> None:
+    assert verdicts([pin("cart", "alice", **more)], runs(90), now=NOW, at=CRITICAL).get(NEW, NOTHING).answer == answer
+
+
+NOTHING = judge(NEW, users=Counts(), services=Counts(), reached=50, at=HoldAt())
+
+
+@pytest.mark.parametrize(
+    ("state", "answer"), [("", "hold"), ("candidate", "hold"), ("supported", "pass"), ("deprecated", "pass")]
+)
+def test_a_critical_service_holds_what_is_being_qualified_and_no_release_that_is_supported(state, answer) -> None:
+    found = verdicts([pin("cart", "alice")], runs(90), now=NOW, at=CRITICAL, states={NEW: state})
+    assert found[NEW].answer == answer
+
+
+def test_a_hold_by_a_critical_service_is_said_at_the_trust_of_its_record_and_a_stronger_hold_first() -> None:
+    (declared,) = [pin("cart", "alice", trust="declared")]
+    assert verdicts([declared], runs(90), now=NOW, at=CRITICAL)[NEW].trust == "declared"
+    others = [pin(f"a{n}", f"user{n}") for n in range(4)]
+    held = verdicts([declared, *others], runs(90), now=NOW, at=replace(CRITICAL, users=3))[NEW]
+    assert (held.trust, held.because) == ("enforced", "4 users went back from it, more than 3")
+
+
+def test_a_pin_that_prolongs_a_critical_services_rollback_holds_the_release_that_was_left_first() -> None:
+    first = pin("cart", "alice", phase="Closed", since=NOW - timedelta(days=60))
+    again = pin("cart", "alice", name="cart-2", from_release=OLD)
+    assert verdicts([first], runs(90), now=NOW, at=CRITICAL)[NEW].answer == "pass"
+    assert verdicts([first, again], runs(90), now=NOW, at=CRITICAL)[NEW].answer == "hold"
 
 
 def test_what_nobody_runs_or_was_not_read_is_unknown_but_a_hold_stays_a_hold() -> None:

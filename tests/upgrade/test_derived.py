@@ -64,7 +64,7 @@ def tuned(book: Runbook) -> Runbook:
         pacing=Pacing(in_flight=7, new_connections_per_s=2.5),
         budgets=Budgets(latency_ms=5.0, memory_mib=4096, cpu_m=1500, restarts=99),
         metrics=Metrics(ingest_delay_s=20.0, pod_label="kubernetes_pod"),
-        holds=HoldAt(users=5, percent=20.0, least=3, window_s=86400.0),
+        holds=HoldAt(users=5, percent=20.0, least=3, window_s=86400.0, critical=False),
         accept_one_way=("crds",),
         waivers=(
             Waiver(gate="restart-is-outage", stage="preflight", owner="ana", reason="known: 1 # replica", until=until),

@@ -185,6 +185,7 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
     "plan": lambda told, width: planned.text(told["plan"], width=width),
     "plan-details": lambda told, width: planned.text(told["plan"], width=width, saved="p.plan.json", details=True),
     "plan-held": lambda told, width: planned.text(told["plan-held"], width=width),
+    "plan-held-critical": lambda told, width: planned.text(told["plan-held-critical"], width=width),
     "plan-ledger": lambda told, width: planned.text(told["plan-ledger"], width=width, details=True),
     "plan-done": lambda told, width: planned.text(told["plan-done"], width=width),
     "plan-owner": lambda told, width: owner.for_service(told["plan"], "shop/cart", width=width),
@@ -223,6 +224,7 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
         width=width,
     ),
     "releases": lambda told, width: released.releases(told["releases"], width=width),
+    "releases-critical": lambda told, width: released.releases(told["releases-critical"], width=width),
     **{
         name: lambda told, width, name=name: released.moved(told[name], width=width)
         for name in ("release-added", "release-promoted", "release-again", "release-blocked")
