@@ -36,7 +36,7 @@ class Builder:
     def build(self) -> None:
         """Make everything."""
         self._world.traffic.scraping.standard = bool(self._found.get("standard-metrics", True))
-        self._world.traffic.by_endpoint = bool(self._found.get("endpoint-counters", False))
+        self._world.traffic.endpoints.everywhere = bool(self._found.get("endpoint-counters", False))
         for number in range(int(self._found.get("nodes") or 3)):
             self.node(f"node-{number + 1}")
         for each in self._found.get("namespaces") or ():

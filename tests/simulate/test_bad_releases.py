@@ -76,13 +76,23 @@ class HalfWay:
             )
         return found[0], found[1]
 
-    def told(self, query: str) -> dict[str, float]:
-        """Ask the Prometheus; give pod -> value."""
+    def ends(self) -> set[str]:
+        """Give the addresses that serve as cart."""
+        return {f"{each['status']['podIP']}:8080" for each in self.pods("cart")}
+
+    def on_page(self, pod: dict) -> set[str]:
+        """Give the addresses of which a proxy's page shows counts."""
+        return {
+            name.partition('envoy_endpoint_address="')[2].partition('"')[0]
+            for name in self.page(pod)
+            if name.startswith("envoy_cluster_endpoint_rq_total{")
+        }
+
+    def told(self, query: str, *, by: str = "pod") -> dict[str, float]:
+        """Ask the Prometheus; give pod, or another label, -> value."""
         path = "/api/v1/namespaces/shop/services/prometheus:9090/proxy/api/v1/query"
         answer = self.simulation.server.send(Request(method="GET", path=path, query=(("query", query),)))
-        return {
-            row["metric"].get("pod", ""): float(row["value"][1]) for row in json.loads(answer.body)["data"]["result"]
-        }
+        return {row["metric"].get(by, ""): float(row["value"][1]) for row in json.loads(answer.body)["data"]["result"]}
 
     def names(self, revision: str) -> set[str]:
         return {each["metadata"]["name"] for each in self.pods("cart", revision)}
@@ -259,6 +269,29 @@ def test_prometheus_tells_by_endpoint_what_the_callers_pages_do(tmp_path):
         query = f'sum(envoy_cluster_endpoint_{word}{{{where},envoy_endpoint_address=~"{pattern}",pod=~"web-.*"}})'
         # a scrape is up to 15 s behind the page
         assert seen.told(query)[""] == pytest.approx(seen.by_endpoint(word)[1], rel=0.15, abs=3)
+
+
+def test_an_endpoint_is_forgotten_with_its_pod_on_pages_and_when_scraped_and_has_a_past(tmp_path):
+    seen = HalfWay(tmp_path)
+    seen.clock.advance(60)
+    where, by = "envoy_cluster_endpoint_rq_total", "envoy_endpoint_address"
+    stays = seen.ends()
+    gone = seen.pods("cart", "1-29-4")[0]
+    address = f"{gone['status']['podIP']}:8080"
+
+    def shown() -> list[set[str]]:
+        """Give the addresses of cart that both sources show now: each caller's page, and the newest scrapes."""
+        pages = [seen.on_page(each) for name in ("web", "job") for each in seen.pods(name)]
+        return [*pages, set(seen.told(f"sum by ({by}) ({where})", by=by))]
+
+    assert shown() == [stays] * 5
+    seen.simulation.server.objects.delete("pods", "shop", gone["metadata"]["name"], options={"gracePeriodSeconds": 0})
+    assert all(address not in each for each in shown())
+    seen.clock.advance(40)
+    assert shown() == [seen.ends()] * 5
+    past = seen.told(f"sum by ({by}) (count_over_time({where}[2m]))", by=by)
+    assert past[address] >= 4, "its samples stay"
+    assert set(past) > seen.ends()
 
 
 def test_nobody_counts_by_endpoint_who_is_not_told_to(tmp_path):

@@ -131,7 +131,9 @@ class Evidence:
                 put("envoy_cluster_ssl_fail_verify_error", label, 0)
                 put("envoy_cluster_upstream_cx_overflow", label, 0)
                 put("envoy_cluster_upstream_rq_pending_overflow", label, 0)
-        for (cluster, endpoint), one in sorted(state.endpoints.items()):
+        now = self._server.clock.elapsed()
+        there = {key: one for key, one in state.endpoints.items() if self._traffic.endpoints.until(key[1]) > now}
+        for (cluster, endpoint), one in sorted(there.items()):
             label = f'envoy_cluster_name="{cluster}",envoy_endpoint_address="{endpoint}"'
             put("envoy_cluster_endpoint_rq_total", label, one.requests)
             put("envoy_cluster_endpoint_rq_success", label, int(one.requests) - int(one.failed))

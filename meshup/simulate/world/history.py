@@ -278,13 +278,6 @@ class Scraping:
             since=since,
         )
 
-    def ends(self) -> dict[str, float]:
-        """Give address -> when the last proxy at it ended, which may be never."""
-        found: dict[str, float] = {}
-        for each in self.targets.values():
-            found[each.address] = max(found.get(each.address, 0.0), each.ended)
-        return found
-
     def gone(self, pod: Obj, *, now: float) -> None:
         """End with a pod; what it counted is kept as long as everything else."""
         found = self.targets.get(str(pod["metadata"]["uid"]))

@@ -98,7 +98,6 @@ class Scraped:
         newest = min(end - shift, now)
         found: dict[tuple[tuple[str, str], ...], tuple[Mapping[str, str], list[tuple[Target, Value]]]] = {}
         wanted = Wanted(each for each in matchers if each.label == NAME)
-        ends = self._traffic.scraping.ends() if any(wanted[each] for each in ENDPOINTS) else {}
         places = [each for each in matchers if each.label in ("namespace", "pod")]
         rest = [each for each in matchers if each.label != NAME]
         for target in list(self._traffic.scraping.targets.values()):
@@ -107,7 +106,7 @@ class Scraped:
             own = self._own(target)
             if not chosen(own, places) or target.last_scrape(oldest, newest) is None:
                 continue
-            for row in self._rows(target, wanted, rest, own, ends):
+            for row in self._rows(target, wanted, rest, own):
                 labels = {NAME: row.name, **own, **row.labels}
                 if chosen(labels, rest):
                     _, parts = found.setdefault(tuple(sorted(labels.items())), (labels, []))
@@ -153,13 +152,8 @@ class Scraped:
             "pod": target.pod,
         }
 
-    def _rows(
-        self, target: Target, wanted: Wanted, rest: Sequence[Match], own: Mapping[str, str], ends: Mapping[str, float]
-    ) -> Iterator[Row]:
-        """Give the rows of one target whose metric is asked for; buckets only where their other labels match.
-
-        ends: address -> when the last proxy at it ended, where counts by endpoint are asked for.
-        """
+    def _rows(self, target: Target, wanted: Wanted, rest: Sequence[Match], own: Mapping[str, str]) -> Iterator[Row]:
+        """Give the rows of one target whose metric is asked for; buckets only where their other labels match."""
         if wanted["up"]:
             yield Row("up", {}, _one)
         yield from self._proxy(target, wanted)
@@ -178,20 +172,20 @@ class Scraped:
                         labels,
                         wanted,
                     )
-        if any(wanted[each] for each in ENDPOINTS) and self._traffic.counts_endpoints_in(target.namespace):
-            yield from self._endpoints(target, wanted, ends)
+        if any(wanted[each] for each in ENDPOINTS) and self._traffic.endpoints.counted_in(target.namespace):
+            yield from self._endpoints(target, wanted)
         yield from self._container(target, wanted)
 
-    def _endpoints(self, target: Target, wanted: Wanted, ends: Mapping[str, float]) -> Iterator[Row]:
+    def _endpoints(self, target: Target, wanted: Wanted) -> Iterator[Row]:
         """Give what a caller counted by endpoint: from zero when it was told to, and as long as the endpoint's pod is there."""
         found: dict[tuple[str, str], list[Course]] = {}
         for kind, course in target.courses.items():
             if kind.endpoint:
                 found.setdefault((kind.cluster, kind.endpoint), []).append(course)
-        since = self._traffic.endpoints_since.get(target.namespace, 0.0)
+        since = self._traffic.endpoints.since(target.namespace)
         for (cluster, endpoint), courses in found.items():
             labels = {"envoy_cluster_name": cluster, "envoy_endpoint_address": endpoint}
-            there = (since, ends.get(endpoint.rpartition(":")[0], inf))
+            there = (since, self._traffic.endpoints.until(endpoint))
             for name, (_, word) in zip(ENDPOINTS, ENDPOINT, strict=True):
                 if wanted[name]:
                     yield Row(name, labels, partial(_grown, courses, word, since), there)

@@ -12,8 +12,9 @@ from meshup.simulate.world.badness import NOTHING, Asked, Effect
 from meshup.simulate.world.bits import Selecting, is_ready, serves_alike
 from meshup.simulate.world.counted import ProxyState
 from meshup.simulate.world.edges import LASTS_S, Edge, Harm, Seen, Stretch, outbound, seen
+from meshup.simulate.world.endpoints import Endpoints
 from meshup.simulate.world.history import Kind, Rates, Scraping, is_prometheus
-from meshup.simulate.world.mesh import GATEWAY_NAME, counts_endpoints, has_proxy, is_strict
+from meshup.simulate.world.mesh import GATEWAY_NAME, has_proxy, is_strict
 from meshup.simulate.world.noise import Noise
 from meshup.simulate.world.releases import Releases
 
@@ -30,10 +31,7 @@ class Traffic:
         self.releases = Releases(server, seed=seed)
         self.releases.count = self._count_pod
         self.releases.reject = self._reject
-        self.by_endpoint = False
-        self._by_endpoint: dict[str, bool] = {}
-        self.endpoints_since: dict[str, float] = {}
-        self._told_at = 0.0
+        self.endpoints = Endpoints(server)
         self.edges: list[Edge] = []
         self.workloads: dict[str, tuple[str, dict[str, str]]] = {}
         self.proxies: dict[str, ProxyState] = {}
@@ -81,6 +79,7 @@ class Traffic:
                 self.proxies.pop(uid, None)
                 self._seen.pop(uid, None)
                 self.releases.gone(uid)
+                self.endpoints.gone(both[0])
         elif change.key[0] in CONFIGURES:
             self.count_all()
             self._strict.clear()
@@ -100,22 +99,11 @@ class Traffic:
 
     def _told(self) -> None:
         """Look again who counts by endpoint; who does so no longer forgets it, and who begins does so at zero."""
-        before, self._by_endpoint = self._by_endpoint, {}
-        self._told_at = self._server.clock.elapsed()
-        self.endpoints_since = {each: at for each, at in self.endpoints_since.items() if self.counts_endpoints_in(each)}
-        for uid, state in self.proxies.items():
+        no_longer = self.endpoints.told()
+        for uid, state in self.proxies.items() if no_longer else ():
             seen = self._seen.get(uid)
-            if seen is not None and before.get(seen.namespace) and not self.counts_endpoints_in(seen.namespace):
+            if seen is not None and seen.namespace in no_longer:
                 state.endpoints.clear()
-
-    def counts_endpoints_in(self, namespace: str) -> bool:
-        """Tell whether proxies of a namespace count by endpoint."""
-        found = self._by_endpoint.get(namespace)
-        if found is None:
-            found = self._by_endpoint[namespace] = self.by_endpoint or counts_endpoints(self._server, namespace)
-            if found:
-                self.endpoints_since.setdefault(namespace, self._told_at)
-        return found
 
     def _scrape(self, change: Change) -> None:
         """Begin or end the scraping of a pod, or all scraping when the pod is a Prometheus."""
@@ -323,7 +311,7 @@ class Traffic:
         if lost:
             count.unconnected(lost, mutual=mutual)
         endpoint = f"{into.address}:{self.edges[index].port}"
-        if self.counts_endpoints_in(self._look(caller).namespace):
+        if self.endpoints.counted_in(self._look(caller).namespace):
             state.endpoints[cluster, endpoint].add(requests, failed, opened, lost)
         if self.scraping.on:
             kind = Kind(cluster, index, mutual, endpoint=endpoint, revision=into.revision)
