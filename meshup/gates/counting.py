@@ -68,8 +68,10 @@ def times(terms: Terms) -> Count:
             return total, Answer.UNKNOWN, "", 0.0
         bound = next((at for at, count in found if count >= quantile * total), float("inf"))
         slow = total - max((count for at, count in found if at <= limit), default=0.0)
-        text = f"p{quantile * 100:g} at or below {bound:g} ms of {total:.0f} requests, limit {limit:g} ms"
-        return total, *_held(text, kept=bound <= limit, bad=slow, meant=total * (1 - quantile)), bound
+        kept, above = bound <= limit, max((at for at, _ in found if at < bound), default=0.0)
+        where = f"at or below {bound:g} ms" if bound < float("inf") else "no bucket says how far"
+        text = f"p{quantile * 100:g} {where if kept else f'above {above:g} ms, {where}'} of {total:.0f} requests, limit {limit:g} ms"
+        return total, *_held(text, kept=kept, bad=slow, meant=total * (1 - quantile)), bound
 
     return one
 

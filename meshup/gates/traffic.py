@@ -100,10 +100,12 @@ def _judged(
     what: str,
     one: Count,
     own_life: bool = False,
+    least_is_worst: bool = False,
 ) -> Verdict:
     """Run one judgement over every view of every service; the worst decides. one: counts between two sets of counters.
 
-    own_life: a service's own view counts since its pods began, not since the first reading.
+    own_life: a service's own view counts since its pods began, not since the first reading. least_is_worst: of two views
+    that pass, the one with the smaller value is the worse.
     """
     pair = _pair(readings, terms)
     if isinstance(pair, str):
@@ -114,18 +116,19 @@ def _judged(
         return ran
     if ran is not None and not last["services"]:
         return ran
-    total, texts = 0.0, []
+    total = windowed = lived = 0.0
+    texts: list[tuple[float, str]] = []
     thin: list[tuple[float, str]] = []
     doubts: list[tuple[str, str]] = []
     pooled = terms.params.get("quiet", "hold") == "pool"
     for service in last["services"]:
-        seen = 0.0
+        seen, within = 0.0, 0.0
         for who, before, now in _views(first, last, service):
             try:
                 whole = own_life and who == OWN
                 if whole:
                     deltas(before, now)  # raises for a proxy that restarted: it has forgotten
-                count, answer, text, _ = one({} if whole else before, now)
+                count, answer, text, value = one({} if whole else before, now)
             except Reset as reset:
                 return _unknown(
                     f"{service}: {reset}: a proxy restarted, so this window can't be judged", names=(service,)
@@ -133,6 +136,8 @@ def _judged(
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 return _unknown(f"{service}: the reading is not complete ({error})", names=(service,))
             seen = max(seen, count)
+            lived += count if whole else 0.0
+            within = within if whole else max(within, count)
             if answer is Answer.FAIL:
                 return Verdict(
                     answer=Answer.FAIL,
@@ -141,22 +146,23 @@ def _judged(
                     names=(service,),
                 )
             if answer is Answer.PASS:
-                texts.append(text)
+                texts.append((value, text))
             elif text:
                 doubts.append((service, f"{service} seen by {who}: {text}"))
         total += seen
+        windowed += within
         if seen < least:
             thin.append((seen, service))
     if pooled and thin and total >= least:
         quiet = [name for _, name in thin]
-        count, answer, text, _ = _together(first, last, quiet, one)
+        count, answer, text, value = _together(first, last, quiet, one)
         doubts = [each for each in doubts if each[0] not in quiet]
         if answer is Answer.FAIL:
             because = f"{len(quiet)} quiet services together: {text}"
             return Verdict(answer=Answer.FAIL, because=because, names=tuple(quiet))
         if answer is Answer.PASS and count >= 1:
             thin = []
-            texts.append(text)
+            texts.append((value, text))
         elif text:
             doubts += [(name, f"{len(quiet)} quiet services together: {text}") for name in quiet]
     if doubts:
@@ -170,7 +176,10 @@ def _judged(
         )
     if not texts:
         return _unknown(f"0 of {least} {what} in {seconds:.0f} s; no traffic is no evidence", missing=least)
-    because = f"{total:.0f} {what} in {seconds:.0f} s; worst view: {_worst(texts)}{told(last)}"
+    counted = f"{total:.0f} {what} in {seconds:.0f} s"
+    if own_life:
+        counted = f"{lived:.0f} {what} to present pods since they began, {windowed:.0f} of callers in {seconds:.0f} s"
+    because = f"{counted}; worst view: {_worst(texts, least=least_is_worst)}{told(last)}"
     return Verdict(answer=Answer.PASS, because=because)
 
 
@@ -224,7 +233,7 @@ def _failed(
             view=who,
             value=value,
             n=count,
-            window_s=seconds,
+            window_s=0.0 if own_life and who == OWN else seconds,
             since=since(readings),
             source=source,
             query=query,
@@ -253,8 +262,9 @@ def _runs(runs: Mapping[str, Any]) -> Verdict | None:
     )
 
 
-def _worst(texts: Sequence[str]) -> str:
-    return max(texts, key=lambda text: (len(text), text)) if len(texts) == 1 else texts[0]
+def _worst(texts: Sequence[tuple[float, str]], *, least: bool) -> str:
+    """Give the words of the view that came nearest to its bound; of equals the first."""
+    return (min if least else max)(texts, key=lambda each: each[0])[1]
 
 
 class SuccessRate:
@@ -278,7 +288,7 @@ class SuccessRate:
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
         """Decide from counts between two readings."""
         least = max(MIN_FOR_FAIL, _needed(terms, 100))
-        return _judged(readings, terms, least=least, what="requests", one=rate(floor_of(terms)))
+        return _judged(readings, terms, least=least, what="requests", one=rate(floor_of(terms)), least_is_worst=True)
 
     def failing(self, readings: Sequence[Reading], terms: Terms, found: Verdict) -> tuple[Failing, ...]:
         """Say what failed, and what each caller counted."""

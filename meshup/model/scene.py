@@ -12,8 +12,9 @@ class Failing:
 
     view: who counted it: "itself", "caller NAME", "callers". value, bound: in `unit`, where "share" is 0 to 1; None = it is no
     number. stops_at: how many bad ones a sequential test bears, where that is what stopped it. control: what the old revision
-    had beside it, None = nothing was compared. n: samples, of what says `of`. since: since when, for people. callers: what each
-    caller saw, worst first; empty = none was read. query: what was asked, "" = the proxies' own pages.
+    had beside it, None = nothing was compared. n: samples, of what says `of`. window_s: 0 = since the pods that counted began.
+    since: since when, for people. callers: what each caller saw, worst first; empty = none was read. query: what was asked, "" =
+    the proxies' own pages.
     """
 
     metric: str

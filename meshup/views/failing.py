@@ -41,8 +41,9 @@ def _head(each: Failing) -> str:
         parts.append(f"bound {_value(each.bound, each)}")
     if each.stops_at is not None:
         parts.append(f"stopped from {each.stops_at} bad ones on")
-    parts.append(f"of {each.n:.0f} {each.of} in {span(each.window_s)}")
-    if each.since:
+    within = f"in {span(each.window_s)}" if each.window_s else "since its pods began"
+    parts.append(f"of {each.n:.0f} {each.of} {within}")
+    if each.since and each.window_s:
         parts.append(f"since {each.since}")
     return ", ".join(parts)
 
