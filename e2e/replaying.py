@@ -23,7 +23,7 @@ from meshup.views.replay import text
 
 @dataclass(slots=True)
 class Tally:
-    """What was judged again so far. left: why a verdict is none that readings make -> how many such there were."""
+    """What was judged again so far. runs: those with a verdict. left: why a verdict is none that readings make -> how many such there were."""
 
     clusters: int = 0
     runs: int = 0
@@ -40,7 +40,7 @@ class Tally:
         for run in sorted(runs_of(kubeconfig) - known):
             found = replay(around, run=run)
             judged = [each for each in found.verdicts if each.now is not None]
-            self.runs += 1
+            self.runs += bool(found.verdicts)
             self.verdicts += len(judged)
             self.readings += sum(each.readings for each in judged)
             self.differ += sum(not each.same for each in judged)
