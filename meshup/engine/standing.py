@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from meshup.engine.fold import RunState
@@ -14,26 +15,33 @@ from meshup.engine.running import running
 from meshup.engine.session import Session
 from meshup.engine.told import NOTHING, told
 from meshup.gates.gate import Gate
-from meshup.journal.holder import read_holder
+from meshup.journal.holder import is_dead, read_holder
 from meshup.journal.lease import HOLDER, LEASE
 from meshup.journal.ledger import holding, is_overdue, pins
 from meshup.model.ledger import Pin, Running
 from meshup.model.objects import annotated, dig
 from meshup.model.optin import OptInRecord
 from meshup.model.plan import Plan
-from meshup.model.problem import MeshupError
+from meshup.model.problem import Exit, MeshupError
 from meshup.model.runbook import Runbook
 from meshup.model.standing import PlaceStanding, RunStanding, ServiceStanding, Standing
 
+GONE = ", whose process is gone: meshup apply --resume takes it over"
 
-def status(session: Session, *, book: Runbook | None = None, run: str = "", context: str = "") -> Standing:
+
+def status(
+    session: Session, *, book: Runbook | None = None, named: bool = True, run: str = "", context: str = ""
+) -> Standing:
     """Say where things stand. book: what services are wanted; None = that of the newest run.
 
-    Raises Refused (MU2305) when there is neither a run nor a runbook, and what the door raises.
+    named: somebody asked for that book; else the newest run's own goes before one of another name and release, as after
+    an upgrade, whose runbook is a file of its own. Raises Refused (MU2305) when there is neither a run nor a runbook, and what the door raises.
     """
     found = newest_run(session, run=run)
     state, plan = (None, None) if found is None else (found[0], _plan_or_none(found[1]))
-    meant = book or (plan.book if plan is not None else None)
+    own = plan.book if plan is not None else None
+    meant = own if own is not None and book is not None and not named and _is_other(own, book) else book or own
+    by = meant.name if meant is not None and meant is own and book is not None else ""
     if meant is None:
         raise no_runbook("meshup plan, then meshup apply; or name the runbook with -f")
     driver = driver_of(session, meant)
@@ -42,7 +50,9 @@ def status(session: Session, *, book: Runbook | None = None, run: str = "", cont
     now = session.clock.now()
     meant = opted(meant, snapshot, driver).book
     standing = None if state is None else run_standing(state, plan, session.gates)
-    holder = _holder(session)
+    holder, gone = _holder(session)
+    if gone and standing is not None and standing.word == "running":
+        standing = _cut_off(standing)
     return Standing(
         at=now,
         cluster_uid=snapshot.cluster_uid,
@@ -54,10 +64,21 @@ def status(session: Session, *, book: Runbook | None = None, run: str = "", cont
         pins=tuple(each for each in every if each.phase in ("Requested", "Active")),
         revisions=tuple(sorted(driver.installed(snapshot).items())),
         holder=holder,
-        next=_next(standing, every, now, alive=bool(holder)),
+        next=_next(standing, every, now, alive=bool(holder) and not gone),
+        by=by,
         release=meant.mesh.release,
         holds=meant.hold_at,
     )
+
+
+def _is_other(one: Runbook, other: Runbook) -> bool:
+    return one.name != other.name and one.mesh.release != other.mesh.release
+
+
+def _cut_off(run: RunStanding) -> RunStanding:
+    """Give a run whose process was killed: it goes no further by itself."""
+    places = tuple(replace(each, how="cut off") if each.how == "running" else each for each in run.places)
+    return replace(run, word="cut off", places=places, exit=int(Exit.DEADLINE))
 
 
 def _plan_or_none(read: object) -> Plan | None:
@@ -143,12 +164,16 @@ def _services(
     return tuple(standings)
 
 
-def _holder(session: Session) -> str:
+def _holder(session: Session) -> tuple[str, bool]:
+    """Give who has the lock, "" = nobody, and whether that process certainly runs no more."""
     lease = session.cluster.find(LEASE)
     if lease is None or not dig(lease, "spec", "holderIdentity"):
-        return ""
+        return "", False
     holder = read_holder(annotated(lease).get(HOLDER, ""))
-    return holder.name if holder is not None else str(dig(lease, "spec", "holderIdentity"))
+    if holder is None:
+        return str(dig(lease, "spec", "holderIdentity")), False
+    gone = is_dead(holder)
+    return holder.name + (GONE if gone else ""), gone
 
 
 def _next(run: RunStanding | None, every: Sequence[Pin], now: datetime, *, alive: bool) -> str:

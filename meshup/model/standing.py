@@ -30,7 +30,7 @@ class PlaceStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStanding:
-    """The newest run. word: running, stopped, finished. open: intents without an end, "CHANGE  OBJECT".
+    """The newest run. word: running, stopped, finished, or cut off: its process was killed. open: intents without an end, "CHANGE  OBJECT".
 
     through: the last place it was asked to perform, "" = all. failing, likely, witnesses: of the place it stopped at, as in
     Outcome.
@@ -84,7 +84,7 @@ class ServiceStanding:
 class Standing:
     """All that `status` shows. release: the runbook's. holder: who has the lock, "" = nobody. revisions: (revision, release) installed.
 
-    holds: the runbook's, None = there is none.
+    holds: the runbook's, None = there is none. by: the newest run's runbook, where wishes are told by it and not by the file at hand.
     """
 
     at: datetime
@@ -100,6 +100,7 @@ class Standing:
     next: str = ""
     release: str = ""
     holds: HoldAt | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,9 @@ def status(found: Standing, *, width: int) -> str:
                 clean(each.pinned) + (" OVERDUE" if each.overdue else "") if each.pinned else "-",
             )
         )
+    if found.by:
+        other = f"wanted    as runbook {clean(found.by)} of the newest run says ({clean(found.release)}); -f FILE asks another"
+        lines.append(folded(other, width=width))
     if rows:
         lines.append(columns(rows, header=("service", "owner", "runs", "as wanted", "wave", "pinned"), width=width))
     lines.append(f"Next      {found.next}")
