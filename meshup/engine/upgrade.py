@@ -14,6 +14,7 @@ from meshup.engine.opted import opted
 from meshup.engine.propose import revision_of
 from meshup.engine.running import asked
 from meshup.engine.widening import record_of
+from meshup.gates.leftovers import RevisionsUnused
 from meshup.gates.people import Soak
 from meshup.gates.preflight import Preflight
 from meshup.gates.proxies_right import ProxiesRight
@@ -253,7 +254,7 @@ def _stages(
     if others:
         found.append(_spread(book, moving, others))
     steps = tuple(each for each in least.steps if each.kind == MINIMISE) if least is not None else (_step(MINIMISE),)
-    unused = GateSpec(kind="revisions-unused", params={}, patience=Patience(limit_s=120, every_s=10, in_a_row=1))
+    unused = GateSpec(kind=RevisionsUnused.kind, params={}, patience=RevisionsUnused.patience)
     kept = (_soak(keep_s),) if keep_s else ()
     if gateway is not None and own and weights:
         found.append(Stage(name=GATEWAY_OWN, before=kept, steps=own, gates=gateway.gates, on_fail=gateway.on_fail))

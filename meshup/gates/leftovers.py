@@ -73,7 +73,7 @@ class RevisionsUnused:
         "keep": (list, [], "revisions that stay besides the runbook's")
     }
     needs: ClassVar[frozenset[str]] = frozenset({"revisions"})
-    patience: ClassVar[Patience] = Patience(limit_s=120, every_s=10, in_a_row=1)
+    patience: ClassVar[Patience] = Patience(limit_s=600, every_s=10, in_a_row=1)
 
     def observe(self, eyes: Eyes, terms: Terms) -> Mapping[str, Any]:
         """Count pods by the revision of their proxy."""
@@ -96,7 +96,7 @@ class RevisionsUnused:
 
     @careful
     def judge(self, readings: Sequence[Reading], terms: Terms) -> Verdict:
-        """Only kept revisions may be seen; a cluster without pods is unknown."""
+        """Only kept revisions may be seen. A pod on another one, such as a Job's, may end within the patience; a pin does not."""
         del terms
         data = readings[-1].data if readings else {}
         found, kept = data.get("revisions"), data.get("kept")
@@ -110,7 +110,7 @@ class RevisionsUnused:
         if others:
             name, pods = next(iter(others.items()))
             return Verdict(
-                answer=Answer.FAIL,
+                answer=Answer.UNKNOWN,
                 because=f"revision {name or 'unknown'} is in use by {pods[0]}",
                 object=f"Pod {pods[0]}",
                 names=tuple(pods),

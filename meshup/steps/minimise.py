@@ -97,6 +97,8 @@ def after_the_waves(scope: Scope) -> Snapshot:
             for at, value in wanted.tag.shown.items():
                 *where, key = steps(at)
                 objects[wanted.tag.on] = _put(objects[wanted.tag.on], tuple(where), {key: value})
+        for ref in _by_schedule(service.workload, scope.snapshot):
+            objects.pop(ref, None)
         path = TEMPLATE_PATH[service.workload.kind]
         objects[service.workload] = _put(workload, (*path, "metadata", "labels"), wanted.set)
         selector = dig(workload, "spec", "selector")
@@ -106,6 +108,23 @@ def after_the_waves(scope: Scope) -> Snapshot:
     _with_gateway(scope, objects, running)
     _with_control_plane(scope, objects)
     return replace(scope.snapshot, objects=objects)
+
+
+def _by_schedule(workload: Ref, snapshot: Snapshot) -> Iterator[Ref]:
+    """Give the Jobs of a CronJob and their pods: they end by themselves, and revisions-unused waits for those that do not yet."""
+    if workload.kind != "CronJob":
+        return
+    jobs = [ref for ref in snapshot.objects if ref.kind == "Job" and _is_of(snapshot.objects[ref], workload)]
+    yield from jobs
+    for ref, obj in snapshot.objects.items():
+        if ref.kind == "Pod" and any(_is_of(obj, job) for job in jobs):
+            yield ref
+
+
+def _is_of(obj: Object, owner: Ref) -> bool:
+    """Tell whether an object of the owner's namespace names it as its owner."""
+    names = {(str(each.get("kind")), str(each.get("name"))) for each in dig(obj, "metadata", "ownerReferences") or ()}
+    return str(dig(obj, "metadata", "namespace") or "") == owner.namespace and (owner.kind, owner.name) in names
 
 
 def _with_gateway(
