@@ -8,7 +8,7 @@ from typing import Literal
 from meshup.model.change import Delete
 from meshup.model.plan import LeftOut, Plan, PlannedChange, PlannedWave
 from meshup.model.text import clean
-from meshup.views.plan import RISK_WORDS, Row, restarts
+from meshup.views.plan import RISK_WORDS, Row, on_hold, restarts
 from meshup.views.table import columns, folded
 
 OUT: Mapping[LeftOut | Literal[""], str] = {
@@ -48,6 +48,7 @@ def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
         lines.append(columns(rows, header=("place", "what happens", "pods", "risk", "way back"), width=width))
     else:
         lines.append("touched   not at all: nothing of this plan concerns it")
+    lines += [folded(each, width=width) for each in on_hold(plan)]
     lines += [folded(f"unjudged  {why}", width=width) for each, why in plan.unjudged if each == service]
     lines += [folded(f"note      {clean(each)}", width=width) for each in plan.notes if service in each.split()]
     lines.append(f"Next      {_next(plan, service)}")
@@ -65,11 +66,23 @@ def _next(plan: Plan, service: str) -> str:
     how = _how_out(plan, service)
     if how == "pinned":
         return f"nothing; to end its pin early: meshup unpin {name} -n {namespace}"
+    if plan.held is not None and set(plan.held.places) & set(_places(plan, service)):
+        return f"nothing: it is moved once {clean(plan.held.release)} may spread again"
     if any(each.id == service and each.opt_in is not None for each in plan.book.services):
         step = f"meshup rollback {name} -n {namespace} --to RELEASE --reason TEXT --until 7d"
         return f"nothing; to step back afterwards: {step}"
     after_all = " after all" if how == "opted out" else ""
     return f"nothing; to join{after_all}, its owner opts in: meshup opt-in {name} -n {namespace}"
+
+
+def _places(plan: Plan, service: str) -> list[str]:
+    """Give the places that change something of a service's own."""
+    return [
+        f"{stage.name}/{wave.name}" if wave.name else stage.name
+        for stage in plan.stages
+        for wave in stage.waves
+        if any(each.service == service for each in wave.writes())
+    ]
 
 
 def _concerns(each: PlannedChange, wave: PlannedWave, plan: Plan, service: str) -> bool:
@@ -78,7 +91,7 @@ def _concerns(each: PlannedChange, wave: PlannedWave, plan: Plan, service: str) 
         return each.service == service
     if service not in wave.services or each not in wave.changes or isinstance(each.change, Delete):
         return False
-    others = [other for other in wave.services if other != service]
+    others = [other.id for other in plan.book.services if other.id != service]
     if any(f" {other}:" in each.summary for other in others):
         return False
     return each.change.on.namespace in (service.partition("/")[0], plan.book.mesh.namespace)

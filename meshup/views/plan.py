@@ -172,7 +172,7 @@ def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False
     rows = list(_shorter(_folded(_rows(plan))))
     if rows:
         lines.append(columns(rows, header=("stage", "changes", "waits for", "risk", "way back"), width=width))
-    lines += _blocked(plan) + _held(plan)
+    lines += _blocked(plan) + on_hold(plan)
     lines.append(_total(plan))
     if plan.one_way:
         open_doors = [door for door in plan.one_way if door not in plan.accepted_one_way]
@@ -215,7 +215,7 @@ def _blocked(plan: Plan) -> list[str]:
     return lines
 
 
-def _held(plan: Plan) -> list[str]:
+def on_hold(plan: Plan) -> list[str]:
     """Say that the release is on hold: which waves are refused, and who is against it."""
     held = plan.held
     if held is None:

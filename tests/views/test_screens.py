@@ -189,6 +189,7 @@ SCREENS: dict[str, Callable[[dict, int], str]] = {
     "plan-ledger": lambda told, width: planned.text(told["plan-ledger"], width=width, details=True),
     "plan-done": lambda told, width: planned.text(told["plan-done"], width=width),
     "plan-owner": lambda told, width: owner.for_service(told["plan"], "shop/cart", width=width),
+    "plan-owner-held": lambda told, width: owner.for_service(told["plan-held"], "shop/web", width=width),
     "plan-owner-untouched": lambda told, width: owner.for_service(told["plan"], "shop/search", width=width),
     "rollback-dry-run": lambda told, width: planned.text(told["rollback-plan"], width=width, details=True),
     "rollback-stage-dry-run": lambda told, width: planned.text(told["stage-back"], width=width),
