@@ -16,6 +16,8 @@ from meshup.steps.step import Draft, Drafted, Scope
 
 DISARMED = "meshup.dev/disarmed"
 LEVELS = ("workload", "namespace", "mesh")
+NOBODY = "strict mode is left out, as it would cover no service"
+ASK = "no service of any wave is opted in, so none moves; its owner says so: meshup opt-in SERVICE -n NAMESPACE"
 
 
 class Strict:
@@ -33,6 +35,8 @@ class Strict:
     def draft(self, scope: Scope) -> Drafted:
         """Give, per level: the guard's objects first, the policies, and the disarming last."""
         services = members(scope)
+        if not services:
+            return Drafted(right=(NOBODY,), notes=(ASK,))
         drafts: list[Draft] = []
         problems: list[Problem] = []
         right: list[str] = []
