@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from meshup.cli.screen import Screen
     from meshup.simulate.scenario import Simulation
 
+SCRAPED_S = 330.0
+"""How long the Prometheus of a copy has scraped before anything is asked of it, as that of the cluster has."""
 ASSUMED = "traffic, as a copy has none: opted-in services call each other, 5 requests a second each, and all goes well"
 
 
@@ -70,7 +72,7 @@ def command(
     from meshup.cli.simulator import spec_of
     from meshup.cli.telling import watcher
     from meshup.engine.rehearse import rehearse
-    from meshup.model.problem import UsageError
+    from meshup.model.problem import Refused, UsageError
     from meshup.simulate import scenario as scenes
     from meshup.simulate.world.faults import FAULTS
     from meshup.views import standing as view
@@ -113,6 +115,8 @@ def command(
     def cluster(*, healthy: bool = False) -> Simulation:
         if from_cluster:
             made = copied(door(aim), drivers()["istio"], programs(), loaded)
+            if loaded is not None and loaded.metrics.service:
+                made.clock.advance(SCRAPED_S)
         else:
             made = scenes.load(scenario, seed=seed, programs=programs(), healthy=healthy)  # type: ignore[arg-type]
         _let_loose(made, [each for each in faults if not healthy or trying.is_good(each)])
@@ -125,14 +129,22 @@ def command(
     against = trying.against(simulation, loaded, lambda: cluster(healthy=True), through=through)
     assumed = ASSUMED if from_cluster else ""
     scenario = "a copy of the cluster" if from_cluster else scenario
-    found = rehearse(
-        around,
-        runbook,
-        through=through,
-        back=not no_back,
-        requests=lambda: len(simulation.server.log),
-        against=against,
-    )
+    try:
+        found = rehearse(
+            around,
+            runbook,
+            through=through,
+            back=not no_back,
+            requests=lambda: len(simulation.server.log),
+            against=against,
+        )
+    except Refused as refused:
+        if loaded is not None and not from_cluster:
+            elsewhere = (
+                f"meshup rehearse -f {filename} --from-cluster plays it on a copy of the cluster it was made for"
+            )
+            refused.fix = f"it was played on the scenario {scenario}; {elsewhere}"
+        raise
     if output in ("json", "events"):
         document = view.rehearsal_document(found, scenario=scenario, assumed=assumed)
         look.out(json.dumps(document, indent=2 if output == "json" else None))

@@ -16,7 +16,7 @@ from meshup.engine.trial import Against, Counting, tried
 from meshup.journal.approvals import approve
 from meshup.journal.home import HOME
 from meshup.model.journal import Approved
-from meshup.model.objects import Object, Ref, annotated
+from meshup.model.objects import Object, Ref, annotated, dig
 from meshup.model.plan import Plan
 from meshup.model.runbook import Runbook
 from meshup.model.snapshot import Snapshot
@@ -132,7 +132,17 @@ def _plain(obj: Object) -> Object:
     }
     kept: dict[str, Any] = {"labels": dict(meta.get("labels") or {}), "annotations": notes}
     body = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
-    return {**body, "metadata": kept}
+    return {**_unmarked(body), "metadata": kept}
+
+
+def _unmarked(body: Object) -> Object:
+    """Give a body whose pod template carries none of meshup's marks: one of a restart stays, as it does nothing any more."""
+    meta = dig(body, "spec", "template", "metadata") or {}
+    marks = {key: value for key, value in (meta.get("annotations") or {}).items() if not key.startswith("meshup.dev/")}
+    if marks == (meta.get("annotations") or {}):
+        return body
+    template = {**body["spec"]["template"], "metadata": {**meta, "annotations": marks}}
+    return {**body, "spec": {**body["spec"], "template": template}}
 
 
 def _unlike(one: Any, other: Any, at: str) -> list[str]:

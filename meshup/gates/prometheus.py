@@ -40,7 +40,7 @@ def sent(eyes: Eyes, path: str, words: Sequence[tuple[str, str]]) -> Mapping[str
         raise Blind(f"Prometheus answered {answer.status} and no JSON") from error
     if not isinstance(reply, dict) or answer.status != 200 or reply.get("status") != "success":
         why = reply.get("error") if isinstance(reply, dict) else ""
-        raise Blind(f"query error {answer.status}: {clean(why or '', limit=300)}")
+        raise Blind(f"query error {answer.status}: {clean(why or 'no reason was given', limit=300)}")
     data = reply.get("data")
     data = data if isinstance(data, dict) else {}
     return {"result": data.get("result"), "type": data.get("resultType"), "warnings": reply.get("warnings") or []}

@@ -20,6 +20,8 @@ from meshup.simulate.world.world import World
 SETTLE_S = 90.0
 RATE = 5.0
 """Requests a second that are assumed between services of a copy."""
+OPENED = 2.0
+"""New connections a second of such traffic, so that a comparison has as many of them as it needs while it has requests enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,7 @@ def from_objects(
                 dict(selector),
             )
     for caller, callee, port in calls:
-        world.traffic.add(Edge(caller=caller, callee=callee, port=port, rps=RATE))
+        world.traffic.add(Edge(caller=caller, callee=callee, port=port, rps=RATE, connections=OPENED))
     clock.advance(SETTLE_S)
     server.forget_history()
     server.log.clear()

@@ -229,9 +229,13 @@ def rehearsal(found: Rehearsal, *, scenario: str, width: int, assumed: str = "",
 
 def _after(found: Rehearsal, runbook: str) -> tuple[str, ...]:
     """Give what to do after a rehearsal: nothing of it can be resumed."""
+    again = f"meshup rehearse -f {runbook}" if runbook else "meshup rehearse"
+    if found.exit == 0 and found.trial is not None and not found.trial.is_caught:
+        kind = clean(found.trial.bad[0][1]) if found.trial.bad else "KIND"
+        harm = "a gate or a soak that sees it, in the stage that enrols"
+        return (f"{harm}; then: {again} --bad {kind}", "meshup explain soak")
     if found.exit == 0:
         return (f"meshup plan -f {runbook}" if runbook else "meshup init, then: meshup plan",)
-    again = f"meshup rehearse -f {runbook}" if runbook else "meshup rehearse"
     return (f"mend the cause, or the runbook; then: {again}", "meshup explain " + found.outcome.code)
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from meshup.cli.kinds import drivers
+from meshup.cli.main import main
 from meshup.cli.playing import calls, copied, proposed, session_of
 from meshup.cli.simulating import programs
 from meshup.cluster.connect import over
 from meshup.engine.execute import apply
 from meshup.engine.history import newest_run
 from meshup.engine.planning import plan_from, snapshot_for
-from meshup.engine.rehearse import rehearse
+from meshup.engine.rehearse import differences, rehearse
 from meshup.meshes.istio.proxy import find
 from meshup.model.objects import ref_of
 from meshup.simulate.scenario import load
@@ -108,3 +110,29 @@ def test_a_foreign_webhook_is_left_out_as_it_would_refuse_every_pod(shop, book):
     assert names
     there = cluster.find(ref_of(body))
     assert there is not None
+
+
+def test_a_runbook_of_another_cluster_names_the_copy_of_its_own(tmp_path, capsys):
+    file = tmp_path / "other.yaml"
+    text = next(Path("runbooks").glob("*.yaml")).read_text("utf-8")
+    text = text.replace("from: istioctl", "from: stand-in")
+    file.write_text(text.replace("workload: Deployment/", "workload: Deployment/other-"), "utf-8")
+    assert main(["rehearse", "-f", str(file)]) == 6
+    assert f"meshup rehearse -f {file} --from-cluster plays it on a copy" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_mark_of_a_restart_that_stays_in_a_pod_template_is_no_difference(shop, book):
+    session = session_of(shop, Quiet())
+    first = snapshot_for(session, session.drivers["istio"])
+    ref = next(each for each in first.objects if each.kind == "Deployment" and each.name == "cart")
+
+    def annotated(key):
+        body = first.objects[ref]
+        template = {
+            **body["spec"]["template"],
+            "metadata": {**body["spec"]["template"]["metadata"], "annotations": {key: "1"}},
+        }
+        return replace(first, objects={**first.objects, ref: {**body, "spec": {**body["spec"], "template": template}}})
+
+    assert differences(first, annotated("meshup.dev/restart")) == ()
+    assert len(differences(first, annotated("shop.example/colour"))) == 1
