@@ -23,12 +23,17 @@ from town import NEW, OLD, OLD_REVISION, Town, kubectl, standing
 from upgrading import (
     CRITICAL,
     EVERYBODY,
-    HOLD_S,
+    LEADS_NEW,
+    LEADS_OLD,
+    TAG,
     Unmeshed,
     all_on,
     applied,
     compared_soon,
+    heard,
     images,
+    leads,
+    led,
     moved_on,
     onboarding,
 )
@@ -110,11 +115,12 @@ def both_served(ended: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def spread_is_refused(town: Town, platform: Person, *, because: str) -> None:
-    """Check that neither a plan nor an apply goes on, and that both say because of whom."""
-    for words in (("plan",), ("apply", "--yes")):
+    """Check that neither a plan nor an apply nor a promotion goes on, and that they and a report say because of whom."""
+    promoted = ("releases", "promote", NEW.version, "--reason", "all is well")
+    for words in (("plan",), ("apply", "--yes"), promoted, ("report", "--check")):
         said = platform.meshup(*words, "-f", "newer.yaml", code=3, timeout=300)
         town.keep(said)
-        assert because in said.out + said.err, str(said)
+        assert because in " ".join((said.out + said.err).split()), str(said)
 
 
 @pytest.mark.usefixtures("told")
@@ -130,6 +136,9 @@ def test_a_release_that_hurts_is_caught_half_way_one_whose_critical_user_went_ba
     platform.meshup("releases", "promote", OLD.version, *ran)
     with town.stage("everybody comes to the older release"):
         applied(town, platform)
+    assert images() == all_on(OLD.proxy_image)
+    with town.stage("a namespace comes to lead by a tag"):
+        led(town)
     assert images() == all_on(OLD.proxy_image)
     with town.stage("traffic moves to the gateway"):
         town.ask_through("edge-istio", "istio-ingress")
@@ -168,20 +177,30 @@ def test_a_release_that_hurts_is_caught_half_way_one_whose_critical_user_went_ba
     assert (arms["control"]["failed"], arms["canary"]["failed"]) == (0, 0)
     qualified = {each: {NEW.proxy_image if each in CRITICAL else OLD.proxy_image} for each in EVERYBODY}
     assert images() == qualified, "nobody else moved"
+    assert leads() == LEADS_OLD, "its wave has not begun"
 
     with town.stage("a critical user goes back by herself"):
         back = ["rollback", "cart", "-n", "shop", "--to", OLD.version, "--reason", "timeouts to ledger"]
         town.keep(alice.meshup(*back, "--until", "7d"))
-        spread_is_refused(town, platform, because="timeouts to ledger")
+        spread_is_refused(town, platform, because="critical service shop/cart went back: timeouts to ledger (alice)")
     assert images() == {**qualified, "shop/cart": {OLD.proxy_image}}, "a release on hold goes no further"
     with town.stage("she ends her pin"):
         town.keep(alice.meshup("unpin", "cart", "-n", "shop", "--reason", "the ledger was slow by itself"))
-        time.sleep(HOLD_S)
 
-    with town.stage("gateway, everybody else, and the old revision goes"):
-        ended = applied(town, platform, "-f", "newer.yaml")
+    with town.stage("cart again, gateway, and the wave before the tag's"):
+        ended = applied(town, platform, "-f", "newer.yaml", "--through", "spread/small")
     (canary,) = [each for each in ended["verdicts"] if each["kind"] == "canary"]
     assert {each["service"] for each in canary["arms"]} == {"shop/cart"}, "who stayed is not compared again"
+    assert leads() == LEADS_OLD, "its wave has not begun"
+    with town.stage("the tag with its wave, and the old revision goes"):
+        events = heard(town, platform, "-f", "newer.yaml")
+    last = [
+        each for each in events if each["event"] == "change-ended" and each["place"] == "spread/last" and each["wrote"]
+    ]
+    moved = [each["summary"].partition(":")[0] for each in last]
+    assert moved[0] == f"tag {TAG}", "it leads there before any pod of its wave is made anew"
+    assert sorted(moved[1:]) == ["Deployment data/ledger", "StatefulSet data/orders-db"]
+    assert leads() == LEADS_NEW
     moved_on()
     with town.stage("a second apply"):
         again = applied(town, platform, "-f", "newer.yaml")

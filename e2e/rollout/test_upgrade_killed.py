@@ -23,7 +23,19 @@ from runs import Event, Moments, Running
 from same import snapshot, written_by_people
 from small import written
 from town import NEW, OLD, Town, kubectl, standing
-from upgrading import EVERYBODY, Unmeshed, all_on, applied, compared_soon, images, moved_on, onboarding
+from upgrading import (
+    EVERYBODY,
+    LEADS_OLD,
+    Unmeshed,
+    all_on,
+    applied,
+    compared_soon,
+    images,
+    leads,
+    led,
+    moved_on,
+    onboarding,
+)
 
 from e2e import lab
 from e2e.lab.kubectl import apply_gateway_api
@@ -70,7 +82,8 @@ def workloads(state: Mapping[str, Any]) -> dict[str, Any]:
         kind, _, about = name.partition(" ")
         if kind in ("Deployment", "StatefulSet") and about in EVERYBODY:
             found[about] = written_by_people(each)
-            found[about]["spec"]["template"]["metadata"]["labels"].pop("istio.io/rev")
+            # The pods of a namespace that leads by a tag have none.
+            found[about]["spec"]["template"]["metadata"]["labels"].pop("istio.io/rev", None)
     return found
 
 
@@ -131,6 +144,9 @@ def test_an_upgrade_that_is_killed_twelve_times_is_as_one_that_nobody_kills(town
     with town.stage("everybody comes to the older release"):
         applied(town, platform)
     assert images() == all_on(OLD.proxy_image)
+    led(town)
+    assert images() == all_on(OLD.proxy_image)
+    assert leads() == LEADS_OLD
     town.ask_through("edge-istio", "istio-ingress")
     before = workloads(snapshot(kubectl))
     written(onboarding(judged=True), platform.home)

@@ -15,8 +15,9 @@ from town import HOST, NEW, OLD, OLD_REVISION, Town, get, kubectl, proxies
 from e2e import lab
 
 CRITICAL = ("front/web", "shop/cart")
-OTHERS = {"small": ("shop/reviews", "data/ledger"), "last": ("shop/catalog", "data/orders-db")}
-HOLD_S = 20
+OTHERS = {"small": ("shop/reviews", "shop/catalog"), "last": ("data/ledger", "data/orders-db")}
+TAG, LED = "data", "data"
+"""A tag of the mesh, and the namespace whose pods it leads: all of one wave."""
 EVERYBODY = (*CRITICAL, *(each for wave in OTHERS.values() for each in wave))
 
 
@@ -54,12 +55,11 @@ def onboarding(*, judged: bool) -> dict[str, Any]:
         each["critical"] = f"{each['namespace']}/{each['name']}" in CRITICAL
         if each["name"] == "orders-db":
             each["workload"] = "StatefulSet/orders-db"
+    made["mesh"]["values"]["revisionTags"] = [TAG]
     values = yaml.safe_load(yaml.safe_dump(made["mesh"]["values"]).replace(NEW.version, OLD.version))
     source = {"from": "istioctl", "path": str(lab.istioctl(OLD))}
     made["mesh"] |= {"release": OLD.version, "revision": OLD_REVISION, "values": values, "manifests": source}
     made["metrics"] = {"service": "monitoring/prometheus:9090", "ingestDelay": "4s"}
-    # One who goes back holds the release: for as long as the pin is in effect, and for a moment after it began.
-    made["holds"] = {"users": 0, "window": f"{HOLD_S}s"}
     made["ingress"] = {
         "api": "gateway",
         "name": "edge",
@@ -74,12 +74,40 @@ def onboarding(*, judged: bool) -> dict[str, Any]:
     return made
 
 
-def applied(town: Town, person: Person, *arguments: str, code: int = 0) -> dict[str, Any]:
-    """Apply and give the last document; every event is kept beside the report."""
+def led(town: Town) -> None:
+    """Have a namespace lead its pods by a tag, as whoever may change Namespaces does; the client in it stays outside."""
+    stays = {
+        "spec": {"jobTemplate": {"spec": {"template": {"metadata": {"labels": {"sidecar.istio.io/inject": "false"}}}}}}
+    }
+    kubectl("patch", "cronjob/reports", f"--namespace={LED}", f"--patch={json.dumps(stays)}")
+    kubectl("label", "namespace", LED, f"istio.io/rev={TAG}")
+    gone = [{"op": "remove", "path": "/spec/template/metadata/labels/istio.io~1rev"}]
+    for each in ("deployment/ledger", "statefulset/orders-db"):
+        kubectl("patch", each, f"--namespace={LED}", "--type=json", f"--patch={json.dumps(gone)}")
+        town.settled(LED, each)
+
+
+def leads() -> tuple[str, set[str]]:
+    """Give the revision that the tag names, and the control planes that its webhooks ask."""
+    found = get("mutatingwebhookconfigurations", f"istio-revision-tag-{TAG}")
+    asked = {each["clientConfig"]["service"]["name"] for each in found["webhooks"]}
+    return found["metadata"]["labels"]["istio.io/rev"], asked
+
+
+LEADS_OLD, LEADS_NEW = ((each, {f"istiod-{each}"}) for each in (OLD_REVISION, REVISION))
+
+
+def heard(town: Town, person: Person, *arguments: str) -> list[dict[str, Any]]:
+    """Apply and give every event, which is kept beside the report; the last one is the document of how it ended."""
     said = person.meshup("apply", *arguments, "--yes", "-o", "events", code=None, timeout=900)
     town.keep(said)
-    assert said.code == code, f"{said}"
-    return json.loads(said.out.splitlines()[-1])
+    assert said.code == 0, f"{said}"
+    return [json.loads(each) for each in said.out.splitlines()]
+
+
+def applied(town: Town, person: Person, *arguments: str) -> dict[str, Any]:
+    """Apply and give the document of how it ended."""
+    return heard(town, person, *arguments)[-1]
 
 
 def images() -> dict[str, set[str]]:
@@ -110,4 +138,6 @@ def moved_on() -> None:
     assert images() == all_on(NEW.proxy_image)
     assert f"istiod-{REVISION}" in planes()
     assert f"istiod-{OLD_REVISION}" not in planes()
+    assert leads() == LEADS_NEW
+    assert {"istio.io/rev": TAG}.items() <= get("namespace", LED)["metadata"]["labels"].items()
     assert get("envoyfilters.networking.istio.io") == [], "callers stopped counting"
