@@ -63,7 +63,8 @@ def command(
             book = loaded.runbook
             look.out(
                 f"pass      {filename}: {amount(len(book.stages), 'stage')}, {amount(len(book.waves), 'wave')}, "
-                f"{amount(len(book.services), 'service')}; {amount(len(loaded.problems), 'warning')}\nNext      meshup plan"
+                f"{amount(len(book.services), 'service')}; {amount(len(loaded.problems), 'warning')}\n"
+                f"Next      meshup plan{'' if filename == 'meshup.yaml' else f' -f {filename}'}"
             )
         else:
             look.out(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from meshup.model import rules, weights
@@ -15,7 +16,7 @@ from meshup.model.verdict import Patience
 from meshup.model.weights import Weights
 from meshup.runbook.form import PatienceBlock
 from meshup.runbook.kinds import Kinds, Table
-from meshup.runbook.marks import Loc, Source
+from meshup.runbook.marks import Loc, Source, again
 
 
 class Items:
@@ -59,7 +60,7 @@ class Items:
                 what=what,
                 at=at,
                 hint=hint,
-                fix=f"correct line {at.line}, then: meshup lint",
+                fix=f"correct line {at.line}, then: {again(at.file)}",
                 severity=severity,
             )
         )
@@ -121,6 +122,9 @@ class Items:
                 self.say("MU1210", f"{kind} needs {name}: {meaning}", loc, key=True)
             elif name not in values and default is not ...:
                 values[name] = default
+        if "metrics" in values:
+            for word in _unheard(values.get("rules") or (), values["metrics"]):
+                self.say("MU1209", f"{kind}.rules: {word}", (*loc, "rules"))
         return values
 
     def _patience(self, raw: Any, loc: Loc, kind: str) -> Patience:
@@ -227,6 +231,15 @@ WORDS = {
     "callers": ("needed", "own"),
     "metrics": tuple(METRICS),
 }
+
+
+def _unheard(texts: Sequence[str], metrics: Sequence[str]) -> Iterator[str]:
+    """Say of each rule on a metric that its gate does not compare that it would never act; what is no rule is said elsewhere."""
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            when = rules.read(text).when
+            if when not in (rules.ANY, *metrics):
+                yield f'"{text}" would never act: metrics has no {when}, only {", ".join(metrics)}'
 
 
 def _bound(name: str, value: Any) -> str:

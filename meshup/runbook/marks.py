@@ -67,9 +67,14 @@ def read(raw: bytes, name: str) -> tuple[Any, Source, list[Problem]]:
     return _built(text, source)
 
 
+def again(name: str) -> str:
+    """Give the command that checks a file once more."""
+    return "meshup lint" if name == "meshup.yaml" else f"meshup lint -f {name}"
+
+
 def _problem(source: Source, code: str, what: str, line: int, column: int, width: int = 1) -> Problem:  # noqa: PLR0917
     return Problem(
-        code=code, what=what, at=source.at(line, column, width), fix=f"correct line {line}, then: meshup lint"
+        code=code, what=what, at=source.at(line, column, width), fix=f"correct line {line}, then: {again(source.name)}"
     )
 
 

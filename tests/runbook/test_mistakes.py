@@ -107,3 +107,14 @@ def test_a_mistake_is_found_where_it_was_made(path: Path) -> None:
     assert len(made) >= LEAST
     missed = [f"{path.name}:{each.line}: {each.what}" for each in made if not _found(each, right)]
     assert len(missed) <= (1 - SHARE) * len(made), f"{len(missed)} of {len(made)}\n" + "\n".join(missed)
+
+
+def test_a_rule_on_a_metric_that_its_gate_does_not_compare_is_said_to_never_act():
+    text = SHIPPED[0].read_text("utf-8")
+    gate = '- {canary: {metrics: [errors], rules: ["when WHEN fail then hold"]}}'
+    at = text.index("- {success-rate:")
+    for when, said in (("cpu", ["MU1209"]), ("errors", []), ("any", [])):
+        held = text[:at] + gate.replace("WHEN", when) + "\n" + " " * (at - text.rindex("\n", 0, at) - 1) + text[at:]
+        found = load(held.encode(), name="other.yaml", kinds=kinds(), now=NOW).problems
+        assert [each.code for each in found if each.severity == "error"] == said
+        assert all(each.fix.endswith("then: meshup lint -f other.yaml") for each in found)
