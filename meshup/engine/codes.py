@@ -113,7 +113,8 @@ CODES: Mapping[str, str] = {
     "MU3607": "Critical services are there, and none of them may move: their owners did not opt in, pinned them, or wish to wait. "
     "Each is named with its reason. Ask an owner; nobody is moved over their word.",
     "MU3608": "--compare always asks for both revisions of the critical services to serve at once while they are judged, and that "
-    "can't be: the runbook names no Prometheus, or one of them has a single pod or a kind or strategy that moves it whole.",
+    "can't be: the runbook names no Prometheus and more proxies' pages would have to be read than are, or one of them has a single "
+    "pod or a kind or strategy that moves it whole.",
     "MU3421": "The runbook has no wave of that name, so the wish can't be kept. The message lists those it has; without "
     "--wave the runbook decides.",
     "MU3422": "A service that runs in the mesh and refuses plaintext can't be opted out as it is: nothing would lift its "

@@ -6,7 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+from meshup.engine.running import asked
 from meshup.gates.canary.gate import Canary
+from meshup.gates.finding import MOST_SCRAPED
+from meshup.gates.sources import PAGES, source
 from meshup.meshes.driver import ENDPOINT_COUNTS, Driver
 from meshup.model.objects import dig
 from meshup.model.plan import PlannedGate
@@ -41,10 +44,23 @@ def why_not(book: Runbook, snapshot: Snapshot, driver: Driver, services: Sequenc
     """Say what keeps two revisions of these services from serving at once, or from being told apart; "" = nothing."""
     if not {ENDPOINT_COUNTS, *Canary.needs} <= driver.capabilities:
         return f"proxies of {driver.name} don't count by the pod they call"
-    if not book.metrics.service:
-        return "the runbook names no Prometheus (metrics.service)"
+    if source(book, driver) == PAGES and (why := _too_many(book, snapshot, driver, services)):
+        return why
     reasons = [f"{each.id}: {why}" for each in services if (why := _whole(each, snapshot))]
     return "; ".join(reasons[:3]) + (f" and {len(reasons) - 3} more" if len(reasons) > 3 else "")
+
+
+def _too_many(book: Runbook, snapshot: Snapshot, driver: Driver, services: Sequence[Service]) -> str:
+    """Say why proxies' own pages would leave somebody out: one of each revision, and of each caller, is read; "" = they do not."""
+    compared = {each.id for each in services}
+    callers = [each for each in book.services if each.id not in compared and asked(each, snapshot, driver)]
+    needed = 2 * len(services) + len(callers) + int(book.ingress is not None)
+    if needed <= MOST_SCRAPED:
+        return ""
+    return (
+        f"the runbook names no Prometheus (metrics.service), and of proxies' own pages {needed} would be needed, one of each "
+        f"revision and of every caller: at most {MOST_SCRAPED} are read"
+    )
 
 
 def _whole(service: Service, snapshot: Snapshot) -> str:
@@ -59,14 +75,16 @@ def _whole(service: Service, snapshot: Snapshot) -> str:
     return "" if pods > 1 else f"it has {amount(pods, 'pod')}, so one revision of it serves at a time"
 
 
-def said(book: Runbook, services: Sequence[Service], why: str) -> str:
+def said(book: Runbook, driver: Driver, services: Sequence[Service], why: str) -> str:
     """Say how the critical services are judged. why: as `moved_whole` gives it."""
     if why:
         return f"after they moved, by themselves alone; both revisions are not compared: {why}"
     names = ", ".join(each.id for each in services)
+    where = source(book, driver)
+    of = f" of at most {MOST_SCRAPED} pods" if where == PAGES else ""
     return (
         f"half-way, while both revisions of {names} serve: callers' requests by the pod they call, and both revisions' own "
-        f"counts, from Prometheus {book.metrics.service}; then the rest of them moves"
+        f"counts, from {where}{of}; then the rest of them moves"
     )
 
 
@@ -92,6 +110,6 @@ def gates_of(gates: Sequence[GateSpec], *, hold: bool) -> tuple[GateSpec, ...]:
 
 def about_held(gate: PlannedGate, services: tuple[str, ...], held: Collection[str]) -> PlannedGate:
     """Let a gate that compares be about those that are held alone: who moved earlier runs one revision."""
-    asked = gate.services or services
-    kept = tuple(each for each in asked if each in held)
-    return gate if kept == asked else replace(gate, services=kept)
+    about = gate.services or services
+    kept = tuple(each for each in about if each in held)
+    return gate if kept == about else replace(gate, services=kept)

@@ -108,7 +108,7 @@ def derive(
         book=made,
         state=state_of(record_of(snapshot, to)),
         qualifies=tuple((name, known[name].owner) for name in critical),
-        judged=comparing.said(book, qualify, whole),
+        judged=comparing.said(book, driver, qualify, whole),
         left=tuple((name, why) for name, why in left.items() if why),
         notes=(*said.notes, *said_of_gateway, *dropped, *gone, *_noted(book, mesh, snapshot)),
     )

@@ -18,6 +18,7 @@ from meshup.cli.simulating import programs
 from meshup.engine.execute import apply
 from meshup.engine.rehearse import differences
 from meshup.engine.taking_back import run_plan
+from meshup.gates.finding import MOST_SCRAPED
 from meshup.meshes.istio.endpoints import NAME
 from meshup.model.events import Event, GateAnswered
 from meshup.model.problem import Exit, UsageError
@@ -65,7 +66,7 @@ def world(folder: Path, **more: Any) -> Onboarded:
     written["stages"][0]["gates"] = [ARRIVED]
     loaded = load(json.dumps(written, indent=1).encode(), name="book.yaml", kinds=kinds())
     assert loaded.runbook is not None, loaded.problems
-    return Onboarded(simulation, session, order, loaded.runbook)
+    return Onboarded(simulation, session, order, loaded.runbook, compare="auto")
 
 
 @pytest.fixture
@@ -210,9 +211,33 @@ def recreated(book: Runbook, made: Onboarded) -> Runbook:
     return book
 
 
-def blind(book: Runbook, made: Onboarded) -> Runbook:
-    del made
+def blind(book: Runbook) -> Runbook:
+    """The same without a Prometheus."""
     return replace(book, metrics=Metrics())
+
+
+def crowded(book: Runbook, made: Onboarded) -> Runbook:
+    """Without a Prometheus, and with more callers than pages are read."""
+    caller = next(each for each in book.services if each.name == "web")
+    template = next(body for ref, body in made.seen().objects.items() if ref == caller.workload)
+    more = []
+    for number in range(MOST_SCRAPED - 2):
+        name = f"web-{number}"
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"replicas": 0, "selector": {"matchLabels": {"app": name}}, "template": relabelled(template, name)},
+        }
+        made.session.cluster.apply(body, manager="kubectl")
+        more.append(replace(caller, name=name, workload=replace(caller.workload, name=name)))
+    return blind(replace(book, services=(*book.services, *more)))
+
+
+def relabelled(workload: Any, name: str) -> Any:
+    template = json.loads(json.dumps(workload["spec"]["template"]))
+    template["metadata"]["labels"]["app"] = name
+    return template
 
 
 @pytest.mark.parametrize(
@@ -220,7 +245,7 @@ def blind(book: Runbook, made: Onboarded) -> Runbook:
     [
         (single, "shop/cart: it has 1 pod, so one revision of it serves at a time"),
         (recreated, "shop/cart: its strategy is Recreate"),
-        (blind, "the runbook names no Prometheus (metrics.service)"),
+        (crowded, "the runbook names no Prometheus (metrics.service), and"),
     ],
 )
 def test_what_cannot_be_compared_is_judged_after_it_moved_and_the_reason_is_said(
@@ -236,6 +261,21 @@ def test_what_cannot_be_compared_is_judged_after_it_moved_and_the_reason_is_said
     with pytest.raises(UsageError, match="can't be compared") as refused:
         made.derive(BAD, book=old, compare="always")
     assert (refused.value.code, why in refused.value.why) == ("MU3608", True)
+
+
+def test_without_a_prometheus_few_proxies_are_compared_by_their_own_pages_and_the_plan_says_so(made: Onboarded) -> None:
+    old = blind(made.book)
+    judged = made.derive(BAD, book=old).judged
+    assert "half-way, while both revisions of shop/cart serve" in judged
+    assert f"from the proxies' own pages of at most {MOST_SCRAPED} pods" in judged
+    found = up(made, book=old)
+    plan = made.plan(found)
+    assert plan.blocked == ()
+    assert [each for each in plan.notes if each.startswith("both revisions are compared by the proxies' own pages")]
+    assert apply(made.session, plan, through="qualify").exit == Exit.DONE
+    (answer,) = [each.verdict for each in made.order.judged if each.kind == "canary"]
+    assert "found no harm, control 1-29-4, canary 1-30-3" in answer.because
+    assert "; from the proxies' own pages, sampled " in answer.because
 
 
 def test_nothing_is_compared_where_nobody_wants_it(made: Onboarded) -> None:
