@@ -30,11 +30,13 @@ def moved_whole(book: Runbook, snapshot: Snapshot, driver: Driver, services: Seq
         return "--compare never"
     why = why_not(book, snapshot, driver, services)
     if why and compare == "always":
+        named = f"name one in {book.path or 'the runbook'}: metrics: {{service: NAMESPACE/NAME:PORT}}"
+        mend = "mend it" if book.metrics.service else named
         raise UsageError(
             "the critical services can't be compared half-way",
             code="MU3608",
             why=why,
-            fix="mend it, or leave --compare always out: then they are judged after they moved",
+            fix=f"{mend}, or leave --compare always out: then they are judged after they moved",
             cluster="only read",
         )
     return why

@@ -261,16 +261,17 @@ def _told(session: Session, book: Runbook | None, word: OptInRecord, *, fresh: b
 
 
 def _joining_notes(session: Session, book: Runbook | None, word: OptInRecord) -> Sequence[str]:
-    notes = ["nothing moves now: the next plan takes it along; a run under way keeps to its own plan"]
+    pin = holding(pins(session.cluster, namespace=word.namespace), namespace=word.namespace, service=word.service)
+    when = "the next plan takes it along; a run under way keeps to its own plan"
+    if pin is not None:
+        held = f"MeshPin {pin.namespace}/{pin.name} holds it on {pin.to_release or 'none'} until {pin.ends}"
+        when = f"{held}, and longer while nobody ends it: meshup unpin {word.id}, then the next plan takes it along"
+    notes = [f"nothing moves now: {when}"]
     known = {each.id for each in book.services} if book is not None else set()
     if book is not None and word.id not in known:
         notes.append(f"the runbook {book.name} does not have {word.id} yet: meshup init proposes it")
     elif book is not None and not word.wave and not any(word.id in each.services for each in book.waves):
         notes.append("it is in no wave of the runbook by name: --wave W wishes for one")
-    pin = holding(pins(session.cluster, namespace=word.namespace), namespace=word.namespace, service=word.service)
-    if pin is not None:
-        held = f"MeshPin {pin.namespace}/{pin.name} holds it on {pin.to_release or 'none'} until {pin.ends}"
-        notes.append(f"{held}; meshup unpin {word.id} ends that")
     return notes
 
 
