@@ -68,8 +68,9 @@ CODES: Mapping[str, str] = {
     "MU3114": "A gate failed in a stage whose on_fail is hold, or whose changes have no way back: nothing was taken back. Resume "
     "after mending the cause, or roll back what can be.",
     "MU3121": "The release is on hold: it was blocked by name, a critical service is back from it while it is not supported yet, or "
-    "more users or services went back from it than the runbook's holds allow. A wave that would install it or move services onto it does not begin; each record against it is named. Mend "
-    "what they met with; once the critical service's pin has ended, fewer are away from it, or it is a candidate again, resume.",
+    "more users or services went back from it than the runbook's holds allow. A wave that would install it or move services onto "
+    "it does not begin; each record against it is named. Mend what they met with; once the critical service's pin has ended, fewer "
+    "are away from it, or it is a candidate again, resume.",
     "MU3391": "The way back could not be carried through or verified. A person must look; what is left is printed as "
     "kubectl commands, and resuming tries it again.",
     "MU3401": "The runbook has no service of that name, or several. Name it as NAMESPACE/NAME.",

@@ -64,8 +64,10 @@ def against(
     at, now = book.hold_at, snapshot.taken_at
     pins, _ = recorded(snapshot.pins)
     away, record = went_back(pins, now=now, at=at).get(release, ()), record_of(snapshot, release)
-    runs, states = running(book.services, snapshot, driver), {release: state_of(record)}
-    found = verdicts(pins, runs, now=now, at=at, states=states).get(release) if away else None
+    found = None
+    if away:
+        runs, states = running(book.services, snapshot, driver), {release: state_of(record)}
+        found = verdicts(pins, runs, now=now, at=at, states=states).get(release)
     return with_block(found, record, at=at), away
 
 

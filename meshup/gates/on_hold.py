@@ -14,7 +14,7 @@ from meshup.journal.enforcement import trusted
 from meshup.journal.ledger import both
 from meshup.journal.release import find
 from meshup.model.against import in_words, why_blocked
-from meshup.model.counts import Counts
+from meshup.model.counts import TRUSTS, Counts
 from meshup.model.holds import HoldAt, critical_away, judge, verdicts, went_back
 from meshup.model.ledger import Running
 from meshup.model.problem import Refused
@@ -80,7 +80,7 @@ class NotOnHold:
             reached=data["reached"],
             at=at,
             blocked=data["blocked"],
-            critical=[(trust, str(words)) for trust, words in data.get("critical", ())],
+            critical=[(TRUSTS[TRUSTS.index(trust)], str(words)) for trust, words in data.get("critical", ())],
         )
         if found.answer == "hold":
             trust = f" (trust: {found.trust})" if found.trust else ""
