@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.judging import careful
-from meshup.model.duration import Duration
+from meshup.model.duration import Duration, span
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 
@@ -41,8 +41,8 @@ class Soak:
         if passed < 0:
             return Verdict(answer=Answer.UNKNOWN, because="the clock went back since the soak began")
         if passed + 1e-6 < wanted:
-            return Verdict(answer=Answer.UNKNOWN, because=f"{passed:.0f} s of {wanted:.0f} s")
-        return Verdict(answer=Answer.PASS, because=f"ran for {passed:.0f} s")
+            return Verdict(answer=Answer.UNKNOWN, because=f"{span(passed)} of {span(wanted)}")
+        return Verdict(answer=Answer.PASS, because=f"ran for {span(passed)}")
 
 
 class Approval:

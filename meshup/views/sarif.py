@@ -72,8 +72,8 @@ def findings_of(plan: Plan) -> tuple[Problem, ...]:
             fix = f"accept it by name: --accept-one-way {each.one_way}"
             found.append(Problem(code="one-way", what=each.summary, fix=fix, at=at, severity="warning"))
     for service, why in plan.unjudged:
-        fix = "give it evidence, or know that nothing would stop it"
-        what = f"{service} can't be judged: {why}"
+        fix = "the gates' limits are all that stops it; where they are not enough, add a gate: meshup explain gate"
+        what = f"{service}: {why}"
         found.append(Problem(code="unjudged", what=what, fix=fix, at=lines.get(service), severity="warning"))
     return tuple(found)
 
