@@ -148,9 +148,12 @@ def _pace(scrape_s: float | None, watch_s: float, patience: Patience) -> Iterato
         return
     least = WINDOW_SCRAPES * scrape_s
     if scrape_s > patience.every_s + 1:
-        why = f"by the last 5 min it scrapes every {scrape_s:.0f} s, and a look without a new sample is none; or it began meanwhile"
+        why = f"by the last 5 min it scrapes every {scrape_s:.0f} s, and a look without a new sample is none"
         slower = patience.limit_s * scrape_s / max(patience.every_s, 1)
-        fix = f"patience.every of {scrape_s:.0f}s or more, and so a patience.limit of {slower / 60:.0f}m"
+        fix = (
+            f"patience.every of {scrape_s:.0f}s or more, and so a patience.limit of {slower / 60:.0f}m; "
+            "of a server that began less than 5 min ago only wait"
+        )
         yield Unfit(f"looks every {patience.every_s:.0f} s are too many", why, fix)
     if least > max(patience.limit_s, watch_s):
         why = f"by the last 5 min it scrapes every {scrape_s:.0f} s, and {WINDOW_SCRAPES} scrapes take {least:.0f} s"
