@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from onboarded import NEW, OLD, OLDER, Onboarded, critical, onboarded
 
 from meshup.engine.execute import apply
 from meshup.engine.rehearse import differences
 from meshup.engine.taking_back import run_plan
-from meshup.model.problem import Exit
+from meshup.model.holds import HoldAt
+from meshup.model.problem import Exit, GateHeld
 
 
 @pytest.fixture
@@ -92,10 +95,22 @@ def test_the_way_back_of_a_whole_upgrade_leads_to_the_first_state(made: Onboarde
     assert differences(first, made.seen()) == ()
 
 
-def test_one_service_goes_back_to_the_old_release_by_its_owner_while_the_upgrade_is_under_way(made: Onboarded) -> None:
-    assert made.apply(made.written(), through="qualify").exit == 0
+def test_one_critical_service_that_goes_back_while_the_upgrade_is_under_way_holds_the_rest_unless_holds_say_otherwise(
+    made: Onboarded,
+) -> None:
+    book = made.written()
+    assert made.apply(book, through="qualify").exit == 0
     made.pin("shop/web", to=OLD)
-    assert made.runs()["shop/web"] == (OLD,)
+    runs = made.runs()
+    assert runs["shop/web"] == (OLD,)
+    held = made.apply(book)
+    assert (held.exit, held.code) == (Exit.GATE_HELD, "MU3121")
+    assert "critical service shop/web went back: " in held.why
+    assert made.runs() == runs
+    with pytest.raises(GateHeld) as refused:
+        made.written()
+    assert (refused.value.code, "critical service shop/web went back: " in refused.value.why) == ("MU3603", True)
+    made.book = replace(made.book, holds=HoldAt(critical=False))
     assert made.apply(made.written()).exit == 0
     assert made.runs()["shop/web"] == (OLD,)
     assert OLD in made.driver.installed(made.seen()).values()

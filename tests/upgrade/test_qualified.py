@@ -12,8 +12,9 @@ from meshup.engine.qualifying import on_record
 from meshup.engine.releases import decide, listed
 from meshup.engine.taking_back import run_plan
 from meshup.journal.release import find
+from meshup.model.holds import HoldAt
 from meshup.model.objects import Ref
-from meshup.model.problem import Exit, Refused
+from meshup.model.problem import Exit, GateHeld, Refused
 from meshup.model.runbook import Probe
 from meshup.views.releases import moved, releases
 
@@ -123,6 +124,10 @@ def test_a_run_that_was_taken_back_is_no_evidence_any_more(made: Onboarded) -> N
 def test_who_went_back_to_the_old_release_qualifies_nothing(made: Onboarded) -> None:
     assert made.apply(made.written(), through="qualify").exit == 0
     made.pin("shop/web", to=OLD)
+    with pytest.raises(GateHeld) as held:
+        decide(made.session, "promote", NEW, book=made.book, reason="all is well")
+    assert held.value.why.startswith("critical service shop/web went back: ")
+    made.book = replace(made.book, holds=HoldAt(critical=False))
     refused(made)
 
 
