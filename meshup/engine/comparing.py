@@ -21,7 +21,7 @@ from meshup.steps.enrol import Enrol
 from meshup.steps.halfway import held
 
 COMPARE = ("auto", "always", "never")
-"""auto: where `why_not` finds nothing."""
+"""auto: where `why_not` finds nothing and a Prometheus is named, as pages see a few pods only, and too little traffic holds."""
 
 
 def moved_whole(book: Runbook, snapshot: Snapshot, driver: Driver, services: Sequence[Service], *, compare: str) -> str:
@@ -39,6 +39,8 @@ def moved_whole(book: Runbook, snapshot: Snapshot, driver: Driver, services: Seq
             fix=f"{mend}, or leave --compare always out: then they are judged after they moved",
             cluster="only read",
         )
+    if not why and compare == "auto" and source(book, driver) == PAGES:
+        return "the runbook names no Prometheus (metrics.service); by the proxies' own pages: --compare always"
     return why
 
 

@@ -46,13 +46,12 @@ class Order:
 
 @dataclass(slots=True)
 class Onboarded:
-    """A cluster in which the mesh is at OLD. book: the runbook that brought it there. compare: as upgrades of it say."""
+    """A cluster in which the mesh is at OLD. book: the runbook that brought it there."""
 
     simulation: Simulation
     session: Session
     order: Order
     book: Runbook
-    compare: str = "never"
 
     @property
     def driver(self) -> Any:
@@ -62,7 +61,7 @@ class Onboarded:
         return snapshot_for(self.session, self.driver)
 
     def derive(self, to: str = NEW, **more: Any) -> Upgrade:
-        wanted = {"soak_s": 60.0, "keep_s": 120.0, "compare": self.compare, **more}
+        wanted = {"soak_s": 60.0, "keep_s": 120.0, **more}
         return derive(
             more.pop("book", self.book),
             self.seen(),

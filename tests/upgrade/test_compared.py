@@ -66,7 +66,7 @@ def world(folder: Path, **more: Any) -> Onboarded:
     written["stages"][0]["gates"] = [ARRIVED]
     loaded = load(json.dumps(written, indent=1).encode(), name="book.yaml", kinds=kinds())
     assert loaded.runbook is not None, loaded.problems
-    return Onboarded(simulation, session, order, loaded.runbook, compare="auto")
+    return Onboarded(simulation, session, order, loaded.runbook)
 
 
 @pytest.fixture
@@ -261,12 +261,17 @@ def test_what_cannot_be_compared_is_judged_after_it_moved_and_the_reason_is_said
     assert (refused.value.code, why in refused.value.why) == ("MU3608", True)
 
 
-def test_without_a_prometheus_few_proxies_are_compared_by_their_own_pages_and_the_plan_says_so(made: Onboarded) -> None:
+def test_without_a_prometheus_few_proxies_are_compared_by_their_own_pages_where_that_is_asked_for(
+    made: Onboarded,
+) -> None:
     old = blind(made.book)
-    judged = made.derive(BAD, book=old).judged
+    after = made.derive(BAD, book=old).judged
+    assert after.startswith("after they moved")
+    assert after.endswith("by the proxies' own pages: --compare always")
+    judged = made.derive(BAD, book=old, compare="always").judged
     assert "half-way, while both revisions of shop/cart serve" in judged
     assert f"from the proxies' own pages of at most {MOST_SCRAPED} pods" in judged
-    found = up(made, book=old)
+    found = up(made, book=old, compare="always")
     plan = made.plan(found)
     assert plan.blocked == ()
     assert [each for each in plan.notes if each.startswith("both revisions are compared by the proxies' own pages")]
