@@ -23,6 +23,7 @@ def command(
     from meshup.cli.connect import one_of
     from meshup.cli.screen import screen
     from meshup.model.problem import Exit
+    from meshup.model.text import of_runbook
     from meshup.views.ci import problem_annotations
     from meshup.views.documents import document
     from meshup.views.problem import findings, problem_document
@@ -64,7 +65,7 @@ def command(
             look.out(
                 f"pass      {filename}: {amount(len(book.stages), 'stage')}, {amount(len(book.waves), 'wave')}, "
                 f"{amount(len(book.services), 'service')}; {amount(len(loaded.problems), 'warning')}\n"
-                f"Next      meshup plan{'' if filename == 'meshup.yaml' else f' -f {filename}'}"
+                f"Next      meshup plan{of_runbook(filename)}"
             )
         else:
             look.out(

@@ -8,11 +8,9 @@ import typer
 
 from meshup.cli import options
 
-USUAL = "meshup.yaml"
-
 
 def command(
-    filename: options.Filename = USUAL,
+    filename: options.Filename = "meshup.yaml",
     watch: Annotated[bool, typer.Option("--watch", help="show it again whenever it changes, until Ctrl-C")] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="return when no run is under way, with the run's exit code")
@@ -39,6 +37,7 @@ def command(
     from meshup.cli.screen import screen
     from meshup.engine.standing import status
     from meshup.engine.wait import Looking
+    from meshup.model.text import USUAL_RUNBOOK
     from meshup.views import standing as view
 
     one_of(output, ("text", "json"), flag="-o")
@@ -47,7 +46,7 @@ def command(
     loaded = book_or_none(filename)
     cluster = door(Aim(kubeconfig=kubeconfig, context=context, user=as_user, groups=tuple(as_group)))
     around = session(cluster, interrupt=Interrupt().listen())
-    found = status(around, book=loaded, named=filename != USUAL, context=cluster.context)
+    found = status(around, book=loaded, named=filename != USUAL_RUNBOOK, context=cluster.context)
     shown = ""
     looking = Looking(around, limit_s=limit)
     while True:
@@ -70,7 +69,7 @@ def command(
             raise DeadlinePassed(
                 "the run is still under way", code="MU3102", fix="meshup status --wait", cluster="only read"
             )
-        found = status(around, book=loaded, named=filename != USUAL, context=cluster.context)
+        found = status(around, book=loaded, named=filename != USUAL_RUNBOOK, context=cluster.context)
     if wait:
         look.out(text)
         return found.run.exit if found.run is not None else 0

@@ -30,8 +30,9 @@ def moved_whole(book: Runbook, snapshot: Snapshot, driver: Driver, services: Seq
         return "--compare never"
     why = why_not(book, snapshot, driver, services)
     if why and compare == "always":
+        crowded = source(book, driver) == PAGES and _too_many(book, snapshot, driver, services) == why
         named = f"name one in {book.path or 'the runbook'}: metrics: {{service: NAMESPACE/NAME:PORT}}"
-        mend = "mend it" if book.metrics.service else named
+        mend = named if crowded else "mend it"
         raise UsageError(
             "the critical services can't be compared half-way",
             code="MU3608",

@@ -24,11 +24,7 @@ class Place:
 
 def places(plan: Plan, *, through: str = "") -> tuple[Place, ...]:
     """Give the waves to perform, in order, up to and with `through` (STAGE or STAGE/WAVE). Raises UsageError."""
-    found = [
-        Place(name=f"{stage.name}/{wave.name}" if wave.name else stage.name, stage=stage, wave=wave)
-        for stage in plan.stages
-        for wave in stage.waves
-    ]
+    found = [Place(name=stage.place(wave), stage=stage, wave=wave) for stage in plan.stages for wave in stage.waves]
     if not through:
         return tuple(found)
     last = max((number for number, each in enumerate(found) if through in (each.name, each.stage.name)), default=-1)

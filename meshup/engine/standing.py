@@ -96,7 +96,7 @@ def run_standing(state: RunState, plan: Plan | None, gates: Mapping[str, Gate]) 
     places: list[PlaceStanding] = []
     for stage in plan.stages if plan is not None else ():
         for wave in stage.waves:
-            name = f"{stage.name}/{wave.name}" if wave.name else stage.name
+            name = stage.place(wave)
             ids = [each.id for each in wave.writes()]
             begun = any(each in state.done for each in ids) or name in last
             judged = last.get(name)

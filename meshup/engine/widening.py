@@ -43,7 +43,7 @@ def on_hold(stages: Iterable[PlannedStage], book: Runbook, snapshot: Snapshot, d
     Judged from the same records as the gate, which apply asks anew before each wave.
     """
     places = tuple(
-        f"{stage.name}/{wave.name}" if wave.name else stage.name
+        stage.place(wave)
         for stage in stages
         for wave in stage.waves
         if any(gate.kind == NotOnHold.kind and not gate.waived for gate in wave.before)

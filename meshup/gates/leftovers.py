@@ -10,7 +10,7 @@ from meshup.gates.finding import name_of, number
 from meshup.gates.gate import Eyes, Terms
 from meshup.gates.judging import careful
 from meshup.journal.ledger import is_open, pins
-from meshup.model.objects import dig
+from meshup.model.objects import dig, owners
 from meshup.model.verdict import Answer, Patience, Reading, Verdict
 
 
@@ -34,11 +34,10 @@ class JobsFinished:
             for job in eyes.cluster.list("batch/v1", "Job"):
                 seen += 1
                 namespace, name = str(dig(job, "metadata", "namespace")), str(dig(job, "metadata", "name"))
-                owners = [
-                    ("Job", name),
-                    *((str(o.get("kind")), str(o.get("name"))) for o in dig(job, "metadata", "ownerReferences") or ()),
-                ]
-                service = next((wanted[namespace, *each] for each in owners if (namespace, *each) in wanted), None)
+                itself_or_above = [("Job", name), *owners(job)]
+                service = next(
+                    (wanted[namespace, *each] for each in itself_or_above if (namespace, *each) in wanted), None
+                )
                 if service is not None and dig(job, "status", "active"):
                     active[name_of(job)] = service
         except NotFound:

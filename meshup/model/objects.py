@@ -92,6 +92,13 @@ TEMPLATE_PATH: Mapping[str, tuple[str, ...]] = {
 """Where each workload kind keeps its pod template."""
 
 
+def owners(obj: Object) -> tuple[tuple[str, str], ...]:
+    """Give (kind, name) of each owner that an object names, in its own namespace."""
+    return tuple(
+        (str(each.get("kind")), str(each.get("name"))) for each in dig(obj, "metadata", "ownerReferences") or ()
+    )
+
+
 def template(obj: Object) -> Object:
     """Give a workload's pod template; empty when the kind has none."""
     return dig(obj, *TEMPLATE_PATH.get(obj.get("kind", ""), ("-",))) or {}

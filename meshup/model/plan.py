@@ -102,6 +102,10 @@ class PlannedStage:
     notes: tuple[str, ...] = ()
     together: bool = False
 
+    def place(self, wave: PlannedWave) -> str:
+        """Name the place of one of its waves: STAGE/WAVE, or STAGE where the wave has no name."""
+        return f"{self.name}/{wave.name}" if wave.name else self.name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:

@@ -72,6 +72,14 @@ def _shown(char: str, *, lines: bool) -> str:
             return char
 
 
+USUAL_RUNBOOK = "meshup.yaml"
+
+
+def of_runbook(name: str) -> str:
+    """Give what a command says of the runbook it is about, " -f NAME"; the usual one goes without saying."""
+    return "" if name == USUAL_RUNBOOK else f" -f {name}"
+
+
 def amount(count: int, one: str, many: str = "") -> str:
     """Say a number with its noun: "1 service", "2 services"."""
     return f"{count} {one if count == 1 else many or one + 's'}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from meshup.model.problem import Problem, Where
+from meshup.model.text import of_runbook
 
 MOST_BYTES = 1024 * 1024
 MOST_DEPTH = 64
@@ -69,7 +70,7 @@ def read(raw: bytes, name: str) -> tuple[Any, Source, list[Problem]]:
 
 def again(name: str) -> str:
     """Give the command that checks a file once more."""
-    return "meshup lint" if name == "meshup.yaml" else f"meshup lint -f {name}"
+    return f"meshup lint{of_runbook(name)}"
 
 
 def _problem(source: Source, code: str, what: str, line: int, column: int, width: int = 1) -> Problem:  # noqa: PLR0917

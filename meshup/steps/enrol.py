@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from meshup.meshes.leading import Tag
 from meshup.model.change import Label
-from meshup.model.objects import Ref, dig
+from meshup.model.objects import Ref, dig, owners
 from meshup.model.problem import Problem, Where
 from meshup.model.runbook import Service
 from meshup.steps.halfway import Hold, held, is_held
@@ -127,11 +127,7 @@ def _running(service: Service, scope: Scope) -> list[str]:
         f"Job {service.namespace}/{dig(job, 'metadata', 'name')} of {service.id} is running: it ends on what it began with, "
         "gate jobs-finished waits for it"
         for job in scope.snapshot.of("Job", service.namespace)
-        if dig(job, "status", "active")
-        and any(
-            (owner.get("kind"), owner.get("name")) == (service.workload.kind, service.workload.name)
-            for owner in dig(job, "metadata", "ownerReferences") or ()
-        )
+        if dig(job, "status", "active") and (service.workload.kind, service.workload.name) in owners(job)
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from meshup.meshes.driver import ENDPOINT_COUNTS, Unused
 from meshup.model.change import Delete
 from meshup.model.fields import steps
-from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig, is_managed, labels, matches, ref_of
+from meshup.model.objects import TEMPLATE_PATH, Object, Ref, dig, is_managed, labels, matches, owners, ref_of
 from meshup.model.snapshot import Snapshot
 from meshup.steps.endpoint_counts import compared, filters
 from meshup.steps.step import Draft, Drafted, Scope
@@ -123,8 +123,7 @@ def _by_schedule(workload: Ref, snapshot: Snapshot) -> Iterator[Ref]:
 
 def _is_of(obj: Object, owner: Ref) -> bool:
     """Tell whether an object of the owner's namespace names it as its owner."""
-    names = {(str(each.get("kind")), str(each.get("name"))) for each in dig(obj, "metadata", "ownerReferences") or ()}
-    return str(dig(obj, "metadata", "namespace") or "") == owner.namespace and (owner.kind, owner.name) in names
+    return str(dig(obj, "metadata", "namespace") or "") == owner.namespace and (owner.kind, owner.name) in owners(obj)
 
 
 def _with_gateway(

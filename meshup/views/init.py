@@ -6,11 +6,9 @@ from collections import Counter
 from typing import Any
 
 from meshup.model.proposal import Proposal
-from meshup.model.text import clean
+from meshup.model.text import clean, of_runbook
 from meshup.views.documents import document as framed
 from meshup.views.table import amount, columns, folded
-
-DEFAULT = "meshup.yaml"
 
 
 def text(proposal: Proposal, *, filename: str, locked: str, objects: int, why: bool, width: int) -> str:
@@ -44,7 +42,7 @@ def text(proposal: Proposal, *, filename: str, locked: str, objects: int, why: b
     lines += [
         f"wrote     {filename} ({amount(len(proposal.waves), 'wave')})   {locked} ({amount(objects, 'object')}, by digest)",
         "Nothing was changed in the cluster.",
-        f"Next      meshup rehearse -f {filename} --from-cluster      then: meshup plan{'' if filename == DEFAULT else f' -f {filename}'}",
+        f"Next      meshup rehearse -f {filename} --from-cluster      then: meshup plan{of_runbook(filename)}",
     ]
     return "\n".join(each if "\n" in each or each.startswith("Next") else folded(each, width=width) for each in lines)
 

@@ -27,7 +27,7 @@ def for_service(plan: Plan, service: str, *, width: int = 160) -> str:
     rows: list[Row] = []
     for stage in plan.stages:
         for wave in stage.waves:
-            place = f"{stage.name}/{wave.name}" if wave.name else stage.name
+            place = stage.place(wave)
             own = [each for each in wave.writes() if _concerns(each, wave, plan, service)]
             rows += [
                 (
@@ -78,7 +78,7 @@ def _next(plan: Plan, service: str) -> str:
 def _places(plan: Plan, service: str) -> list[str]:
     """Give the places that change something of a service's own."""
     return [
-        f"{stage.name}/{wave.name}" if wave.name else stage.name
+        stage.place(wave)
         for stage in plan.stages
         for wave in stage.waves
         if any(each.service == service for each in wave.writes())

@@ -9,14 +9,13 @@ from typing import Any, TypeAlias
 
 from meshup.model.change import Create, Delete, Handoff, Label, Restart
 from meshup.model.plan import LeftOut, Plan, PlannedChange, PlannedGate, PlannedStage, PlannedWave
-from meshup.model.text import clean
+from meshup.model.text import USUAL_RUNBOOK, clean, of_runbook
 from meshup.model.wire import dump
 from meshup.views.spans import span
 from meshup.views.table import amount, columns, folded
 
 RISK_WORDS = {"none": "none", "low": "low", "medium": "med", "high": "HIGH"}
 RISK_ORDER = ("none", "low", "medium", "high")
-DEFAULT = "meshup.yaml"
 FOLDED_FROM, NAMED, AGAINST = 4, 6, 20
 """So many waves that read alike become one row; so many services of one reason, or records, are named."""
 Row: TypeAlias = tuple[str, str, str, str, str]
@@ -157,7 +156,7 @@ def _unjudged(plan: Plan) -> list[str]:
     return lines
 
 
-def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False, runbook: str = DEFAULT) -> str:
+def text(plan: Plan, *, width: int = 160, saved: str = "", details: bool = False, runbook: str = USUAL_RUNBOOK) -> str:
     """Show a plan, the next command last.
 
     saved: the file it was written to, "" = none. details: every change and gate on a line of its own.
@@ -241,7 +240,7 @@ def _cost(plan: Plan) -> str:
 
 
 def _next(plan: Plan, saved: str, runbook: str) -> str:
-    of = f" -f {runbook}" if runbook != DEFAULT else ""
+    of = of_runbook(runbook)
     if plan.blocked:
         return f"mend what is blocked, then: meshup plan{of}"
     if plan.held is not None:

@@ -259,6 +259,7 @@ def test_what_cannot_be_compared_is_judged_after_it_moved_and_the_reason_is_said
     with pytest.raises(UsageError, match="can't be compared") as refused:
         made.derive(BAD, book=old, compare="always")
     assert (refused.value.code, why in refused.value.why) == ("MU3608", True)
+    assert ("name one in" in refused.value.fix) == (change is crowded), "a Prometheus is no cure for what moves whole"
 
 
 def test_without_a_prometheus_few_proxies_are_compared_by_their_own_pages_where_that_is_asked_for(

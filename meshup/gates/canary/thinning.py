@@ -28,12 +28,7 @@ def handed_on(older: Reading, newer: Reading, terms: Terms) -> Reading:
         return newer
     before, after = read(older.data), read(newer.data)
     settings = comparing(newer.data["about"], terms)
-    fair = {
-        key: sample
-        for key, series in gathered((before,), settings).items()
-        for _, sample in series.fair()
-        if isinstance(sample.canary, Points)
-    }
+    fair = {key: sample for key, series in gathered((before,), settings).items() for _, sample in series.fair()}
     pairs = tuple(_pair(each, fair) for each in after.pairs)
     return replace(newer, data={**newer.data, **written(_asked(before, replace(after, pairs=pairs)))})
 
